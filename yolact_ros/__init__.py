@@ -1,0 +1,5 @@
+"""YOLACT and YOLACT++ instance segmentation for ROS 2."""
+
+from pkgutil import extend_path
+
+__path__ = extend_path(__path__, __name__)

@@ -1,0 +1,1 @@
+"""The network: backbone, FPN, heads, priors and their composition."""

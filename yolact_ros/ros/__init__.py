@@ -1,0 +1,1 @@
+"""Adapters between ROS 2 and the rest of the package."""

@@ -1,0 +1,115 @@
+"""Value types on the host: what a picture's segmentation is once it has left the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ImageSize:
+    """Height and width of a picture [px]."""
+
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that no picture has."""
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f'an image has at least 1x1 pixels, got {self.height}x{self.width}')
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """
+    The N objects found in one picture, best score first.
+
+    Coordinates are pixels of the source picture: origin top-left, x right, y down. A mask is a
+    boolean crop plus the integer rectangle (roi) it covers, which is tight around the mask
+    itself: masks may reach a few pixels beyond their box, because the original crops them on
+    the coarser prototype grid. An object without a single mask pixel has the roi (0, 0, 0, 0).
+
+    :param image_size: size of the source picture.
+    :param boxes: (N, 4) float32 x_min, y_min, x_max, y_max [px], clipped to the picture.
+    :param class_scores: (N,) float32 in [0, 1], confidence of the class.
+    :param mask_scores: (N,) float32, predicted mask IoU; NaN where the model has no re-scoring.
+    :param scores: (N,) float32, class_scores * mask_scores, or class_scores without re-scoring.
+    :param class_ids: (N,) int64, 0-based index into the model's class names (no background).
+    :param rois: (N, 4) int32 x0, y0, x1, y1 [px], half-open.
+    :param crops: N boolean arrays of shape (y1 - y0, x1 - x0), True on the object.
+    :raises ValueError: when shapes disagree or scores are not sorted.
+    """
+
+    image_size: ImageSize
+    boxes: np.ndarray
+    class_scores: np.ndarray
+    mask_scores: np.ndarray
+    scores: np.ndarray
+    class_ids: np.ndarray
+    rois: np.ndarray
+    crops: tuple[np.ndarray, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the rows of all fields belong together."""
+        count = len(self.crops)
+        shapes = {'boxes': (count, 4), 'class_scores': (count,), 'mask_scores': (count,),
+                  'scores': (count,), 'class_ids': (count,), 'rois': (count, 4)}
+        for name, shape in shapes.items():
+            got = getattr(self, name).shape
+            if got != shape:
+                raise ValueError(f'{name} must be {shape} for {count} crops, got {got}')
+        if np.any(np.diff(self.scores) > 0):
+            raise ValueError('scores must be sorted, best first')
+        for (x0, y0, x1, y1), crop in zip(self.rois.tolist(), self.crops):
+            if crop.shape != (y1 - y0, x1 - x0):
+                raise ValueError(f'a crop must fill its roi {(x0, y0, x1, y1)}, '
+                                 f'got shape {crop.shape}')
+
+    @classmethod
+    def empty(cls, image_size: ImageSize) -> Instances:
+        """Return the result of a picture without objects."""
+        none = np.zeros(0, np.float32)
+        return cls(image_size, np.zeros((0, 4), np.float32), none, none.copy(), none.copy(),
+                   np.zeros(0, np.int64), np.zeros((0, 4), np.int32), ())
+
+    def __len__(self) -> int:
+        """Return the number of objects."""
+        return len(self.crops)
+
+    @property
+    def areas(self) -> np.ndarray:
+        """(N,) int64, mask pixels of each object."""
+        return np.array([np.count_nonzero(crop) for crop in self.crops], np.int64)
+
+    def select(self, rows: np.ndarray | list[int] | slice) -> Instances:
+        """
+        Return the chosen objects, still best first; arrays may be shared with this one.
+
+        :param rows: boolean mask (N,), indices, or a slice.
+        :raises IndexError: when a row does not exist.
+        """
+        chosen = np.sort(np.atleast_1d(np.arange(len(self))[rows]))
+        return Instances(self.image_size, self.boxes[chosen], self.class_scores[chosen],
+                         self.mask_scores[chosen], self.scores[chosen], self.class_ids[chosen],
+                         self.rois[chosen], tuple(self.crops[row] for row in chosen))
+
+    def full_masks(self) -> np.ndarray:
+        """Return (N, H, W) bool masks at picture size; N * H * W bytes, so ask for few."""
+        masks = np.zeros((len(self), self.image_size.height, self.image_size.width), bool)
+        for mask, (x0, y0, x1, y1), crop in zip(masks, self.rois.tolist(), self.crops):
+            mask[y0:y1, x0:x1] = crop
+        return masks
+
+    def label_image(self) -> np.ndarray:
+        """
+        Return (H, W) with 0 for background and i + 1 for object i; the better score wins a pixel.
+
+        :returns: uint8 for up to 255 objects, else uint16.
+        """
+        dtype = np.uint8 if len(self) <= np.iinfo(np.uint8).max else np.uint16
+        labels = np.zeros((self.image_size.height, self.image_size.width), dtype)
+        for row in reversed(range(len(self))):
+            x0, y0, x1, y1 = self.rois[row].tolist()
+            labels[y0:y1, x0:x1][self.crops[row]] = row + 1
+        return labels

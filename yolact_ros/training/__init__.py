@@ -1,0 +1,1 @@
+"""Learning: data sets, augmentation, losses, training loop, evaluation."""

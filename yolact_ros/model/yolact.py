@@ -1,0 +1,99 @@
+"""The whole network, from a normalised picture to raw predictions (Bolya et al. 2019, 2020)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from yolact_ros.config import ModelConfig
+from yolact_ros.model.backbone import DeformConv, build_backbone
+from yolact_ros.model.layers import FPN, MaskIouNet, PredictionHead, protonet
+from yolact_ros.model.priors import make_priors
+
+
+class RawPredictions(NamedTuple):
+    """
+    What the network says about a batch, before any decision.
+
+    :param box_offsets: (B, P, 4) against the priors, see ops.boxes.decode_boxes.
+    :param class_logits: (B, P, C + 1), channel 0 is background.
+    :param coefficients: (B, P, K) in [-1, 1].
+    :param prototypes: (B, Hp, Wp, K), >= 0.
+    :param semantic_logits: (B, C, H3, W3) at the size of P3; only in training mode.
+    """
+
+    box_offsets: Tensor
+    class_logits: Tensor
+    coefficients: Tensor
+    prototypes: Tensor
+    semantic_logits: Tensor | None = None
+
+
+class Yolact(nn.Module):
+    """
+    YOLACT or YOLACT++ as the configuration says; the state dict has the published keys.
+
+    :ivar priors: (P, 4) cx, cy, w, h relative to the input; not part of the state dict.
+    :ivar maskiou_net: the re-scoring net, or None.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config.backbone, config.dcn_blocks, config.dcn_interval)
+        self.fpn = FPN(self.backbone.channels, config.fpn_channels)
+        self.proto_net = protonet(config.fpn_channels, config.num_prototypes)
+        self.prediction_layers = nn.ModuleList([PredictionHead(
+            config.fpn_channels, config.anchors_per_cell, config.num_classes,
+            config.num_prototypes)])
+        self.semantic_seg_conv = nn.Conv2d(config.fpn_channels, config.num_classes, 1)
+        self.maskiou_net = MaskIouNet(config.num_classes) if config.mask_rescoring else None
+        priors = make_priors(level_sizes(config.input_size), config.anchor_scales,
+                             config.anchor_ratios, config.input_size, config.square_anchors)
+        self.register_buffer('priors', priors, persistent=False)
+
+    def forward(self, x: Tensor) -> RawPredictions:
+        """
+        Return the raw predictions.
+
+        :param x: (B, 3, S, S) RGB, normalised with the configuration's mean and deviation.
+        :raises ValueError: when the input is not of the configuration's size.
+        """
+        size = self.config.input_size
+        if x.dim() != 4 or x.shape[1:] != (3, size, size):
+            raise ValueError(f'input must be (B, 3, {size}, {size}), got {tuple(x.shape)}')
+        levels = self.fpn(self.backbone(x))
+        prototypes = self.proto_net(levels[0]).permute(0, 2, 3, 1)
+        semantic = self.semantic_seg_conv(levels[0]) if self.training else None
+        return RawPredictions(*self.prediction_layers[0](levels), prototypes, semantic)
+
+    def initialize(self, generator: torch.Generator | None = None) -> None:
+        """
+        Draw fresh weights: Xavier outside the backbone, Kaiming inside, biases 0.
+
+        Offsets of deformable convolutions stay 0 (reference section 9.1).
+        """
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d) and not name.endswith('conv_offset_mask'):
+                if name.startswith('backbone.'):
+                    nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu',
+                                            generator=generator)
+                else:
+                    nn.init.xavier_uniform_(module.weight, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, DeformConv):
+                nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu',
+                                        generator=generator)
+
+
+def level_sizes(input_size: int) -> list[tuple[int, int]]:
+    """Return the side of P3-P7 for an input size: stride 2 convolutions, each rounding up."""
+    side, sides = input_size, []
+    for stride in (2, 4, 8, 16, 32, 64, 128):
+        side = (side + 1) // 2
+        if stride >= 8:
+            sides.append((side, side))
+    return sides

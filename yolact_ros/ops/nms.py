@@ -1,0 +1,115 @@
+"""Non-maximum suppression in the three variants of the original."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from yolact_ros.ops.boxes import box_iou
+
+
+def fast_nms_keep(boxes: Tensor, iou_threshold: float | Tensor) -> Tensor:
+    """
+    Mark the boxes that no better box of the same list overlaps (Bolya et al. 2019, Fast NMS).
+
+    Unlike greedy NMS an already removed box still suppresses others; that is the price of one
+    matrix pass. A box whose overlap is undefined (two boxes without area) is removed.
+
+    :param boxes: (..., K, 4) corners, best score first.
+    :param iou_threshold: boxes stay while their overlap is <= this.
+    :returns: (..., K) bool, True where the box stays.
+    """
+    overlaps = box_iou(boxes, boxes).triu_(diagonal=1)
+    return overlaps.amax(-2) <= iou_threshold
+
+
+def fast_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, top_k: int,
+             max_instances: int) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Select detections by Fast NMS in every class (Bolya et al. 2019, section 4).
+
+    There is no second score threshold: low scores fill the list up to max_instances.
+
+    :param boxes: (N, 4) corners of the candidates.
+    :param scores: (C, N) foreground scores.
+    :param top_k: best candidates of each class that take part.
+    :returns: rows (D,), class ids (D,) and scores (D,), best first; D <= max_instances.
+    """
+    if boxes.shape[0] == 0:
+        return _nothing(scores)
+    class_scores, order = scores.sort(1, descending=True)
+    class_scores, order = class_scores[:, :top_k], order[:, :top_k]           # (C, K)
+    keep = fast_nms_keep(boxes[order], iou_threshold)
+    class_ids, ranks = keep.nonzero(as_tuple=True)
+    return _best(order[class_ids, ranks], class_ids, class_scores[class_ids, ranks],
+                 max_instances)
+
+
+def cross_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, top_k: int,
+                    max_instances: int) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Select detections by one Fast NMS over all classes: an object gets its best class only.
+
+    Parameters and result as of fast_nms.
+    """
+    if boxes.shape[0] == 0:
+        return _nothing(scores)
+    best_scores, class_ids = scores.max(0)
+    best_scores, order = best_scores.sort(descending=True)
+    best_scores, order = best_scores[:top_k], order[:top_k]
+    keep = fast_nms_keep(boxes[order], iou_threshold)
+    rows = order[keep][:max_instances]
+    return rows, class_ids[rows], best_scores[keep][:max_instances]
+
+
+def traditional_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_instances: int,
+                    score_threshold: float, input_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Select detections by greedy NMS in every class, with the original's pixel convention.
+
+    Boxes are compared in input pixels with sides of max - min + 1, and a box is suppressed at
+    an overlap >= iou_threshold. All classes advance together, one kept box each per step.
+
+    :param score_threshold: candidates of a class must exceed it.
+    :param input_size: side of the network input [px] that relative boxes are scaled with.
+    :returns: as of fast_nms.
+    """
+    if boxes.shape[0] == 0:
+        return _nothing(scores)
+    overlaps = _pixel_iou(boxes * input_size)
+    alive = scores > score_threshold                                          # (C, N)
+    kept = torch.zeros_like(alive)
+    while bool(alive.any()):
+        best = scores.masked_fill(~alive, -1.0).argmax(1, keepdim=True)       # (C, 1)
+        fresh = alive.gather(1, best)
+        kept |= torch.zeros_like(alive).scatter_(1, best, fresh)
+        suppressed = overlaps[best[:, 0]] >= iou_threshold
+        alive &= ~(suppressed & fresh)
+        alive.scatter_(1, best, False)
+    class_ids, rows = kept.nonzero(as_tuple=True)
+    return _best(rows, class_ids, scores[class_ids, rows], max_instances)
+
+
+def _pixel_iou(boxes: Tensor) -> Tensor:
+    """Return the (N, N) overlap of boxes [px] whose sides count both end pixels."""
+    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    width, height = (high - low + 1).clamp(min=0).unbind(-1)
+    overlap = width * height
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    areas = sides[:, 0] * sides[:, 1]
+    return overlap / (areas[:, None] + areas[None, :] - overlap)
+
+
+def _best(rows: Tensor, class_ids: Tensor, scores: Tensor,
+          max_instances: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort detections by score and keep the first ones."""
+    scores, order = scores.sort(descending=True)
+    order = order[:max_instances]
+    return rows[order], class_ids[order], scores[:max_instances]
+
+
+def _nothing(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the result for no candidates."""
+    indices = torch.zeros(0, dtype=torch.long, device=scores.device)
+    return indices, indices.clone(), scores.new_zeros(0)

@@ -1,0 +1,277 @@
+"""
+The five losses of YOLACT and YOLACT++ with the original's exact normalisation.
+
+Everything is computed in the dtype of the predictions. N below is the number of positive anchors
+in the whole batch (of this process). A batch without positives costs only its semantic loss and
+its background anchors (negatives_in_empty); the original divides 0 by 0 there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from yolact_ros.model.yolact import RawPredictions
+from yolact_ros.ops.boxes import encode_boxes, xyxy_to_cxcywh
+from yolact_ros.ops.masks import assemble_masks, crop_masks
+from yolact_ros.training.matching import BACKGROUND, Matches, match_anchors
+from yolact_ros.training.sample import Targets
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """
+    Weights and rules of the losses; the defaults are the published recipe.
+
+    :param positive_iou: an anchor of at least this IoU learns the object.
+    :param negative_iou: an anchor below it learns background.
+    :param crowd_overlap: anchors with a larger share of their area in a crowd learn nothing.
+    :param negatives_per_positive: mined background anchors for each positive one.
+    :param negatives_in_empty: background anchors mined in a picture without objects; the
+        published value is 0, which makes such pictures useless as negatives.
+    :param masks_to_train: positives per picture whose mask is learnt.
+    :param min_maskiou_area: smaller masks are not re-scored [px of the prototype grid].
+    """
+
+    box_weight: float = 1.5
+    class_weight: float = 1.0
+    mask_weight: float = 6.125
+    semantic_weight: float = 1.0
+    maskiou_weight: float = 25.0
+    positive_iou: float = 0.5
+    negative_iou: float = 0.4
+    crowd_overlap: float = 0.7
+    negatives_per_positive: int = 3
+    negatives_in_empty: int = 0
+    masks_to_train: int = 100
+    min_maskiou_area: float = 25.0
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range, naming the field."""
+        for field in fields(self):
+            if getattr(self, field.name) < 0:
+                raise ValueError(f'{field.name} must be at least 0, '
+                                 f'got {getattr(self, field.name)}')
+        if not self.negative_iou <= self.positive_iou <= 1:
+            raise ValueError('negative_iou must not exceed positive_iou, which must not exceed 1; '
+                             f'got {self.negative_iou} and {self.positive_iou}')
+        if self.masks_to_train < 1:
+            raise ValueError(f'masks_to_train must be at least 1, got {self.masks_to_train}')
+
+
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """Weighted losses, scalars; mask_iou is None for a model without re-scoring."""
+
+    box: Tensor
+    classes: Tensor
+    mask: Tensor
+    semantic: Tensor
+    mask_iou: Tensor | None = None
+
+    def parts(self) -> dict[str, Tensor]:
+        """Return name -> loss of those that exist."""
+        return {field.name: getattr(self, field.name) for field in fields(self)
+                if getattr(self, field.name) is not None}
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised: the sum of all."""
+        return torch.stack(list(self.parts().values())).sum()
+
+
+def compute_losses(predictions: RawPredictions, priors: Tensor, targets: Sequence[Targets],
+                   config: LossConfig = LossConfig(),
+                   maskiou_net: Callable[[Tensor], Tensor] | None = None,
+                   generator: torch.Generator | None = None) -> Losses:
+    """
+    Return the losses of a batch of B pictures.
+
+    :param predictions: of a network in training mode, any floating dtype.
+    :param priors: (P, 4) cx, cy, w, h relative.
+    :param targets: B entries.
+    :param maskiou_net: the re-scoring net, (N, 1, Hp, Wp) -> (N, C).
+    :param generator: chooses the masks to train where a picture has too many.
+    """
+    priors = priors.to(predictions.box_offsets.dtype)
+    objects = []
+    matches = []
+    for target in targets:
+        target = Targets(target.boxes.to(priors.dtype), target.class_ids, target.masks,
+                         target.crowd)
+        matches.append(match_anchors(priors, target, config.positive_iou, config.negative_iou,
+                                     config.crowd_overlap))
+        objects.append(target.objects)
+    labels = torch.stack([match.labels for match in matches])    # (B, P)
+    positives = (labels > 0).sum().clamp(min=1).to(priors.dtype)
+    masks, mask_iou = mask_losses(predictions, matches, objects, config, maskiou_net, generator)
+    return Losses(
+        box=config.box_weight * box_loss(predictions.box_offsets, priors, matches, objects)
+        / positives,
+        classes=config.class_weight * class_loss(predictions.class_logits, labels, config)
+        / positives,
+        mask=config.mask_weight * masks / positives,
+        semantic=config.semantic_weight * semantic_loss(predictions.semantic_logits, objects),
+        mask_iou=None if mask_iou is None else config.maskiou_weight * mask_iou / positives)
+
+
+def box_loss(box_offsets: Tensor, priors: Tensor, matches: Sequence[Matches],
+             objects: Sequence[Targets]) -> Tensor:
+    """
+    Return the sum of smooth L1 between offsets and targets over the positive anchors.
+
+    :param box_offsets: (B, P, 4).
+    :param objects: B entries without crowds.
+    """
+    predicted, wanted = [], []
+    for offsets, match, target in zip(box_offsets, matches, objects):
+        rows = (match.labels > 0).nonzero().flatten()
+        boxes = xyxy_to_cxcywh(target.boxes[match.objects[rows]])
+        predicted.append(offsets[rows])
+        wanted.append(encode_boxes(boxes, priors[rows]))
+    return functional.smooth_l1_loss(torch.cat(predicted), torch.cat(wanted), reduction='sum')
+
+
+def class_loss(class_logits: Tensor, labels: Tensor, config: LossConfig) -> Tensor:
+    """
+    Return the sum of cross entropies over positives and the hardest negatives (OHEM).
+
+    :param class_logits: (B, P, C + 1), channel 0 is background.
+    :param labels: (B, P), see Matches.
+    """
+    chosen = (labels > 0) | hard_negatives(class_logits.detach(), labels, config)
+    return functional.cross_entropy(class_logits[chosen], labels[chosen], reduction='sum')
+
+
+def hard_negatives(class_logits: Tensor, labels: Tensor, config: LossConfig) -> Tensor:
+    """
+    Return (B, P) bool, True at the background anchors that look most like an object.
+
+    As in the original the ranking includes positives and neutrals, with key 0, below every
+    negative; so a picture may get fewer negatives than its share when it has few.
+    """
+    key = class_logits.logsumexp(-1) - class_logits[..., 0]
+    key = torch.where(labels == BACKGROUND, key, torch.zeros_like(key))
+    positives = (labels > 0).sum(1)
+    wanted = (config.negatives_per_positive * positives).clamp(max=labels.shape[1] - 1)
+    wanted = torch.where(positives > 0, wanted, config.negatives_in_empty)
+    order = key.sort(dim=1, descending=True, stable=True).indices
+    rank = torch.empty_like(order).scatter_(
+        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order))
+    return (rank < wanted[:, None]) & (labels == BACKGROUND)
+
+
+def mask_losses(predictions: RawPredictions, matches: Sequence[Matches],
+                objects: Sequence[Targets], config: LossConfig,
+                maskiou_net: Callable[[Tensor], Tensor] | None = None,
+                generator: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
+    """
+    Return the mask loss and the re-scoring loss, not yet weighted nor divided by N.
+
+    The mask loss of a positive is its summed binary cross entropy over the area of its ground
+    truth box, both on the prototype grid; the prediction is cropped with that box. The
+    re-scoring loss compares the re-scoring net's value for these cropped masks, not detached,
+    with their true IoU.
+    """
+    # Sums of nothing keep the loss connected to the network when no picture has an object.
+    total = predictions.prototypes.new_zeros(()) + 0 * predictions.coefficients[:0].sum()
+    soft, hard, class_ids = [], [], []
+    # Unbound once: indexing the batch would make a gradient of the whole batch for each picture.
+    for prototypes, coefficients, match, target in zip(
+            predictions.prototypes.unbind(), predictions.coefficients.unbind(), matches, objects):
+        rows = (match.labels > 0).nonzero().flatten()
+        count = len(rows)
+        if count == 0:
+            continue
+        if count > config.masks_to_train:
+            rows = rows[torch.randperm(count, generator=generator)[:config.masks_to_train]
+                        .to(rows.device)]
+        chosen = match.objects[rows]
+        masks = _masks_on_grid(target.masks, prototypes.shape[:2])[chosen].to(prototypes.dtype)
+        boxes = target.boxes[chosen]
+        predicted = crop_masks(assemble_masks(prototypes, coefficients[rows]), boxes)
+        total = total + mask_loss(predicted, masks, boxes) * (count / len(rows))
+        soft.append(predicted)
+        hard.append(masks)
+        class_ids.append(target.class_ids[chosen])
+    if maskiou_net is None:
+        return total, None
+    if not soft:
+        return total, _nothing_of(maskiou_net, total)
+    return total, mask_iou_loss(maskiou_net, torch.cat(soft), torch.cat(hard),
+                                torch.cat(class_ids), config.min_maskiou_area)
+
+
+def mask_loss(predicted: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
+    """
+    Return the sum over objects of binary cross entropy / box area [px of the grid].
+
+    Mask pixels outside the box meet a prediction of exactly 0 and cost 100 each (torch limits
+    the logarithm), without gradient.
+
+    :param predicted: (N, Hp, Wp) soft, cropped with the boxes.
+    :param masks: (N, Hp, Wp) 0 or 1.
+    :param boxes: (N, 4) relative corners.
+    """
+    height, width = masks.shape[1:]
+    cost = functional.binary_cross_entropy(predicted.clamp(0, 1), masks, reduction='none')
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return (cost.sum((1, 2)) / (sides[:, 0] * width) / (sides[:, 1] * height)).sum()
+
+
+def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, masks: Tensor,
+                  class_ids: Tensor, min_area: float) -> Tensor:
+    """
+    Return the sum of smooth L1 between predicted and true mask IoU (Bolya et al. 2020, 3.4).
+
+    :param predicted: (N, Hp, Wp) soft, cropped; the gradient reaches them.
+    :param masks: (N, Hp, Wp) 0 or 1.
+    :param class_ids: (N,) of the objects.
+    """
+    kept = masks.sum((1, 2)) > min_area
+    predicted, masks, class_ids = predicted[kept], masks[kept], class_ids[kept]
+    if len(masks) == 0:
+        return _nothing_of(maskiou_net, predicted.sum())
+    with torch.no_grad():
+        binary = (predicted > 0.5).to(masks.dtype)
+        overlap = (binary * masks).sum((1, 2))
+        true_iou = overlap / (binary.sum((1, 2)) + masks.sum((1, 2)) - overlap)
+    value = maskiou_net(predicted[:, None]).gather(1, class_ids[:, None])[:, 0]
+    return functional.smooth_l1_loss(value, true_iou, reduction='sum')
+
+
+def semantic_loss(semantic_logits: Tensor, objects: Sequence[Targets]) -> Tensor:
+    """
+    Return binary cross entropy, mean over pixels and pictures, summed over classes.
+
+    :param semantic_logits: (B, C, H3, W3).
+    """
+    wanted = torch.zeros_like(semantic_logits)
+    for target_map, target in zip(wanted, objects):
+        masks = _masks_on_grid(target.masks, semantic_logits.shape[2:])
+        for class_id in target.class_ids.unique():
+            target_map[class_id] = masks[target.class_ids == class_id].any(0)
+    cost = functional.binary_cross_entropy_with_logits(semantic_logits, wanted, reduction='sum')
+    batch, _, height, width = semantic_logits.shape
+    return cost / (height * width) / batch
+
+
+def _masks_on_grid(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """Return (N, h, w) bool masks resized bilinearly, pixel centres at +0.5, and thresholded."""
+    if len(masks) == 0:
+        return torch.zeros((0, *size), dtype=torch.bool, device=masks.device)
+    resized = functional.interpolate(masks[None].float(), tuple(size), mode='bilinear',
+                                     align_corners=False)
+    return resized[0] > 0.5
+
+
+def _nothing_of(maskiou_net: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
+    """Return 0 that depends on the net's parameters, which distributed training insists on."""
+    zero = torch.zeros_like(like)
+    for parameter in getattr(maskiou_net, 'parameters', tuple)():
+        zero = zero + 0 * parameter.sum()
+    return zero

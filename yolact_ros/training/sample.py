@@ -1,0 +1,140 @@
+"""A labelled picture on the host and on the device: what data sets yield and losses eat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """
+    A picture and its N objects, on the host.
+
+    :param image: (H, W, 3) RGB, uint8 from a data set, float32 on a 0..255 scale while augmented.
+    :param boxes: (N, 4) float32 x_min, y_min, x_max, y_max [px].
+    :param masks: (N, H, W) uint8, 1 on the object.
+    :param class_ids: (N,) int64, 0-based.
+    :param crowd: (N,) bool, True for regions of uncounted objects, which are never learnt.
+    :param name: what to call the picture in messages.
+    :raises ValueError: when the rows of the fields do not belong together.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    masks: np.ndarray
+    class_ids: np.ndarray
+    crowd: np.ndarray
+    name: str = ''
+
+    def __post_init__(self) -> None:
+        """Check shapes."""
+        if self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(f'image must be (H, W, 3), got {self.image.shape}')
+        count, (height, width) = len(self.boxes), self.image.shape[:2]
+        shapes = {'boxes': (count, 4), 'masks': (count, height, width), 'class_ids': (count,),
+                  'crowd': (count,)}
+        for field, shape in shapes.items():
+            got = getattr(self, field).shape
+            if got != shape:
+                raise ValueError(f'{self.name or "sample"}: {field} must be {shape} for {count} '
+                                 f'boxes on a {height}x{width} picture, got {got}')
+
+    def __len__(self) -> int:
+        """Return the number of objects, crowds included."""
+        return len(self.boxes)
+
+    def select(self, rows: np.ndarray) -> Sample:
+        """Return the sample with the chosen objects only (bool mask or indices)."""
+        return replace(self, boxes=self.boxes[rows], masks=self.masks[rows],
+                       class_ids=self.class_ids[rows], crowd=self.crowd[rows])
+
+
+class SampleSource(Protocol):
+    """Where labelled pictures come from: files, or a renderer."""
+
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Return the number of pictures in an epoch."""
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """Return picture number index; rng only matters to sources that draw new pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """
+    The N objects of one picture as the losses want them.
+
+    :param boxes: (N, 4) x_min, y_min, x_max, y_max relative to the input.
+    :param class_ids: (N,) int64, 0-based.
+    :param masks: (N, S, S) uint8 or bool at input size.
+    :param crowd: (N,) bool.
+    """
+
+    boxes: Tensor
+    class_ids: Tensor
+    masks: Tensor
+    crowd: Tensor
+
+    def to(self, device: torch.device | str) -> Targets:
+        """Return a copy on the device."""
+        return Targets(*(getattr(self, field).to(device, non_blocking=True)
+                         for field in ('boxes', 'class_ids', 'masks', 'crowd')))
+
+    @property
+    def objects(self) -> Targets:
+        """The same without crowds."""
+        kept = ~self.crowd
+        return Targets(self.boxes[kept], self.class_ids[kept], self.masks[kept], self.crowd[kept])
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """
+    What one training step eats.
+
+    :param images: (B, 3, S, S) float32, normalised.
+    :param targets: B entries.
+    :param names: B picture names, for messages.
+    """
+
+    images: Tensor
+    targets: tuple[Targets, ...]
+    names: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Return a copy on the device, pictures in channels-last layout."""
+        images = self.images.to(device, non_blocking=True,
+                                memory_format=torch.channels_last)
+        return Batch(images, tuple(target.to(device) for target in self.targets), self.names)
+
+
+def to_tensors(sample: Sample, mean: Sequence[float], std: Sequence[float]) -> Batch:
+    """
+    Return an augmented, already square sample as a batch of one.
+
+    :param mean: RGB, subtracted from pixels in [0, 255].
+    :param std: RGB, divides the result.
+    """
+    size = sample.image.shape[0]
+    pixels = (sample.image - np.float32(mean)) * (1 / np.float32(std))
+    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    targets = Targets(torch.from_numpy(sample.boxes / np.float32(size)),
+                      torch.from_numpy(sample.class_ids),
+                      torch.from_numpy(np.ascontiguousarray(sample.masks)),
+                      torch.from_numpy(sample.crowd))
+    return Batch(image[None], (targets,), (sample.name,))
+
+
+def join_batches(parts: Sequence[Batch]) -> Batch:
+    """Return one batch of all parts (the collate function of the loader)."""
+    return Batch(torch.cat([part.images for part in parts]),
+                 tuple(target for part in parts for target in part.targets),
+                 tuple(name for part in parts for name in part.names))

@@ -1,0 +1,31 @@
+"""`pip install .`: the model, its training and its tools, without ROS (CMake builds the rest)."""
+
+from setuptools import find_packages, setup
+
+EXTRAS = {
+    'train': ['matplotlib>=3.5'],
+    'bag': ['rosbags>=0.10'],
+    'onnx': ['onnx>=1.16', 'onnxscript>=0.2', 'onnxruntime>=1.18'],
+    'openvino': ['openvino>=2025.0'],
+}
+
+setup(
+    name='yolact_ros',
+    version='0.1.0',
+    description='YOLACT and YOLACT++ instance segmentation for ROS 2',
+    license='Apache-2.0',
+    packages=find_packages(include=['yolact_ros', 'yolact_ros.*']),
+    package_data={'yolact_ros': ['weights/*.safetensors', 'weights/*.json']},
+    python_requires='>=3.10',
+    install_requires=[
+        'torch>=2.1',
+        'numpy>=1.24',
+        'opencv-python-headless>=4.5,<5',
+        'safetensors>=0.4',
+        'tqdm>=4.60',
+        'pycocotools>=2.0.7',
+        'PyYAML>=5.4',
+    ],
+    extras_require=EXTRAS,
+    entry_points={'console_scripts': ['yolact = yolact_ros.cli:main']},
+)

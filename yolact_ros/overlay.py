@@ -1,0 +1,280 @@
+"""Draw what was found on a copy of the picture: masks, contours, boxes, labels."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import cv2
+import numpy as np
+
+from yolact_ros.structures import Instances
+
+GOLDEN_TURN = (math.sqrt(5) - 1) / 2  # successive multiples never come close to each other soon
+# Chosen by search: the first 8, 12 and 20 classes stay 37, 26 and 20 apart in CIE Lab.
+FIRST_HUE = 0.06  # [turns]
+LIGHTNESS = (0.68, 0.55, 0.82)
+DARK = (24, 24, 24)
+BRIGHT = (255, 255, 255)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FONT_CAP_HEIGHT = 21  # [px] of a capital letter at scale 1
+MIN_MARGIN = 2  # [px] between the letters and the edge of their plate
+LIGHT_COLOR = 0.28  # relative luminance above which dark letters are easier to read than white
+HIDDEN_SHARE = 0.3  # a label covered by better ones more than this cannot be read
+MIN_CAP_HEIGHT = 5  # [px] smaller letters cannot be read, so they are not drawn
+
+Color = tuple[int, int, int]
+Rect = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class OverlayStyle:
+    """
+    What is drawn for every instance.
+
+    :param alpha: opacity of the mask in [0, 1]; 0 leaves the object as it is.
+    :param boxes: draw the bounding box.
+    :param labels: draw class name and score.
+    :param contours: draw the outline of the mask.
+    """
+
+    alpha: float = 0.45
+    boxes: bool = True
+    labels: bool = True
+    contours: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse an opacity that is none."""
+        if not 0.0 <= self.alpha <= 1.0:
+            raise ValueError(f'alpha must be in [0, 1], got {self.alpha}')
+
+
+def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[str],
+                   style: OverlayStyle = OverlayStyle()) -> np.ndarray:
+    """
+    Return a copy of the picture with the instances on it, the best score on top.
+
+    Lines and letters grow with the picture, so that they look alike at any resolution.
+
+    :param rgb: (H, W, 3) uint8, not modified.
+    :param class_names: name of every class id; ids beyond its end are written as numbers.
+    :returns: (H, W, 3) uint8, a new array.
+    :raises ValueError: when the instances belong to a picture of another size.
+    """
+    _check_picture(rgb, instances)
+    canvas = np.array(rgb, order='C')
+    colors = [class_color(class_id) for class_id in instances.class_ids.tolist()]
+    line = max(1, round(min(canvas.shape[:2]) / 280))
+    rows = range(len(instances) - 1, -1, -1)
+    if style.alpha > 0:
+        for row in rows:
+            _blend_mask(canvas, instances.crops[row], instances.rois[row], colors[row],
+                        style.alpha)
+    for row in rows:
+        if style.contours:
+            _draw_contour(canvas, instances.crops[row], instances.rois[row], colors[row], line)
+        if style.boxes:
+            _draw_box(canvas, instances.boxes[row], colors[row], (line + 1) // 2)
+    if style.labels:
+        _draw_labels(canvas, instances, class_names, colors)
+    return canvas
+
+
+@cache
+def class_color(class_id: int) -> Color:
+    """
+    Return the colour of a class: the same in every run, far from the classes next to it.
+
+    The hue turns by the golden ratio in OKLCH, where equal steps look equal; lightness
+    alternates, so that hues which come close after many classes still differ.
+
+    :returns: red, green, blue in [0, 255].
+    """
+    hue = 2 * math.pi * ((FIRST_HUE + class_id * GOLDEN_TURN) % 1.0)
+    lightness = LIGHTNESS[class_id % len(LIGHTNESS)]
+    chroma = 0.19
+    while True:  # less colourful until the screen can show it
+        linear = _oklab_to_linear_rgb(lightness, chroma * math.cos(hue), chroma * math.sin(hue))
+        if all(-1e-4 <= value <= 1 + 1e-4 for value in linear):
+            return tuple(_gamma(value) for value in linear)
+        chroma -= 0.005
+
+
+def _oklab_to_linear_rgb(lightness: float, a: float, b: float) -> tuple[float, float, float]:
+    """Return linear sRGB, outside [0, 1] where no screen can show it (Ottosson 2020, OKLab)."""
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+            -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+            -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short)
+
+
+def _gamma(linear: float) -> int:
+    """Return the 8-bit sRGB value of a linear one."""
+    value = min(max(linear, 0.0), 1.0)
+    curved = 12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
+    return round(255 * curved)
+
+
+def _check_picture(rgb: np.ndarray, instances: Instances) -> None:
+    """Refuse arrays that are not the picture the instances were found in."""
+    size = instances.image_size
+    if rgb.dtype != np.uint8 or rgb.shape != (size.height, size.width, 3):
+        raise ValueError(f'the picture of these instances is ({size.height}, {size.width}, 3) '
+                         f'uint8, got {rgb.shape} {rgb.dtype}')
+
+
+def _blend_mask(canvas: np.ndarray, crop: np.ndarray, roi: np.ndarray, color: Color,
+                alpha: float) -> None:
+    """Tint the pixels of one mask; the work is one table look-up inside the roi."""
+    x0, y0, x1, y1 = roi.tolist()
+    if crop.size == 0:
+        return
+    window = canvas[y0:y1, x0:x1]
+    tinted = cv2.LUT(window, _tint_table(color, alpha))
+    cv2.copyTo(tinted, crop.view(np.uint8), window)
+
+
+@lru_cache(maxsize=256)
+def _tint_table(color: Color, alpha: float) -> np.ndarray:
+    """Return (256, 1, 3) uint8: every pixel value mixed with the colour."""
+    mixed = np.arange(256)[:, None] * (1 - alpha) + np.array(color) * alpha
+    return np.rint(mixed).astype(np.uint8)[:, None]
+
+
+def _draw_contour(canvas: np.ndarray, crop: np.ndarray, roi: np.ndarray, color: Color,
+                  line: int) -> None:
+    """
+    Draw the outline of one mask: a coloured line inside it, a dark rim around it.
+
+    The two tones stand out from any background; holes and parts get theirs, because the
+    bands are the mask minus its erosion and its dilation minus the mask.
+    """
+    if crop.size == 0:
+        return
+    rim = max(1, line // 2)
+    mask = cv2.copyMakeBorder(crop.view(np.uint8), rim, rim, rim, rim, cv2.BORDER_CONSTANT)
+    band = mask - cv2.erode(mask, _disc(line))
+    x0, y0, x1, y1 = (roi + np.array((-rim, -rim, rim, rim))).tolist()
+    height, width = canvas.shape[:2]
+    inside = np.s_[max(-y0, 0):mask.shape[0] - max(y1 - height, 0),
+                   max(-x0, 0):mask.shape[1] - max(x1 - width, 0)]
+    window = canvas[max(y0, 0):y1, max(x0, 0):x1]
+    _paint(window, (cv2.dilate(mask, _disc(rim)) - mask)[inside], DARK)
+    _paint(window, band[inside], color)
+
+
+@lru_cache(maxsize=64)
+def _disc(radius: int) -> np.ndarray:
+    """Return a round structuring element; of radius 1 it is a 3x3 square, which is faster."""
+    shape = cv2.MORPH_RECT if radius == 1 else cv2.MORPH_ELLIPSE
+    return cv2.getStructuringElement(shape, (2 * radius + 1, 2 * radius + 1))
+
+
+def _paint(window: np.ndarray, mask: np.ndarray, color: Color) -> None:
+    """Set the pixels of a mask to a colour."""
+    solid = np.empty_like(window, order='C')
+    cv2.rectangle(solid, (0, 0), (window.shape[1], window.shape[0]), color, cv2.FILLED)
+    cv2.copyTo(solid, mask, window)
+
+
+def _draw_box(canvas: np.ndarray, box: np.ndarray, color: Color, line: int) -> None:
+    """Draw one bounding box, its lines inside the picture."""
+    height, width = canvas.shape[:2]
+    x0, y0, x1, y1 = np.rint(box).astype(int).tolist()
+    last = (min(max(x1 - 1, x0), width - 1), min(max(y1 - 1, y0), height - 1))
+    cv2.rectangle(canvas, (min(x0, width - 1), min(y0, height - 1)), last, color, line)
+
+
+def _draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[str],
+                 colors: Sequence[Color]) -> None:
+    """Place labels best score first, so that it gets the best place; draw them in reverse."""
+    height, width = canvas.shape[:2]
+    taken: list[Rect] = []
+    plates: list[tuple[Rect, np.ndarray]] = []
+    scores = instances.scores.tolist()
+    for row, class_id in enumerate(instances.class_ids.tolist()):
+        text = f'{_name_of(class_id, class_names)} {scores[row]:.2f}'
+        box = instances.boxes[row]
+        plate = _plate(text, colors[row], _cap_height(height, width, text, box[3] - box[1]))
+        place = None if plate is None else _free_place(plate.shape[:2], box, (height, width), taken)
+        if place is not None:
+            taken.append(place)
+            plates.append((place, plate))
+    for (x0, y0, x1, y1), plate in reversed(plates):
+        canvas[y0:y1, x0:x1] = plate
+
+
+def _name_of(class_id: int, class_names: Sequence[str]) -> str:
+    """Return the class's name in the ASCII letters that OpenCV's font has, else its number."""
+    name = class_names[class_id] if class_id < len(class_names) else ''
+    return unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode() or (
+        f'class {class_id}')
+
+
+def _cap_height(height: int, width: int, text: str, box_height: float) -> int:
+    """
+    Return the height of capital letters [px].
+
+    It follows the picture's size, is smaller on small objects lest the label hide them and
+    their neighbours, and lets the text fit into the picture.
+    """
+    wanted = max(8, round(min(height, width) / 50))
+    for_box = max(8, round(0.6 * wanted), int(box_height / 4))
+    (text_width, _), _ = cv2.getTextSize(text, FONT, 1.0, 1)
+    by_width = int((width - 2 * MIN_MARGIN) * FONT_CAP_HEIGHT / (text_width + FONT_CAP_HEIGHT))
+    return min(wanted, for_box, by_width, height // 2)
+
+
+@lru_cache(maxsize=4096)
+def _plate(text: str, color: Color, cap_height: int) -> np.ndarray | None:
+    """Return (h, w, 3) uint8, the text on its coloured plate; None where it were unreadable."""
+    if cap_height < MIN_CAP_HEIGHT:
+        return None
+    scale, pen = cap_height / FONT_CAP_HEIGHT, max(1, round(cap_height / 9))
+    (width, _), descent = cv2.getTextSize(text, FONT, scale, pen)
+    margin = max(MIN_MARGIN, cap_height // 3)
+    plate = np.full((cap_height + descent // 2 + 2 * margin, width + 2 * margin, 3), color,
+                    np.uint8)
+    ink = DARK if _luminance(color) > LIGHT_COLOR else BRIGHT
+    cv2.putText(plate, text, (margin, margin + cap_height), FONT, scale, ink, pen, cv2.LINE_AA)
+    cv2.rectangle(plate, (0, 0), (plate.shape[1] - 1, plate.shape[0] - 1), DARK)
+    plate.setflags(write=False)
+    return plate
+
+
+def _luminance(color: Color) -> float:
+    """Return the relative luminance in [0, 1] (WCAG 2)."""
+    return sum(weight * (value / 255) ** 2.2
+               for weight, value in zip((0.2126, 0.7152, 0.0722), color))
+
+
+def _free_place(plate: tuple[int, int], box: np.ndarray, picture: tuple[int, int],
+                taken: Sequence[Rect]) -> Rect | None:
+    """Return a rectangle at the box, inside the picture, or None where others would hide it."""
+    high, wide = plate
+    x0, y0, x1, y1 = np.rint(box).astype(int).tolist()
+    corners = ((x0, y0 - high), (x0, y0), (x1 - wide, y0 - high), (x1 - wide, y0),
+               (x0, y1), (x0, y1 - high), (x1 - wide, y1 - high), (x0, (y0 + y1 - high) // 2))
+    best, least = None, math.inf
+    for left, top in corners:
+        left = min(max(left, 0), max(picture[1] - wide, 0))
+        top = min(max(top, 0), max(picture[0] - high, 0))
+        place = (left, top, min(left + wide, picture[1]), min(top + high, picture[0]))
+        covered = sum(_shared_area(place, other) for other in taken)
+        if covered < least:
+            best, least = place, covered
+        if least == 0:
+            break
+    return best if least <= HIDDEN_SHARE * high * wide else None
+
+
+def _shared_area(a: Rect, b: Rect) -> int:
+    """Return the area that two rectangles share [px^2]."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    return max(width, 0) * max(height, 0)

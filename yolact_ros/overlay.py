@@ -201,7 +201,9 @@ def _draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence
         text = f'{_name_of(class_id, class_names)} {scores[row]:.2f}'
         box = instances.boxes[row]
         plate = _plate(text, colors[row], _cap_height(height, width, text, box[3] - box[1]))
-        place = None if plate is None else _free_place(plate.shape[:2], box, (height, width), taken)
+        if plate is None:
+            continue
+        place = _free_place(plate.shape[:2], box, (height, width), taken)
         if place is not None:
             taken.append(place)
             plates.append((place, plate))

@@ -23,47 +23,46 @@ def fast_nms_keep(boxes: Tensor, iou_threshold: float | Tensor) -> Tensor:
     return overlaps.amax(-2) <= iou_threshold
 
 
-def fast_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, top_k: int,
-             max_instances: int) -> tuple[Tensor, Tensor, Tensor]:
+def fast_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
+             top_k: int) -> tuple[Tensor, Tensor, Tensor]:
     """
     Select detections by Fast NMS in every class (Bolya et al. 2019, section 4).
 
-    There is no second score threshold: low scores fill the list up to max_instances.
+    There is no second score threshold: low scores survive where nothing overlaps them.
 
     :param boxes: (N, 4) corners of the candidates.
     :param scores: (C, N) foreground scores.
     :param top_k: best candidates of each class that take part.
-    :returns: rows (D,), class ids (D,) and scores (D,), best first; D <= max_instances.
+    :returns: rows (D,), class ids (D,) and scores (D,), best first.
     """
-    if boxes.shape[0] == 0:
+    if scores.numel() == 0:
         return _nothing(scores)
-    class_scores, order = scores.sort(1, descending=True)
+    class_scores, order = scores.sort(dim=1, descending=True, stable=True)
     class_scores, order = class_scores[:, :top_k], order[:, :top_k]           # (C, K)
     keep = fast_nms_keep(boxes[order], iou_threshold)
     class_ids, ranks = keep.nonzero(as_tuple=True)
-    return _best(order[class_ids, ranks], class_ids, class_scores[class_ids, ranks],
-                 max_instances)
+    return _best_first(order[class_ids, ranks], class_ids, class_scores[class_ids, ranks])
 
 
-def cross_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, top_k: int,
-                    max_instances: int) -> tuple[Tensor, Tensor, Tensor]:
+def cross_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
+                    top_k: int) -> tuple[Tensor, Tensor, Tensor]:
     """
     Select detections by one Fast NMS over all classes: an object gets its best class only.
 
     Parameters and result as of fast_nms.
     """
-    if boxes.shape[0] == 0:
+    if scores.numel() == 0:
         return _nothing(scores)
     best_scores, class_ids = scores.max(0)
-    best_scores, order = best_scores.sort(descending=True)
+    best_scores, order = best_scores.sort(descending=True, stable=True)
     best_scores, order = best_scores[:top_k], order[:top_k]
     keep = fast_nms_keep(boxes[order], iou_threshold)
-    rows = order[keep][:max_instances]
-    return rows, class_ids[rows], best_scores[keep][:max_instances]
+    rows = order[keep]
+    return rows, class_ids[rows], best_scores[keep]
 
 
-def traditional_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_instances: int,
-                    score_threshold: float, input_size: int) -> tuple[Tensor, Tensor, Tensor]:
+def traditional_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float,
+                    input_size: int) -> tuple[Tensor, Tensor, Tensor]:
     """
     Select detections by greedy NMS in every class, with the original's pixel convention.
 
@@ -74,7 +73,7 @@ def traditional_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_ins
     :param input_size: side of the network input [px] that relative boxes are scaled with.
     :returns: as of fast_nms.
     """
-    if boxes.shape[0] == 0:
+    if scores.numel() == 0:
         return _nothing(scores)
     overlaps = _pixel_iou(boxes * input_size)
     alive = scores > score_threshold                                          # (C, N)
@@ -87,7 +86,7 @@ def traditional_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_ins
         alive &= ~(suppressed & fresh)
         alive.scatter_(1, best, False)
     class_ids, rows = kept.nonzero(as_tuple=True)
-    return _best(rows, class_ids, scores[class_ids, rows], max_instances)
+    return _best_first(rows, class_ids, scores[class_ids, rows])
 
 
 def _pixel_iou(boxes: Tensor) -> Tensor:
@@ -101,15 +100,14 @@ def _pixel_iou(boxes: Tensor) -> Tensor:
     return overlap / (areas[:, None] + areas[None, :] - overlap)
 
 
-def _best(rows: Tensor, class_ids: Tensor, scores: Tensor,
-          max_instances: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Sort detections by score and keep the first ones."""
-    scores, order = scores.sort(descending=True)
-    order = order[:max_instances]
-    return rows[order], class_ids[order], scores[:max_instances]
+def _best_first(rows: Tensor, class_ids: Tensor,
+                scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort detections by score."""
+    scores, order = scores.sort(descending=True, stable=True)
+    return rows[order], class_ids[order], scores
 
 
 def _nothing(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the result for no candidates."""
+    """Return the result for no candidates or no classes."""
     indices = torch.zeros(0, dtype=torch.long, device=scores.device)
     return indices, indices.clone(), scores.new_zeros(0)

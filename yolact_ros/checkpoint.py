@@ -1,0 +1,299 @@
+"""
+Read and write weights, never running code from a file.
+
+Three kinds of file are read: this project's own (safetensors with the configuration and class
+names inside), published YOLACT checkpoints (`.pth`, bare state dicts) and ImageNet
+backbones for training.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from yolact_ros.config import MODEL_PRESETS, ModelConfig
+from yolact_ros.model.yolact import Yolact
+from yolact_ros.published import PUBLISHED, cache_path
+from yolact_ros.state_dict import clean_published_keys, infer_config
+
+FORMAT_VERSION = 1
+DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'yolact_plus_tiny.safetensors'
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """
+    What of a file went into a model.
+
+    :param loaded: keys that fitted.
+    :param missing: the model's keys that the file lacks; they keep their values.
+    :param mismatched: keys whose shapes differ; they keep their values.
+    :param unused: the file's keys that the model lacks.
+    """
+
+    loaded: tuple[str, ...]
+    missing: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def resolve_weights(name_or_path: str | Path) -> Path:
+    """
+    Return the file that a name or path stands for.
+
+    :param name_or_path: 'demo' (the packaged model), a published name, or a path.
+    :raises FileNotFoundError: when there is no such file, with the cure.
+    """
+    name = str(name_or_path)
+    published = [weights.name for weights in PUBLISHED]
+    if name == 'demo':
+        return _existing(DEMO_WEIGHTS, 'the packaged demo model is missing; reinstall yolact_ros')
+    if name in published:
+        return _existing(cache_path(name), f'fetch it once with: yolact download {name}')
+    known = ', '.join(('demo', *published))
+    return _existing(Path(name).expanduser(), f'give a path to a checkpoint or one of: {known}')
+
+
+def load_model(path: str | Path,
+               config: ModelConfig | str | None = None) -> tuple[Yolact, ModelConfig]:
+    """
+    Return the model of a checkpoint, ready for inference on the CPU, and its configuration.
+
+    :param path: a file, or a name that resolve_weights knows.
+    :param config: a ModelConfig or the name of a preset; needed only where a published file does
+        not tell (yolact_im400 and yolact_im700 differ from yolact_base in nothing but the name).
+    :raises FileNotFoundError: when there is no such file.
+    :raises ValueError: when the file is no checkpoint, or does not fit the configuration.
+    """
+    path = resolve_weights(path)
+    state, stored = read_checkpoint(path)
+    config = _choose_config(state, stored, config, path)
+    model = Yolact(config)
+    _load_strictly(model, state, path)
+    return model.eval(), config
+
+
+def save_model(path: str | Path, model: Yolact, half: bool = False) -> None:
+    """
+    Write weights, configuration and class names to one file; an existing file survives a failure.
+
+    :param path: ends in .safetensors by convention.
+    :param half: store floating-point weights in 16 bits, half the size.
+    :raises OSError: when the file cannot be written.
+    """
+    state = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+    if half:
+        state = {key: tensor.half() if tensor.is_floating_point() else tensor
+                 for key, tensor in state.items()}
+    metadata = {'format': 'yolact_ros', 'format_version': str(FORMAT_VERSION),
+                'config': json.dumps(asdict(model.config))}
+    path = Path(path)
+    temporary = path.with_name(path.name + '.part')
+    try:
+        temporary.write_bytes(safetensors.torch.save(state, metadata))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_matching(model: Yolact, path: str | Path) -> LoadReport:
+    """
+    Load what fits of a checkpoint into a model, for fine-tuning with other classes.
+
+    :returns: what was loaded and what was not; the caller shows it.
+    :raises ValueError: when nothing fits.
+    """
+    path = resolve_weights(path)
+    state, _ = read_checkpoint(path)
+    return _load_fitting(model, state, path)
+
+
+def load_backbone(model: Yolact, path: str | Path) -> LoadReport:
+    """
+    Load an ImageNet backbone (torchvision's ResNet names, or DarkNet-53) into a model.
+
+    :raises ValueError: when the file is not that of the model's backbone.
+    """
+    path = resolve_weights(path)
+    state, _ = read_checkpoint(path)
+    renamed = {}
+    for key, tensor in state.items():
+        if key.startswith('layer') and key[5].isdigit():
+            stage, rest = key[5:].split('.', 1)
+            key = f'layers.{int(stage) - 1}.{rest}'
+        renamed[f'backbone.{key}'] = tensor
+    own = {key: value for key, value in model.state_dict().items() if key.startswith('backbone.')}
+    report = _load_fitting(model, renamed, path)
+    allowed = ('num_batches_tracked', 'conv_offset_mask.weight', 'conv_offset_mask.bias',
+               'conv2.bias')
+    lacking = [key for key in own if key not in report.loaded and not key.endswith(allowed)]
+    if lacking:
+        raise ValueError(
+            f'{path} does not fit the backbone {model.config.backbone}: {len(lacking)} of '
+            f'{len(own)} tensors are missing or of another shape, first {lacking[0]}; '
+            'give the ImageNet file of that backbone')
+    return report
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None]:
+    """
+    Return the tensors of a file (float32) and, for this project's own files, the configuration.
+
+    :raises ValueError: when the file holds anything but finite tensors.
+    """
+    with path.open('rb') as file:
+        head = file.read(512)
+    _reject_foreign(head, path)
+    if head[:1] == b'\x80' or zipfile.is_zipfile(path) or head[:2] == b'PK':
+        state, stored = _read_pickle(path), None
+    else:
+        state, stored = _read_safetensors(path)
+    state = {key: tensor.float() if tensor.is_floating_point() else tensor
+             for key, tensor in state.items()}
+    broken = [key for key, tensor in state.items()
+              if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())]
+    if broken:
+        raise ValueError(f'{path} holds NaN or infinite weights in {len(broken)} tensors, first '
+                         f'{broken[0]}; the training that wrote it diverged, take an earlier '
+                         'checkpoint')
+    return clean_published_keys(state), stored
+
+
+def _reject_foreign(head: bytes, path: Path) -> None:
+    """Refuse what is obviously no checkpoint, and say what it is."""
+    if not head:
+        raise ValueError(f'{path} is empty; download or copy it again')
+    if head.lstrip()[:1] == b'<':
+        raise ValueError(f'{path} is a web page (HTML), not a checkpoint; the download link led '
+                         'to a page, fetch the file itself (yolact download NAME does)')
+    if head.startswith(b'version https://git-lfs'):
+        raise ValueError(f'{path} is a git-lfs pointer, not the checkpoint; run git lfs pull')
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    """Return the state dict of a torch.save file; nothing but tensors is accepted."""
+    try:
+        loaded = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'{path} holds Python objects besides tensors, or is damaged, and was not loaded: '
+            'unpickling them could run code. A YOLACT checkpoint is a bare state dict; save it '
+            'again as torch.save(model.state_dict(), path)') from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'{path} is truncated or damaged ({reason}); download or copy it again, '
+                         f'its size is {path.stat().st_size} bytes') from error
+    if not isinstance(loaded, dict) or not loaded or not all(
+            isinstance(value, Tensor) for value in loaded.values()):
+        found = f'a dict with keys {", ".join(map(str, list(loaded)[:5]))}' \
+            if isinstance(loaded, dict) else type(loaded).__name__
+        raise ValueError(f'{path} is not a bare state dict (name -> tensor) but {found}; save '
+                         'only the weights: torch.save(model.state_dict(), path)')
+    return {key.removeprefix('module.'): value for key, value in loaded.items()}
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None]:
+    """Return tensors and configuration of a safetensors file."""
+    try:
+        with safe_open(path, framework='pt') as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f'{path} is no checkpoint, or a truncated one ({error}); expected a '
+                         'YOLACT .pth or a .safetensors file of this project') from error
+    if metadata.get('format') != 'yolact_ros':
+        return state, None
+    version = metadata.get('format_version', '')
+    if version != str(FORMAT_VERSION):
+        raise ValueError(f'{path} has format version {version}, this yolact_ros reads version '
+                         f'{FORMAT_VERSION}; update yolact_ros or write the file again')
+    try:
+        return state, config_from_dict(json.loads(metadata['config']))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} carries a damaged model configuration ({error}); write the '
+                         'file again with save_model') from error
+
+
+def config_from_dict(fields: dict) -> ModelConfig:
+    """
+    Return the configuration that dataclasses.asdict turned into plain JSON.
+
+    :raises TypeError: for unknown or missing fields.
+    """
+    return ModelConfig(**{name: _tuples(value) for name, value in fields.items()})
+
+
+def _tuples(value: object) -> object:
+    """Return value with every list, however deep, as a tuple."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+
+def _choose_config(state: dict[str, Tensor], stored: ModelConfig | None,
+                   wanted: ModelConfig | str | None, path: Path) -> ModelConfig:
+    """Return the wanted, stored or inferred configuration, in this order."""
+    if isinstance(wanted, ModelConfig):
+        return wanted
+    if wanted and wanted not in MODEL_PRESETS:
+        raise ValueError(f'config {wanted!r} is unknown; known: {", ".join(MODEL_PRESETS)}')
+    if stored is not None:
+        if wanted and replace(MODEL_PRESETS[wanted](class_names=stored.class_names),
+                              name=stored.name) != stored:
+            raise ValueError(f'{path} carries its own configuration ({stored.name}), which is '
+                             f'not {wanted}; leave config out')
+        return stored
+    return infer_config(state, path, wanted or None)
+
+
+def _load_strictly(model: Yolact, state: dict[str, Tensor], path: Path) -> None:
+    """Load all weights, or say which do not fit and why that may be."""
+    own = model.state_dict()
+    missing = [key for key in own if key not in state
+               and not key.endswith('num_batches_tracked')]
+    unexpected = [key for key in state if key not in own]
+    mismatched = [f'{key} is {tuple(state[key].shape)}, wanted {tuple(own[key].shape)}'
+                  for key in own if key in state and state[key].shape != own[key].shape]
+    problems = [f'{len(found)} {what} (first: {found[0]})' for what, found in (
+        ('keys missing', missing), ('keys unexpected', unexpected),
+        ('shapes different', mismatched)) if found]
+    if problems:
+        raise ValueError(
+            f'{path} does not fit the configuration {model.config.name} with '
+            f'{model.config.num_classes} classes: {"; ".join(problems)}. Choose another config '
+            f'({", ".join(MODEL_PRESETS)}) or leave it out to have it inferred')
+    model.load_state_dict(state, strict=False)
+
+
+def _load_fitting(model: Yolact, state: dict[str, Tensor], path: Path) -> LoadReport:
+    """Load the tensors whose names and shapes agree."""
+    own = model.state_dict()
+    fitting = {key: tensor for key, tensor in state.items()
+               if key in own and own[key].shape == tensor.shape}
+    if not any(tensor.is_floating_point() for tensor in fitting.values()):
+        raise ValueError(f'nothing in {path} fits the model {model.config.name}: its first key is '
+                         f'{next(iter(state), "none")}; give a checkpoint of the same backbone')
+    model.load_state_dict(fitting, strict=False)
+    return LoadReport(
+        loaded=tuple(fitting), missing=tuple(key for key in own if key not in state),
+        mismatched=tuple(key for key in state if key in own and key not in fitting),
+        unused=tuple(key for key in state if key not in own))
+
+
+def _existing(path: Path, cure: str) -> Path:
+    """Return the path if there is a file, else raise with the cure."""
+    if path.is_dir():
+        raise IsADirectoryError(f'weights {path} is a folder, wanted a file; {cure}')
+    if not path.exists():
+        raise FileNotFoundError(f'weights {path} not found; {cure}')
+    return path

@@ -1,0 +1,95 @@
+"""What runs the network: a backend turns inputs into raw predictions."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+
+from yolact_ros.config import ModelConfig
+from yolact_ros.model.backbone import DeformConv
+from yolact_ros.model.yolact import RawPredictions, Yolact
+
+PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+
+
+class Backend(Protocol):
+    """
+    The network behind a predictor.
+
+    :ivar config: of the model.
+    :ivar priors: (P, 4) on the device.
+    :ivar device: where inputs are wanted and predictions appear.
+    :ivar description: device, precision and runtime for people.
+    :ivar has_rescoring: whether rescore may be called.
+    """
+
+    config: ModelConfig
+    priors: Tensor
+    device: torch.device
+    description: str
+    has_rescoring: bool
+
+    def __call__(self, x: Tensor) -> RawPredictions:
+        """Return raw predictions of (B, 3, S, S) float32."""
+
+    def rescore(self, masks: Tensor) -> Tensor:
+        """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""
+
+
+class TorchBackend:
+    """
+    The network in torch: batch norm folded into convolutions, channels last.
+
+    :param model: in eval mode; it is taken over and changed.
+    :param precision: 'float32', 'float16' or 'bfloat16'.
+    """
+
+    def __init__(self, model: Yolact, device: torch.device, precision: str) -> None:
+        self.config = model.config
+        self.device = device
+        self.dtype = PRECISIONS[precision]
+        self.has_rescoring = model.maskiou_net is not None
+        self.priors = model.priors.to(device)
+        self.description = f'{device}, {precision}, torch'
+        self._model = fold_batch_norm(model).to(
+            device, self.dtype, memory_format=torch.channels_last).eval()
+
+    def __call__(self, x: Tensor) -> RawPredictions:
+        """Return raw predictions of (B, 3, S, S) float32."""
+        return self._model(x.to(self.dtype, memory_format=torch.channels_last))
+
+    def rescore(self, masks: Tensor) -> Tensor:
+        """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""
+        return self._model.maskiou_net(masks.to(self.dtype))
+
+
+def fold_batch_norm(model: nn.Module) -> nn.Module:
+    """
+    Multiply the batch norms of a network in eval mode into the convolutions before them.
+
+    The model is changed in place: its state dict has other keys afterwards.
+
+    :returns: the same model.
+    """
+    for parent in model.modules():
+        for name, norm in list(parent.named_children()):
+            if not isinstance(norm, nn.BatchNorm2d):
+                continue
+            conv_name = str(int(name) - 1) if name.isdigit() else name.replace('bn', 'conv')
+            conv = getattr(parent, conv_name)
+            setattr(parent, conv_name, _fold(conv, norm))
+            setattr(parent, name, nn.Identity())
+    return model
+
+
+def _fold(conv: nn.Conv2d | DeformConv, norm: nn.BatchNorm2d) -> nn.Module:
+    """Return the convolution with the batch norm in its weight and bias."""
+    if isinstance(conv, nn.Conv2d):
+        return fuse_conv_bn_eval(conv, norm)
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
+        norm.bias)
+    return conv

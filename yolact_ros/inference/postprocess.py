@@ -1,0 +1,225 @@
+"""From raw predictions to Instances: selection, assembly, re-scoring, pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from yolact_ros.config import PostprocessConfig, class_id_of
+from yolact_ros.model.yolact import RawPredictions
+from yolact_ros.ops.boxes import decode_boxes
+from yolact_ros.ops.masks import assemble_masks, crop_limits, crop_masks
+from yolact_ros.ops.nms import cross_class_nms, fast_nms, traditional_nms
+from yolact_ros.structures import ImageSize, Instances
+
+MASK_THRESHOLD = 0.5
+
+
+class Detections(NamedTuple):
+    """
+    The D selected detections of one picture, on the device, best class score first.
+
+    :param boxes: (D, 4) relative corners, not clipped.
+    :param class_ids: (D,) int64, 0-based.
+    :param class_scores: (D,).
+    :param coefficients: (D, K).
+    """
+
+    boxes: Tensor
+    class_ids: Tensor
+    class_scores: Tensor
+    coefficients: Tensor
+
+
+class ClassRules(NamedTuple):
+    """
+    A PostprocessConfig's class filter and thresholds for one model's classes.
+
+    :param thresholds: (C,) score a class must exceed; infinite for classes that are left out.
+    """
+
+    thresholds: Tensor
+
+    @classmethod
+    def resolve(cls, config: PostprocessConfig, class_names: Sequence[str],
+                device: torch.device) -> ClassRules:
+        """
+        Return the rules as a tensor.
+
+        :raises ValueError: when the configuration names a class that the model lacks.
+        """
+        thresholds = torch.full((len(class_names),), config.score_threshold)
+        for key, threshold in (config.class_thresholds or {}).items():
+            thresholds[class_id_of(key, class_names)] = threshold
+        if config.classes is not None:
+            left_out = torch.ones(len(class_names), dtype=torch.bool)
+            left_out[[class_id_of(key, class_names) for key in config.classes]] = False
+            thresholds[left_out] = torch.inf
+        return cls(thresholds.to(device))
+
+
+def select_detections(raw: RawPredictions, index: int, priors: Tensor, rules: ClassRules,
+                      config: PostprocessConfig, input_size: int) -> Detections:
+    """
+    Return the detections of one picture of the batch (Bolya et al. 2019, section 4).
+
+    Anchors are candidates by their best foreground score. What cannot pass its class's threshold
+    is left out before NMS already: a box is only ever suppressed by a better one, so the
+    result is the same and the work is less.
+
+    :param index: which picture of the batch.
+    :param priors: (P, 4) cx, cy, w, h relative.
+    :param input_size: side of the network input [px], for traditional NMS.
+    """
+    probabilities = torch.softmax(raw.class_logits[index].float(), -1)[:, 1:]   # (P, C)
+    rows = (probabilities.amax(1) > config.candidate_threshold).nonzero()[:, 0]
+    scores = probabilities[rows].T                                            # (C, N)
+    if config.nms != 'cross_class':
+        passing = scores > rules.thresholds[:, None]
+        useful = passing.any(0).nonzero()[:, 0]
+        class_ids = passing.any(1).nonzero()[:, 0]
+        rows, scores = rows[useful], scores[class_ids][:, useful]
+    else:
+        class_ids = torch.arange(scores.shape[0], device=scores.device)
+    boxes = decode_boxes(raw.box_offsets[index, rows].float(), priors[rows])
+    kept, kinds, class_scores = _suppress(boxes, scores, config, input_size)
+    kinds = class_ids[kinds]
+    passing = (class_scores > rules.thresholds[kinds]).nonzero()[:, 0][:config.max_instances]
+    kept = kept[passing]
+    return Detections(boxes[kept], kinds[passing], class_scores[passing],
+                      raw.coefficients[index, rows[kept]].float())
+
+
+def _suppress(boxes: Tensor, scores: Tensor, config: PostprocessConfig,
+              input_size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Apply the configured non-maximum suppression."""
+    if config.nms == 'traditional':
+        return traditional_nms(boxes, scores, config.iou_threshold, config.candidate_threshold,
+                               input_size)
+    variant = fast_nms if config.nms == 'fast' else cross_class_nms
+    return variant(boxes, scores, config.iou_threshold, config.top_k)
+
+
+def assemble(detections: Detections, prototypes: Tensor,
+             rescore: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, Tensor]:
+    """
+    Return cropped soft masks and their predicted IoU (Bolya et al. 2020, section 3.4).
+
+    :param prototypes: (Hp, Wp, K).
+    :param rescore: (D, 1, Hp, Wp) -> (D, C), or None.
+    :returns: (D, Hp, Wp) in [0, 1], and (D,) mask scores, NaN without re-scoring.
+    """
+    masks = assemble_masks(prototypes.float(), detections.coefficients)
+    masks = crop_masks(masks, detections.boxes)
+    if rescore is None:
+        return masks, torch.full_like(detections.class_scores, torch.nan)
+    ious = rescore(masks[:, None]).float()
+    return masks, ious.gather(1, detections.class_ids[:, None])[:, 0]
+
+
+def to_instances(detections: Detections, masks: Tensor, mask_scores: Tensor,
+                 size: ImageSize) -> Instances:
+    """
+    Bring detections to the host and their masks to the picture's pixels.
+
+    :param masks: (D, Hp, Wp) cropped soft masks.
+    :param mask_scores: (D,).
+    """
+    # The one transfer from the device.
+    relative, class_ids, class_scores, ious, soft = (
+        tensor.cpu().numpy() for tensor in (detections.boxes, detections.class_ids,
+                                            detections.class_scores, mask_scores, masks))
+    scores = class_scores if np.isnan(ious).all() else class_scores * ious
+    order = np.argsort(-scores, kind='stable')
+    limits = _grid_limits(detections.boxes, masks.shape[1:])
+    pixels = [mask_to_pixels(soft[row], limits[row], size) for row in order]
+    return Instances(
+        image_size=size, boxes=_pixel_boxes(relative[order], size),
+        class_scores=class_scores[order], mask_scores=ious[order], scores=scores[order],
+        class_ids=class_ids[order],
+        rois=np.array([roi for roi, _ in pixels], np.int32).reshape(-1, 4),
+        crops=tuple(crop for _, crop in pixels))
+
+
+def _pixel_boxes(relative: np.ndarray, size: ImageSize) -> np.ndarray:
+    """Return (D, 4) float32 corners [px], ordered and clipped to the picture."""
+    extent = np.array([size.width, size.height], np.float32)
+    first, second = relative[:, :2] * extent, relative[:, 2:] * extent
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    return np.concatenate((np.clip(low, 0, extent), np.clip(high, 0, extent)), 1,
+                          dtype=np.float32)
+
+
+def _grid_limits(boxes: Tensor, grid: Sequence[int]) -> np.ndarray:
+    """Return (D, 4) int left, top, right, bottom: the grid cells that crop_masks keeps."""
+    left, right = crop_limits(boxes[:, 0], boxes[:, 2], grid[1])
+    top, bottom = crop_limits(boxes[:, 1], boxes[:, 3], grid[0])
+    return torch.stack((left, top, right, bottom), 1).ceil().long().cpu().numpy()
+
+
+def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
+                   size: ImageSize) -> tuple[tuple[int, int, int, int], np.ndarray]:
+    """
+    Resize one soft mask bilinearly to the picture and threshold it, only where it lives.
+
+    Interpolation along an axis is a product with a matrix of two weights a row, so the crop is
+    rows @ mask @ columns, restricted to the part of the matrices that touches the mask.
+
+    :param soft: (Hp, Wp) in [0, 1], zero outside the limits.
+    :param limits: left, top, right, bottom [cells], half-open.
+    :returns: roi x0, y0, x1, y1 [px], tight around the mask, and the boolean crop; an empty
+        mask has the roi (0, 0, 0, 0).
+    """
+    left, top, right, bottom = limits
+    if right <= left or bottom <= top:
+        return (0, 0, 0, 0), np.zeros((0, 0), bool)
+    columns = interpolation_matrix(soft.shape[1], size.width)
+    rows = interpolation_matrix(soft.shape[0], size.height)
+    x0, x1 = _touched_pixels(left, right, soft.shape[1], size.width)
+    y0, y1 = _touched_pixels(top, bottom, soft.shape[0], size.height)
+    cells = soft[top:bottom, left:right]
+    mask = rows[y0:y1, top:bottom] @ cells @ columns[x0:x1, left:right].T > MASK_THRESHOLD
+    return _tighten(mask, x0, y0)
+
+
+@lru_cache(maxsize=16)
+def interpolation_matrix(cells: int, pixels: int) -> np.ndarray:
+    """
+    Return the (pixels, cells) float32 weights of bilinear resizing, align_corners=False.
+
+    Every row holds the two weights of the cells around a pixel's centre; read only.
+    """
+    at = np.maximum((np.arange(pixels, dtype=np.float32) + np.float32(0.5))
+                    * np.float32(cells / pixels) - np.float32(0.5), 0)
+    low = np.minimum(at.astype(np.int64), cells - 1)
+    share = at - low
+    matrix = np.zeros((pixels, cells), np.float32)
+    matrix[np.arange(pixels), low] = 1 - share
+    matrix[np.arange(pixels), np.minimum(low + 1, cells - 1)] += share
+    matrix.flags.writeable = False
+    return matrix
+
+
+def _touched_pixels(start: int, stop: int, cells: int, pixels: int) -> tuple[int, int]:
+    """Return the pixels whose value can depend on cells start to stop - 1, half-open."""
+    scale = pixels / cells
+    # One pixel more on both sides covers the rounding of float32 coordinates.
+    first = int(np.floor((start - 0.5) * scale - 0.5)) - 1
+    last = int(np.ceil((stop + 0.5) * scale - 0.5)) + 1
+    return min(max(first, 0), pixels), min(max(last, 0), pixels)
+
+
+def _tighten(mask: np.ndarray, x0: int, y0: int) -> tuple[tuple[int, int, int, int], np.ndarray]:
+    """Return roi and crop without empty border rows and columns."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if rows.size == 0:
+        return (0, 0, 0, 0), np.zeros((0, 0), bool)
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    crop = np.ascontiguousarray(mask[top:bottom, left:right])
+    return (x0 + left, y0 + top, x0 + right, y0 + bottom), crop

@@ -1,0 +1,174 @@
+"""The one door to inference: open a model, give it pictures, get Instances."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from yolact_ros.checkpoint import load_model
+from yolact_ros.config import ModelConfig, PostprocessConfig
+from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend
+from yolact_ros.inference.postprocess import (ClassRules, assemble, select_detections,
+                                              to_instances)
+from yolact_ros.inference.preprocess import check_picture, preprocess
+from yolact_ros.structures import ImageSize, Instances
+
+
+class Predictor:
+    """
+    A network with everything around it; one thread at a time may call predict.
+
+    :ivar stage_ms: milliseconds of the last call by stage: preprocess, network, detect, masks.
+        On CUDA the stages are those of the host, and masks includes the wait for the device.
+    """
+
+    def __init__(self, backend: Backend, postprocess: PostprocessConfig) -> None:
+        self._backend = backend
+        self.stage_ms: dict[str, float] = {}
+        self.postprocess = postprocess
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """Return the network's configuration."""
+        return self._backend.config
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names that class ids stand for."""
+        return self.model_config.class_names
+
+    @property
+    def description(self) -> str:
+        """Return model, device, precision and backend for people."""
+        return f'{self.model_config.name} on {self._backend.description}'
+
+    @property
+    def postprocess(self) -> PostprocessConfig:
+        """Return how detections are chosen."""
+        return self._postprocess
+
+    @postprocess.setter
+    def postprocess(self, config: PostprocessConfig) -> None:
+        """
+        Choose detections otherwise from the next picture on; any thread may do this.
+
+        :raises ValueError: when it mentions a class that the model lacks; nothing changes then.
+        """
+        rules = ClassRules.resolve(config, self.class_names, self._backend.device)
+        # One assignment, so that a picture never sees half a change.
+        self._chosen = config, rules
+        self._postprocess = config
+
+    def predict(self, rgb: np.ndarray) -> Instances:
+        """
+        Return the objects in a picture.
+
+        :param rgb: (H, W, 3) uint8 RGB; not modified, not kept.
+        :raises ValueError: when it is no such picture.
+        :raises TypeError: when it is no uint8 array.
+        """
+        return self.predict_batch([rgb])[0]
+
+    @torch.inference_mode()
+    def predict_batch(self, pictures: Sequence[np.ndarray]) -> list[Instances]:
+        """
+        Return the objects in each of several pictures, which may differ in size.
+
+        :param pictures: (H, W, 3) uint8 RGB each; they pass through the network together.
+        :raises ValueError: when one is no such picture, naming which.
+        """
+        if not pictures:
+            return []
+        config, rules = self._chosen
+        self.stage_ms = {}
+        with self._timed('preprocess'):
+            pictures = [check_picture(rgb) for rgb in pictures]
+            x = torch.cat([preprocess(rgb, self.model_config, self._backend.device)
+                           for rgb in pictures])
+        with self._timed('network'):
+            raw = self._backend(x)
+        rescore = self._backend.rescore if self._backend.has_rescoring else None
+        results = []
+        for index, rgb in enumerate(pictures):
+            with self._timed('detect'):
+                detections = select_detections(raw, index, self._backend.priors, rules, config,
+                                               self.model_config.input_size)
+            with self._timed('masks'):
+                masks, ious = assemble(detections, raw.prototypes[index], rescore)
+                results.append(to_instances(detections, masks, ious, ImageSize(*rgb.shape[:2])))
+        return results
+
+    @contextmanager
+    def _timed(self, stage: str):
+        """Add the duration of the block to a stage."""
+        start = time.perf_counter()
+        yield
+        elapsed_ms = (time.perf_counter() - start) * 1e3
+        self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + elapsed_ms
+
+
+def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
+                   device: str = 'auto', backend: str = 'auto', precision: str = 'auto',
+                   postprocess: PostprocessConfig = PostprocessConfig()) -> Predictor:
+    """
+    Return a predictor that is ready for pictures.
+
+    :param weights: path of a checkpoint, a published name, or 'demo' for the packaged model.
+    :param config: ModelConfig or preset name where the file does not tell.
+    :param device: 'auto' takes CUDA where there is one; 'cpu', 'cuda', 'cuda:1' are taken at
+        their word.
+    :param backend: 'auto' or 'torch'.
+    :param precision: 'auto' is float16 on CUDA and float32 on the CPU; or one of float32,
+        float16, bfloat16.
+    :raises ValueError: for unknown options or a file that does not fit.
+    :raises FileNotFoundError: when the weights are missing.
+    :raises RuntimeError: when the device is.
+    """
+    chosen_device = choose_device(device)
+    chosen_precision = choose_precision(precision, chosen_device)
+    if backend not in ('auto', 'torch'):
+        raise ValueError(f'backend {backend!r} is unknown; known: auto, torch')
+    model, _ = load_model(weights, config)
+    return Predictor(TorchBackend(model, chosen_device, chosen_precision), postprocess)
+
+
+def choose_device(device: str) -> torch.device:
+    """
+    Return the torch device of that name; 'auto' takes CUDA where there is one.
+
+    :raises ValueError: for a name that torch does not know.
+    :raises RuntimeError: when a CUDA device is asked for and absent.
+    """
+    if device == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f'device {device!r} is unknown; known: auto, cpu, cuda, cuda:N') from error
+    if chosen.type == 'cuda' and (chosen.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise RuntimeError(f'device {device!r} was asked for, but torch {torch.__version__} sees '
+                           f'{found} CUDA devices; check nvidia-smi and that this torch is a CUDA '
+                           'build, or choose auto or cpu')
+    return chosen
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """
+    Return the name of the precision; 'auto' is float16 on CUDA and float32 elsewhere.
+
+    :raises ValueError: for an unknown one, or float16 on a CPU.
+    """
+    if precision == 'auto':
+        return 'float16' if device.type == 'cuda' else 'float32'
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision {precision!r} is unknown; known: auto, '
+                         f'{", ".join(PRECISIONS)}')
+    if precision == 'float16' and device.type == 'cpu':
+        raise ValueError('precision float16 is for CUDA; on the CPU choose float32 or bfloat16')
+    return precision

@@ -1,0 +1,48 @@
+"""From a picture in host memory to the network's input."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from yolact_ros.config import ModelConfig
+
+
+def check_picture(rgb: np.ndarray) -> np.ndarray:
+    """
+    Return the picture if it is one, in memory that torch can share.
+
+    :raises TypeError: when it is no array of uint8.
+    :raises ValueError: when it is not (H, W, 3) or has no pixels.
+    """
+    if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
+        got = f'{rgb.dtype} array' if isinstance(rgb, np.ndarray) else type(rgb).__name__
+        raise TypeError(f'a picture must be a uint8 numpy array in [0, 255], got a {got}; scale '
+                        'and convert it first')
+    if rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise ValueError(f'a picture must be (H, W, 3) RGB, got {rgb.shape}; turn grey into RGB '
+                         'with cv2.COLOR_GRAY2RGB, drop alpha with cv2.COLOR_RGBA2RGB')
+    if rgb.size == 0:
+        raise ValueError(f'a picture must have pixels, got {rgb.shape}')
+    if min(rgb.strides) < 0 or not rgb.flags.writeable:
+        return rgb.copy()
+    return rgb
+
+
+def preprocess(rgb: np.ndarray, config: ModelConfig, device: torch.device) -> Tensor:
+    """
+    Return the (1, 3, S, S) float32 input of one picture on the device.
+
+    The picture is stretched to the square without keeping its aspect ratio. It is resized as
+    float32, before normalising: resizing bytes gives other numbers (reference section 3).
+
+    :param rgb: (H, W, 3) uint8.
+    """
+    size = config.input_size
+    picture = torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float()
+    picture = functional.interpolate(picture, (size, size), mode='bilinear', align_corners=False)
+    mean = torch.tensor(config.pixel_mean, device=device).reshape(1, 3, 1, 1)
+    std = torch.tensor(config.pixel_std, device=device).reshape(1, 3, 1, 1)
+    return (picture - mean) / std

@@ -1,0 +1,302 @@
+"""Instances to messages and back; the message's own comments say what each field means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Duration
+from sensor_msgs.msg import RegionOfInterest
+from std_msgs.msg import Header
+
+from yolact_ros.msg import InstanceMask, InstanceMaskArray
+from yolact_ros.structures import ImageSize, Instances
+
+MASK_ENCODINGS = {'packed': InstanceMask.ENCODING_PACKED,
+                  'rle': InstanceMask.ENCODING_RLE,
+                  'mono8': InstanceMask.ENCODING_MONO8}
+
+# A few run lengths can announce any size. No camera has a quarter of a gigapixel.
+MAX_PIXELS = 2 ** 28
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """
+    One closed outline of a mask.
+
+    :param points: (K, 2) int32 x, y of the outermost set pixels, in the source image [px].
+    :param is_hole: True where the outline runs around a hole.
+    """
+
+    points: np.ndarray
+    is_hole: bool
+
+
+def encode_array(instances: Instances, class_names: Sequence[str], header: Header,
+                 encoding: str = 'packed', model: str = '', sequence: int = 0, dropped: int = 0,
+                 processing_time_s: float = 0.0) -> InstanceMaskArray:
+    """
+    Return the message of one picture's instances, ids 1 to N, best score first.
+
+    :param class_names: names by class id.
+    :param header: the source image's header; shared by the array and every mask, not copied.
+    :param encoding: 'packed', 'rle' or 'mono8'.
+    :param processing_time_s: [s].
+    :raises ValueError: for another encoding.
+    """
+    if encoding not in MASK_ENCODINGS:
+        raise ValueError(f'mask encoding must be one of {", ".join(MASK_ENCODINGS)}, '
+                         f'got {encoding!r}')
+    size = instances.image_size
+    seconds, rest = divmod(processing_time_s, 1.0)
+    message = InstanceMaskArray(
+        header=header, image_height=size.height, image_width=size.width, model=model,
+        sequence=sequence, dropped=dropped,
+        processing_time=Duration(sec=int(seconds), nanosec=int(rest * 1e9)))
+    message.instances = [_encode_row(row, class_names, header, size, encoding)
+                         for row in _rows(instances)]
+    return message
+
+
+def to_bool(mask: InstanceMask) -> np.ndarray:
+    """
+    Return the mask inside its roi, (roi.height, roi.width) bool.
+
+    :raises ValueError: when size, encoding and data of the message do not fit together.
+    """
+    _check_window(mask)
+    if mask.encoding not in _DECODERS:
+        raise ValueError(f'mask {mask.id} has the unknown encoding {mask.encoding}; '
+                         f'known are {sorted(_DECODERS)}, see InstanceMask.msg')
+    return _DECODERS[mask.encoding](mask)
+
+
+def paste(mask: InstanceMask) -> np.ndarray:
+    """Return the mask in the whole picture, (image_height, image_width) bool."""
+    crop = to_bool(mask)
+    full = np.zeros((mask.image_height, mask.image_width), bool)
+    full[_window(mask)] = crop
+    return full
+
+
+def label_image(message: InstanceMaskArray) -> np.ndarray:
+    """
+    Return (image_height, image_width) with 0 for background and every instance's id elsewhere.
+
+    Where masks overlap the lower id, which is the better score, wins.
+
+    :returns: uint8 for ids up to 255, else uint16.
+    :raises ValueError: when a mask belongs to a picture of another size.
+    """
+    _check_size(message.image_height, message.image_width)
+    highest = max((mask.id for mask in message.instances), default=0)
+    dtype = np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16
+    labels = np.zeros((message.image_height, message.image_width), dtype)
+    for mask in sorted(message.instances, key=lambda mask: mask.id, reverse=True):
+        if (mask.image_height, mask.image_width) != labels.shape:
+            raise ValueError(f'mask {mask.id} belongs to a picture of {mask.image_height}x'
+                             f'{mask.image_width}, the array to one of {labels.shape}')
+        labels[_window(mask)][to_bool(mask)] = mask.id
+    return labels
+
+
+def contours(mask: InstanceMask) -> list[Contour]:
+    """
+    Return the outlines of all parts and of their holes, outer ones before their holes.
+
+    A hole's outline runs over the set pixels around it. cv2.fillPoly() with the points of all
+    outlines together draws the mask again, exactly.
+    """
+    crop = to_bool(mask)
+    if not crop.size:
+        return []
+    found, hierarchy = cv2.findContours(
+        crop.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE,
+        offset=(mask.roi.x_offset, mask.roi.y_offset))
+    if hierarchy is None:
+        return []
+    parents = hierarchy[0, :, 3]
+    return [Contour(points.reshape(-1, 2), bool(parent >= 0))
+            for points, parent in zip(found, parents)]
+
+
+def to_coco_rle(mask: InstanceMask) -> dict[str, list[int] | str]:
+    """
+    Return the whole picture's mask as COCO's compressed RLE, which runs column after column.
+
+    :returns: {'size': [height, width], 'counts': str}, ready for JSON and pycocotools.
+    """
+    from pycocotools import mask as coco  # only consumers who evaluate need it
+    rle = coco.encode(np.asfortranarray(paste(mask).view(np.uint8)))
+    return {'size': [int(side) for side in rle['size']], 'counts': rle['counts'].decode('ascii')}
+
+
+def to_instances(message: InstanceMaskArray) -> Instances:
+    """Return what encode_array() was given, for drawing or evaluating a received array."""
+    masks = message.instances
+    rois = [(mask.roi.x_offset, mask.roi.y_offset, mask.roi.x_offset + mask.roi.width,
+             mask.roi.y_offset + mask.roi.height) for mask in masks]
+    return Instances(
+        ImageSize(message.image_height, message.image_width),
+        np.array([(mask.x_min, mask.y_min, mask.x_max, mask.y_max) for mask in masks],
+                 np.float32).reshape(-1, 4),
+        np.array([mask.class_score for mask in masks], np.float32),
+        np.array([mask.mask_score for mask in masks], np.float32),
+        np.array([mask.score for mask in masks], np.float32),
+        np.array([mask.class_id for mask in masks], np.int64),
+        np.array(rois, np.int32).reshape(-1, 4),
+        tuple(to_bool(mask) for mask in masks))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One instance in plain Python numbers, as message fields want them."""
+
+    id: int
+    box: list[float]
+    class_score: float
+    mask_score: float
+    score: float
+    class_id: int
+    roi: list[int]
+    crop: np.ndarray
+
+
+def _rows(instances: Instances) -> list[_Row]:
+    """Return the instances one by one; tolist() once per field is cheaper than per element."""
+    columns = (instances.boxes, instances.class_scores, instances.mask_scores, instances.scores,
+               instances.class_ids, instances.rois)
+    plain = zip(*(column.tolist() for column in columns), instances.crops)
+    return [_Row(number, *values) for number, values in enumerate(plain, start=1)]
+
+
+def _encode_row(row: _Row, class_names: Sequence[str], header: Header, size: ImageSize,
+                encoding: str) -> InstanceMask:
+    """Return the message of one instance."""
+    message = InstanceMask()
+    message.header = header
+    message.image_height, message.image_width = size.height, size.width
+    message.id = row.id
+    message.class_id = row.class_id
+    message.class_name = class_names[row.class_id]
+    message.score = row.score
+    message.class_score = row.class_score
+    message.mask_score = row.mask_score
+    message.x_min, message.y_min, message.x_max, message.y_max = row.box
+    x0, y0, x1, y1 = row.roi
+    message.roi = RegionOfInterest(x_offset=x0, y_offset=y0, width=x1 - x0, height=y1 - y0)
+    area, (x, y) = _area_and_centroid(row.crop)
+    message.area = area
+    message.centroid_x, message.centroid_y = x0 + x, y0 + y
+    message.encoding = MASK_ENCODINGS[encoding]
+    _ENCODERS[message.encoding](row.crop, message)
+    return message
+
+
+def _area_and_centroid(crop: np.ndarray) -> tuple[int, tuple[float, float]]:
+    """Return the number of set pixels and the mean x, y of their centres, NaN without any."""
+    if not crop.size:
+        return 0, (np.nan, np.nan)
+    pixels = crop.view(np.uint8)
+    columns = cv2.reduce(pixels, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    rows = cv2.reduce(pixels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+    area = int(rows.sum())
+    if area == 0:
+        return 0, (np.nan, np.nan)
+    return area, tuple(float(line @ np.arange(len(line), dtype=np.int64)) / area + 0.5
+                       for line in (columns, rows))
+
+
+def _encode_mono8(crop: np.ndarray, message: InstanceMask) -> None:
+    """Write one byte per pixel, 0 or 255."""
+    message.step = crop.shape[1]
+    message.data.frombytes(np.multiply(crop.view(np.uint8), 255, order='C'))
+
+
+def _encode_packed(crop: np.ndarray, message: InstanceMask) -> None:
+    """Write one bit per pixel, rows padded to whole bytes."""
+    packed = np.packbits(crop, axis=1)
+    message.step = packed.shape[1]
+    message.data.frombytes(np.ascontiguousarray(packed))
+
+
+def _encode_rle(crop: np.ndarray, message: InstanceMask) -> None:
+    """Write the lengths of runs, row after row."""
+    pixels = crop.ravel()  # row after row
+    if not pixels.size:
+        return
+    inner_ends = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    counts = np.diff(inner_ends, prepend=0, append=pixels.size).astype(np.uint32)
+    if pixels[0]:  # the first run is background, here none
+        counts = np.concatenate((np.zeros(1, np.uint32), counts))
+    message.counts.frombytes(counts.view(np.uint8))
+
+
+def _decode_mono8(mask: InstanceMask) -> np.ndarray:
+    """Read what _encode_mono8 wrote; any value but 0 is set."""
+    return _payload(mask, row_bytes=mask.roi.width)[:, :mask.roi.width] != 0
+
+
+def _decode_packed(mask: InstanceMask) -> np.ndarray:
+    """Read what _encode_packed wrote."""
+    rows = _payload(mask, row_bytes=(mask.roi.width + 7) // 8)
+    return np.unpackbits(rows, axis=1, count=mask.roi.width).view(bool)
+
+
+def _decode_rle(mask: InstanceMask) -> np.ndarray:
+    """Read what _encode_rle wrote; the sum is checked before memory is asked for."""
+    counts = np.asarray(mask.counts, np.uint32)
+    height, width = mask.roi.height, mask.roi.width
+    total = int(counts.sum(dtype=np.uint64))
+    if total != height * width:
+        raise ValueError(f'the run lengths of mask {mask.id} cover {total} pixels, its roi has '
+                         f'{height}x{width} = {height * width}')
+    values = np.arange(len(counts)) % 2 == 1  # background first
+    return np.repeat(values, counts).reshape(height, width)
+
+
+def _payload(mask: InstanceMask, row_bytes: int) -> np.ndarray:
+    """Return the data as (roi.height, step) uint8, a view of the message."""
+    data = np.frombuffer(mask.data, np.uint8)
+    if mask.step < row_bytes or len(data) != mask.roi.height * mask.step:
+        raise ValueError(f'mask {mask.id} needs {mask.roi.height} rows of at least {row_bytes} '
+                         f'bytes, got {len(data)} bytes in steps of {mask.step}')
+    return data.reshape(mask.roi.height, mask.step)
+
+
+def _window(mask: InstanceMask) -> tuple[slice, slice]:
+    """Return the roi as rows and columns of the source picture."""
+    roi = mask.roi
+    return (slice(roi.y_offset, roi.y_offset + roi.height),
+            slice(roi.x_offset, roi.x_offset + roi.width))
+
+
+def _check_window(mask: InstanceMask) -> None:
+    """Refuse a roi that lies outside of the picture, and a picture that cannot be."""
+    _check_size(mask.image_height, mask.image_width)
+    rows, columns = _window(mask)
+    if rows.stop > mask.image_height or columns.stop > mask.image_width:
+        raise ValueError(f'the roi of mask {mask.id} ends at x {columns.stop}, y {rows.stop}, '
+                         f'outside of its {mask.image_width}x{mask.image_height} picture')
+
+
+def _check_size(height: int, width: int) -> None:
+    """Refuse sizes that nobody could mean, before memory is asked for."""
+    if height * width > MAX_PIXELS:
+        raise ValueError(f'a picture of {height}x{width} pixels is larger than any camera\'s '
+                         f'(limit {MAX_PIXELS} pixels); the message is damaged')
+
+
+_ENCODERS: dict[int, Callable[[np.ndarray, InstanceMask], None]] = {
+    InstanceMask.ENCODING_MONO8: _encode_mono8,
+    InstanceMask.ENCODING_PACKED: _encode_packed,
+    InstanceMask.ENCODING_RLE: _encode_rle,
+}
+_DECODERS: dict[int, Callable[[InstanceMask], np.ndarray]] = {
+    InstanceMask.ENCODING_MONO8: _decode_mono8,
+    InstanceMask.ENCODING_PACKED: _decode_packed,
+    InstanceMask.ENCODING_RLE: _decode_rle,
+}

@@ -1,0 +1,277 @@
+"""Turn the parts of an object into shaded pixels, an exact mask and a shadow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from yolact_ros.training.synthetic.textures import PATTERN_SIDE
+
+IDENTITY_FRAME = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
+SUBPIXEL_BITS = 4
+AMBIENT, DIFFUSE = 0.42, 0.68
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """
+    What a surface looks like.
+
+    :param color: (3,) float RGB in [0, 255].
+    :param second_color: (3,) float RGB where the texture is 1.
+    :param texture: (128, 128) float in [0, 1], or None for one plain colour.
+    :param texture_scale: texture widths across one unit of the part's frame.
+    :param gloss: strength of the highlight, 0 to 1.
+    """
+
+    color: np.ndarray
+    second_color: np.ndarray
+    texture: np.ndarray | None = None
+    texture_scale: float = 0.5
+    gloss: float = 0.2
+
+    def scaled(self, factor: float) -> Material:
+        """Return the same material, darker or lighter."""
+        return Material(np.clip(self.color * factor, 0, 255),
+                        np.clip(self.second_color * factor, 0, 255),
+                        self.texture, self.texture_scale, self.gloss)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """
+    One surface of an object, in units of the object's size: x right, y down, origin on the table.
+
+    :param outlines: polygons (K, 2) whose union is filled; open lines when stroke is set.
+    :param shade: 'flat', 'cylinder', 'sphere', 'hollow' (a sphere seen from inside) or
+        'relief' (rounded towards its outline).
+    :param frame: (2, 3) affine map from object units to the part's own (s, t), in [-1, 1] across
+        the part; carries the shading and the texture.
+    :param holes: polygons that are cut out; what lies behind stays visible.
+    :param stroke: width of the lines, 0 for filled polygons.
+    :param normal: (3,) direction of a flat face: x right, y down, z towards the viewer.
+    :param detail: lies on the parts before it and never reaches beyond them.
+    """
+
+    outlines: tuple[np.ndarray, ...]
+    material: Material
+    shade: str = 'relief'
+    frame: np.ndarray = field(default_factory=lambda: IDENTITY_FRAME)
+    holes: tuple[np.ndarray, ...] = ()
+    stroke: float = 0.0
+    normal: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    detail: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """
+    Where in the picture an object's units are.
+
+    :param origin: (2,) x, y of the object's contact point [px].
+    :param scale: pixels per object unit.
+    :param roll: turn of the picture about the origin [rad].
+    """
+
+    origin: np.ndarray
+    scale: float
+    roll: float = 0.0
+
+    def matrix(self) -> np.ndarray:
+        """Return the (2, 3) map from object units to pixels."""
+        cos, sin = self.scale * np.cos(self.roll), self.scale * np.sin(self.roll)
+        return np.array([[cos, -sin, self.origin[0]], [sin, cos, self.origin[1]]])
+
+
+@dataclass(frozen=True, eq=False)
+class Sprite:
+    """
+    A painted object before it is put into the picture.
+
+    :param corner: (x, y) of its top-left pixel in the picture; may lie outside.
+    :param color: (h, w, 3) float32 RGB, multiplied by alpha.
+    :param alpha: (h, w) float32 in [0, 1].
+    """
+
+    corner: tuple[int, int]
+    color: np.ndarray
+    alpha: np.ndarray
+
+    @property
+    def silhouette(self) -> np.ndarray:
+        """(h, w) bool, the pixels that belong to the object for the most part."""
+        return self.alpha >= 0.5
+
+
+def paint(parts: list[Part], placement: Placement, light: np.ndarray) -> Sprite:
+    """
+    Paint the parts in their order.
+
+    :param light: (3,) unit vector towards the light: x right, y down, z towards the viewer.
+    """
+    to_pixels = placement.matrix()
+    corner, (width, height) = _window(parts, to_pixels, placement.scale)
+    to_pixels[:, 2] -= corner
+    color = np.zeros((height, width, 3), np.float32)
+    alpha = np.zeros((height, width), np.float32)
+    for part in parts:
+        cover = _coverage(part, to_pixels, (height, width), placement.scale)
+        if part.detail:
+            cover *= alpha
+        surface = _surface(part, to_pixels, cover, light, placement.scale)
+        color += cover[..., None] * (surface - color)
+        alpha += cover * (1 - alpha)
+    _darken_rim(color, alpha, placement.scale)
+    return Sprite((int(corner[0]), int(corner[1])), color, alpha)
+
+
+def blend(image: np.ndarray, sprite: Sprite) -> tuple[tuple[slice, slice], np.ndarray] | None:
+    """
+    Put the sprite into the picture (modified in place).
+
+    :param image: (H, W, 3) float32 RGB.
+    :returns: the picture's rows and columns it touches and its (h, w) bool silhouette there; None
+        when it lies outside.
+    """
+    inside = overlap(image.shape[:2], sprite.corner, sprite.alpha.shape)
+    if inside is None:
+        return None
+    target, source = inside
+    alpha = sprite.alpha[source]
+    image[target] *= (1 - alpha)[..., None]
+    image[target] += sprite.color[source]
+    return target, alpha >= 0.5
+
+
+def cast_shadow(image: np.ndarray, sprite: Sprite, lean: np.ndarray, softness: float,
+                strength: float) -> None:
+    """
+    Darken the picture where the sprite keeps the light away (modified in place).
+
+    :param lean: (2, 3) map from the sprite's pixels in the picture to its shadow's.
+    :param softness: width of the shadow's edge [px].
+    :param strength: 0 no shadow, 1 black.
+    """
+    height, width = sprite.alpha.shape
+    x, y = sprite.corner
+    corners = np.array([[x, y, 1], [x + width, y, 1], [x, y + height, 1],
+                        [x + width, y + height, 1]]) @ lean.T
+    low = np.floor(corners.min(0) - 2 * softness).astype(int)
+    high = np.ceil(corners.max(0) + 2 * softness).astype(int)
+    low, high = np.maximum(low, 0), np.minimum(high, image.shape[1::-1])
+    if np.any(high <= low):
+        return
+    shift = lean.copy()
+    shift[:, 2] += lean[:, :2] @ (x, y) - low
+    size = (int(high[0] - low[0]), int(high[1] - low[1]))
+    shadow = cv2.warpAffine(sprite.alpha, shift, size)
+    kernel = 2 * int(softness) + 1
+    shadow = cv2.blur(cv2.blur(shadow, (kernel, kernel)), (kernel, kernel))
+    image[low[1]:high[1], low[0]:high[0]] *= (1 - strength * shadow)[..., None]
+
+
+def overlap(frame: tuple[int, int], corner: tuple[int, int], shape: tuple[int, int],
+            ) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
+    """Return the slices of frame and of patch where both lie over each other, or None."""
+    target, source = [], []
+    for length, start, extent in zip(frame, corner[::-1], shape):
+        low, high = max(start, 0), min(start + extent, length)
+        if high <= low:
+            return None
+        target.append(slice(low, high))
+        source.append(slice(low - start, high - start))
+    return tuple(target), tuple(source)
+
+
+def _window(parts: list[Part], to_pixels: np.ndarray,
+            scale: float) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the top-left pixel and the (width, height) that hold all parts."""
+    points, margins = [], []
+    for part in parts:
+        if not part.detail:
+            points.extend(part.outlines)
+            margins.append(part.stroke)
+    pixels = np.concatenate(points) @ to_pixels[:, :2].T + to_pixels[:, 2]
+    margin = 2 + max(margins) * scale / 2
+    low = np.floor(pixels.min(0) - margin).astype(int)
+    high = np.ceil(pixels.max(0) + margin).astype(int)
+    return low, (int(high[0] - low[0]), int(high[1] - low[1]))
+
+
+def _coverage(part: Part, to_pixels: np.ndarray, shape: tuple[int, int],
+              scale: float) -> np.ndarray:
+    """Return the share of each pixel that the part covers, (h, w) float32."""
+    fine = 4 if max(shape) <= 90 else 2
+    canvas = np.zeros((shape[0] * fine, shape[1] * fine), np.uint8)
+    for value, outlines in ((255, part.outlines), (0, part.holes)):
+        for outline in outlines:
+            # Pixel centres lie at +0.5 in the picture and at whole numbers for OpenCV.
+            pixels = (outline @ to_pixels[:, :2].T + to_pixels[:, 2]) * fine - 0.5
+            pixels = np.round(pixels * 2 ** SUBPIXEL_BITS).astype(np.int32)
+            if part.stroke and value:
+                thickness = max(1, round(part.stroke * scale * fine))
+                cv2.polylines(canvas, [pixels], False, value, thickness, cv2.LINE_8, SUBPIXEL_BITS)
+            else:
+                cv2.fillPoly(canvas, [pixels], value, cv2.LINE_8, SUBPIXEL_BITS)
+    small = cv2.resize(canvas, shape[::-1], interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) * np.float32(1 / 255)
+
+
+def _surface(part: Part, to_pixels: np.ndarray, cover: np.ndarray, light: np.ndarray,
+             scale: float) -> np.ndarray:
+    """Return the part's lit colour, (h, w, 3) or (3,) float32."""
+    from_pixels = cv2.invertAffineTransform(to_pixels)
+    frame = part.frame[:, :2] @ from_pixels
+    frame[:, 2] += part.frame[:, 2]
+    material = part.material
+    base = material.color.astype(np.float32)
+    if material.texture is not None:
+        share = _textured(material, frame, cover.shape)[..., None]
+        base = base + share * (material.second_color.astype(np.float32) - base)
+    facing = _facing(part, frame, cover, light, scale)
+    lit = base * (AMBIENT + DIFFUSE * np.maximum(facing, 0))[..., None]
+    if material.gloss > 0.05 and part.shade != 'flat':
+        lit += (200 * material.gloss) * (np.maximum(facing, 0) ** 12)[..., None]
+    return np.minimum(lit, 255).astype(np.float32)
+
+
+def _textured(material: Material, frame: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the texture as it lies on the part, (h, w) float32."""
+    to_texture = frame * (PATTERN_SIDE * material.texture_scale)
+    to_texture[:, 2] += PATTERN_SIDE / 2
+    return cv2.warpAffine(material.texture, to_texture, shape[::-1],
+                          flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                          borderMode=cv2.BORDER_REFLECT)
+
+
+def _facing(part: Part, frame: np.ndarray, cover: np.ndarray, light: np.ndarray,
+            scale: float) -> np.ndarray:
+    """Return the cosine between surface and light, (h, w) float32 or a scalar array."""
+    if part.shade == 'flat':
+        return np.asarray(np.dot(part.normal, light), np.float32)
+    if part.shade == 'relief':
+        kernel = max(3, 2 * int(0.05 * scale) + 1)
+        height = cv2.blur(cover, (kernel, kernel))
+        slope = 0.6 * kernel
+        gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=slope / 8)
+        gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=slope / 8)
+        return (light[2] - gx * light[0] - gy * light[1]) / np.sqrt(1 + gx * gx + gy * gy)
+    rows = np.arange(cover.shape[0], dtype=np.float32)[:, None]
+    columns = np.arange(cover.shape[1], dtype=np.float32)[None, :]
+    s, t = (np.float32(a) * columns + np.float32(b) * rows + np.float32(c) for a, b, c in frame)
+    if part.shade == 'hollow':
+        s, t = -s, -t
+    if part.shade == 'cylinder':
+        t = np.zeros_like(t)
+    along_s, along_t = (row[:2] / (np.linalg.norm(row[:2]) + 1e-9) for row in frame)
+    side = s * np.float32(along_s @ light[:2]) + t * np.float32(along_t @ light[:2])
+    return side + np.float32(light[2]) * np.sqrt(np.maximum(1 - s * s - t * t, 0))
+
+
+def _darken_rim(color: np.ndarray, alpha: np.ndarray, scale: float) -> None:
+    """Let colours fall off towards the silhouette (modified in place)."""
+    kernel = 2 * int(0.03 * scale) + 3
+    depth = cv2.blur(alpha, (kernel, kernel))
+    color *= np.clip(0.35 + 0.75 * depth, 0, 1)[..., None]

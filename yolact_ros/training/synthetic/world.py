@@ -1,0 +1,193 @@
+"""What is on the table: a random, well-spaced or crowded arrangement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from yolact_ros.training.synthetic import textures
+from yolact_ros.training.synthetic.camera import TableCamera
+from yolact_ros.training.synthetic.effects import CameraEffects, random_effects
+from yolact_ros.training.synthetic.outlines import Look
+from yolact_ros.training.synthetic.painter import Material
+
+MODES = ('still', 'conveyor', 'shuffle', 'camera', 'pick')
+DIFFICULTIES = ('easy', 'hard')
+NUM_CLASSES = 8
+STEEP = np.radians(62)  # from this elevation on the camera looks down rather than aslant
+EMPTY_SHARE = 0.05      # scenes without any labelled object
+DISTRACTOR_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Item:
+    """
+    One thing on the table.
+
+    :param class_id: index into CLASS_NAMES, or -1 for a distractor.
+    :param track_id: unique and lasting within a world, from 1.
+    :param look_seed: decides the exact shape and the materials.
+    :param size: length of one object unit [m].
+    :param x, y: where it touches the table [m].
+    :param yaw: turn about the vertical [rad].
+    :param lift: height above the table [m].
+    """
+
+    class_id: int
+    track_id: int
+    look_seed: int
+    size: float
+    x: float
+    y: float
+    yaw: float
+    lift: float = 0.0
+
+
+@dataclass(frozen=True)
+class World:
+    """
+    Everything of a scene that does not depend on time.
+
+    :param light: unit vector towards the light, picture frame (x right, y down, z to the viewer).
+    :param table: index of the table top; wall: RGB of the wall behind it, None when not in view.
+    :param edge: y of the table's far edge [m].
+    :param occluder: origin (column, row), size [px] and turn of a gripper in the way, or None.
+    """
+
+    seed: int
+    mode: str
+    hard: bool
+    camera: TableCamera
+    light: tuple[float, float, float]
+    table: int
+    wall: tuple[float, float, float] | None
+    edge: float
+    items: tuple[Item, ...]
+    effects: CameraEffects
+    occluder: tuple[float, float, float, float] | None
+
+
+@lru_cache(maxsize=32)
+def build_world(seed: int, size: tuple[int, int], mode: str, difficulty: str) -> World:
+    """Return the world of a seed; the same for the same arguments."""
+    hard, moving = difficulty == 'hard', mode != 'still'
+    rng = np.random.default_rng((seed, MODES.index(mode), int(hard)))
+    camera = _random_camera(rng, size, mode)
+    # Light from above, in pictures: from the upper left or right, seldom from below.
+    angle = rng.normal(-np.pi / 2, 0.8)
+    light = np.array([np.cos(angle) * 0.65, np.sin(angle) * 0.65, 0.76])
+    far_depth = rng.uniform(1.35, 1.9) * camera.distance
+    edge = (far_depth - camera.distance) / np.cos(camera.elevation) \
+        if camera.elevation < STEEP else 100.0
+    wall = tuple(rng.uniform(60, 230) + rng.uniform(-25, 25, 3))
+    count = int(rng.integers(8, 15) if hard else rng.integers(3, 9))
+    if rng.random() < EMPTY_SHARE and not moving:
+        count = 0
+    extra = int(rng.binomial(max(count, 3), DISTRACTOR_SHARE / (1 - DISTRACTOR_SHARE)))
+    items = _arrange(rng, camera, edge, count, extra, hard, seed)
+    return World(seed, mode, hard, camera, tuple((light / np.linalg.norm(light)).tolist()),
+                 int(rng.integers(textures.TABLES)), wall, float(edge), items,
+                 random_effects(rng, hard, moving), _occluder(rng, size, hard and not moving))
+
+
+def _random_camera(rng: np.random.Generator, size: tuple[int, int], mode: str) -> TableCamera:
+    """Return a camera that looks from above or aslant; a conveyor is seen from above."""
+    steep = rng.random() < 0.4 or mode == 'conveyor'
+    elevation = np.radians(rng.uniform(66, 88) if steep else rng.uniform(36, 58))
+    roll = rng.uniform(-0.06, 0.06) if mode != 'still' or not steep else rng.uniform(-0.15, 0.15)
+    return TableCamera(size[0], size[1], float(elevation), float(rng.uniform(0.5, 0.9)),
+                       float(roll))
+
+
+def _occluder(rng: np.random.Generator, size: tuple[int, int],
+              wanted: bool) -> tuple[float, float, float, float] | None:
+    """Return a gripper that covers part of one in seven hard pictures."""
+    if not wanted or rng.random() > 0.15:
+        return None
+    column, row = rng.uniform(0.2, 0.8) * size[1], rng.uniform(0.15, 0.6) * size[0]
+    return column, row, rng.uniform(0.2, 0.32) * min(size), rng.uniform(-1, 1)
+
+
+def _arrange(rng: np.random.Generator, camera: TableCamera, edge: float, count: int, extra: int,
+             hard: bool, seed: int) -> tuple[Item, ...]:
+    """Return labelled things and distractors with room, or in heaps, on the visible table."""
+    low, high = (0.13, 0.36) if hard else (0.2, 0.4)
+    side = min(camera.height, camera.width)
+    placed: list[tuple[float, float, float]] = []
+    items = []
+    for number in range(count + extra):
+        pixels = side * np.exp(rng.uniform(np.log(low), np.log(high)))
+        heaped = bool(placed) and rng.random() < (0.4 if hard else 0.12)
+        column, row = _free_spot(rng, camera, edge, pixels / 2, placed, heaped)
+        placed.append((column, row, pixels / 2))
+        x, y = camera.spot(column, row)
+        depth = camera.place(x, y)[2]
+        class_id = int(rng.integers(NUM_CLASSES)) if number < count else -1
+        items.append(Item(class_id, number + 1, int(rng.integers(2 ** 31)),
+                          float(pixels * depth / camera.focal), x, y,
+                          random_yaw(rng, class_id, camera.elevation)))
+    return tuple(items)
+
+
+def random_yaw(rng: np.random.Generator, class_id: int, elevation: float) -> float:
+    """Return a turn; seen aslant, mugs show their handle and bottles their side."""
+    if class_id in (0, 1) and elevation < STEEP:
+        return float(rng.choice([0, np.pi]) + rng.uniform(-0.6, 0.6))
+    return float(rng.uniform(0, 2 * np.pi))
+
+
+def _free_spot(rng: np.random.Generator, camera: TableCamera, edge: float, radius: float,
+               placed: list[tuple[float, float, float]], heaped: bool) -> tuple[float, float]:
+    """Return the pixel of the best of some tries: far from all, or close to one for a heap."""
+    horizon = camera.project(0, edge)[1] if edge < 50 else 0.0
+    top = max(horizon + 0.5 * radius, 0.75 * radius)
+    best, best_gap = (camera.width / 2, camera.height / 2), -np.inf
+    for _ in range(1 if heaped else 10):
+        if heaped:
+            x, y, other = placed[int(rng.integers(len(placed)))]
+            angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.95) * (radius + other)
+            column, row = x + reach * np.cos(angle), y + reach * np.sin(angle)
+            column = float(np.clip(column, 0, camera.width))
+            row = float(np.clip(row, top, camera.height))
+        else:
+            column = rng.uniform(0.4 * radius, camera.width - 0.4 * radius)
+            row = rng.uniform(min(top, camera.height - radius), camera.height - 0.2 * radius)
+        gap = min((np.hypot(column - x, row - y) - other - radius for x, y, other in placed),
+                  default=0.0)
+        if gap > best_gap:
+            best, best_gap = (column, row), gap
+    return best
+
+
+def random_look(rng: np.random.Generator) -> Look:
+    """Return materials for one thing; no class has colours of its own."""
+    body = _random_material(rng)
+    accent = _random_material(rng)
+    paper = Material(rng.uniform(150, 250) + rng.uniform(-30, 5, 3), rng.uniform(0, 150, 3),
+                     textures.label(int(rng.integers(64))), 0.5, 0.05)
+    return Look(body, accent, paper)
+
+
+def _random_material(rng: np.random.Generator) -> Material:
+    """Return a colour, mostly painted, often grey or white, with or without a pattern."""
+    kind = rng.random()
+    saturation = rng.uniform(0, 40) if kind < 0.35 else rng.uniform(60, 235)
+    value = rng.uniform(50, 250)
+    color = _rgb(rng.uniform(0, 180), saturation, value)
+    if rng.random() < 0.5:
+        second = np.clip(color * rng.uniform(0.6, 1.3), 0, 255)
+    else:
+        second = _rgb(rng.uniform(0, 180), rng.uniform(0, 220), rng.uniform(40, 250))
+    texture = textures.pattern(int(rng.integers(textures.PATTERNS))) if rng.random() < 0.6 \
+        else None
+    return Material(color, second, texture, float(rng.uniform(0.25, 0.6)),
+                    float(rng.uniform(0, 0.6)))
+
+
+def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
+    """Return (3,) float32 RGB of OpenCV's HSV (hue up to 180)."""
+    pixel = np.array([[[hue, saturation, value]]], np.uint8)
+    return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)

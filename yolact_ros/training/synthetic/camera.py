@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class TableCamera:
         return np.array([[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2],
                          [0, 0, 1]])
 
-    @property
+    @cached_property
     def axes(self) -> np.ndarray:
         """(3, 3) float64, columns: the table's x, y and up in the camera frame."""
         cos, sin = np.cos(self.elevation), np.sin(self.elevation)

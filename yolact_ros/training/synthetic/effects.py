@@ -43,7 +43,7 @@ def random_effects(rng: np.random.Generator, hard: bool, moving: bool) -> Camera
     defocus = strength * rng.uniform(0, 1.6) if rng.random() < 0.3 else 0.0
     smear = strength * rng.uniform(2, 6) if rng.random() < 0.2 and not moving else 0.0
     return CameraEffects(
-        exposure=float(1 + strength * rng.uniform(-0.45, 0.35)),
+        exposure=float(1 + strength * rng.uniform(-0.45, 0.25)),
         balance=tuple(balance.tolist()),
         gradient=tuple((strength * rng.uniform(-0.35, 0.35, 2)).tolist()),
         vignette=float(strength * rng.uniform(0, 0.5)),

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from yolact_ros.training.synthetic.camera import TableCamera
-from yolact_ros.training.synthetic.world import NUM_CLASSES, Item, World, random_yaw
+from yolact_ros.training.synthetic.world import (
+    NUM_CLASSES, SIZE_FACTORS, Item, World, random_yaw)
 
 SWAP_SECONDS = 1.6
 SWAPS = 64              # then the swaps run backwards, so that any time costs the same
@@ -62,6 +63,7 @@ def _on_belt(world: World, slot: int, x: float, spacing: float) -> Item:
                       else rng.uniform(-1.2, 1.2))
     class_id = -1 if rng.random() < 0.12 else int(rng.integers(NUM_CLASSES))
     size = spacing * rng.uniform(0.7, 1.05) * (1.25 if world.hard else 1)
+    size *= SIZE_FACTORS[class_id] if class_id >= 0 else 1
     return Item(class_id, slot + 1, int(rng.integers(2 ** 31)), float(size),
                 float(x + spacing * rng.uniform(-0.2, 0.2)), float(lane),
                 random_yaw(rng, class_id, world.camera.elevation))

@@ -112,19 +112,37 @@ def paint(parts: list[Part], placement: Placement, light: np.ndarray) -> Sprite:
     :param light: (3,) unit vector towards the light: x right, y down, z towards the viewer.
     """
     to_pixels = placement.matrix()
-    corner, (width, height) = _window(parts, to_pixels, placement.scale)
-    to_pixels[:, 2] -= corner
+    low, high = _window([part for part in parts if not part.detail], to_pixels, placement.scale)
+    to_pixels[:, 2] -= low
+    width, height = (high - low).tolist()
     color = np.zeros((height, width, 3), np.float32)
     alpha = np.zeros((height, width), np.float32)
     for part in parts:
-        cover = _coverage(part, to_pixels, (height, width), placement.scale)
-        if part.detail:
-            cover *= alpha
-        surface = _surface(part, to_pixels, cover, light, placement.scale)
-        color += cover[..., None] * (surface - color)
-        alpha += cover * (1 - alpha)
+        _paint_part(part, color, alpha, to_pixels, light, placement.scale)
     _darken_rim(color, alpha, placement.scale)
-    return Sprite((int(corner[0]), int(corner[1])), color, alpha)
+    np.minimum(color, 255 * alpha[..., None], out=color)
+    return Sprite((int(low[0]), int(low[1])), color, alpha)
+
+
+def _paint_part(part: Part, color: np.ndarray, alpha: np.ndarray, to_pixels: np.ndarray,
+                light: np.ndarray, scale: float) -> None:
+    """Paint one part over those before it (color and alpha are modified in place)."""
+    low, high = _window([part], to_pixels, scale)
+    low, high = np.maximum(low, 0), np.minimum(high, alpha.shape[::-1])
+    if np.any(high <= low):
+        return
+    window = slice(low[1], high[1]), slice(low[0], high[0])
+    to_window = to_pixels.copy()
+    to_window[:, 2] -= low
+    below = alpha[window]
+    cover = _coverage(part, to_window, below.shape, scale)
+    if part.detail:
+        cover *= below
+    surface = _surface(part, to_window, cover, light, scale)
+    surface -= color[window]
+    surface *= cover[..., None]
+    color[window] += surface
+    below += cover * (1 - below)
 
 
 def blend(image: np.ndarray, sprite: Sprite) -> tuple[tuple[slice, slice], np.ndarray] | None:
@@ -145,31 +163,35 @@ def blend(image: np.ndarray, sprite: Sprite) -> tuple[tuple[slice, slice], np.nd
     return target, alpha >= 0.5
 
 
-def cast_shadow(image: np.ndarray, sprite: Sprite, lean: np.ndarray, softness: float,
-                strength: float) -> None:
+def cast_shadow(image: np.ndarray, sprite: Sprite, leans: list[tuple[np.ndarray, float]],
+                softness: float) -> None:
     """
     Darken the picture where the sprite keeps the light away (modified in place).
 
-    :param lean: (2, 3) map from the sprite's pixels in the picture to its shadow's.
+    :param leans: for each light the (2, 3) map from the sprite's pixels in the picture to its
+        shadow's, and the shadow's strength: 0 none, 1 black.
     :param softness: width of the shadow's edge [px].
-    :param strength: 0 no shadow, 1 black.
     """
     height, width = sprite.alpha.shape
     x, y = sprite.corner
     corners = np.array([[x, y, 1], [x + width, y, 1], [x, y + height, 1],
-                        [x + width, y + height, 1]]) @ lean.T
-    low = np.floor(corners.min(0) - 2 * softness).astype(int)
-    high = np.ceil(corners.max(0) + 2 * softness).astype(int)
-    low, high = np.maximum(low, 0), np.minimum(high, image.shape[1::-1])
+                        [x + width, y + height, 1]])
+    reached = np.concatenate([corners @ lean.T for lean, _ in leans])
+    low = np.maximum(np.floor(reached.min(0) - 2 * softness).astype(int), 0)
+    high = np.minimum(np.ceil(reached.max(0) + 2 * softness).astype(int), image.shape[1::-1])
     if np.any(high <= low):
         return
-    shift = lean.copy()
-    shift[:, 2] += lean[:, :2] @ (x, y) - low
-    size = (int(high[0] - low[0]), int(high[1] - low[1]))
-    shadow = cv2.warpAffine(sprite.alpha, shift, size)
-    kernel = 2 * int(softness) + 1
-    shadow = cv2.blur(cv2.blur(shadow, (kernel, kernel)), (kernel, kernel))
-    image[low[1]:high[1], low[0]:high[0]] *= (1 - strength * shadow)[..., None]
+    # At half the resolution: a blurred thing needs no more.
+    size = tuple(((high - low + 1) // 2).tolist())
+    light = np.ones(size[::-1], np.float32)
+    for lean, strength in leans:
+        shift = lean / 2
+        shift[:, 2] += (lean[:, :2] @ (x, y) - low) / 2
+        light -= strength * (light * cv2.warpAffine(sprite.alpha, shift, size))
+    kernel = 2 * int(softness / 2) + 1
+    light = cv2.blur(cv2.blur(light, (kernel, kernel)), (kernel, kernel))
+    light = cv2.resize(light, tuple((high - low).tolist()))
+    image[low[1]:high[1], low[0]:high[0]] *= light[..., None]
 
 
 def overlap(frame: tuple[int, int], corner: tuple[int, int], shape: tuple[int, int],
@@ -186,18 +208,13 @@ def overlap(frame: tuple[int, int], corner: tuple[int, int], shape: tuple[int, i
 
 
 def _window(parts: list[Part], to_pixels: np.ndarray,
-            scale: float) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the top-left pixel and the (width, height) that hold all parts."""
-    points, margins = [], []
-    for part in parts:
-        if not part.detail:
-            points.extend(part.outlines)
-            margins.append(part.stroke)
-    pixels = np.concatenate(points) @ to_pixels[:, :2].T + to_pixels[:, 2]
-    margin = 2 + max(margins) * scale / 2
-    low = np.floor(pixels.min(0) - margin).astype(int)
-    high = np.ceil(pixels.max(0) + margin).astype(int)
-    return low, (int(high[0] - low[0]), int(high[1] - low[1]))
+            scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the top-left and the bottom-right pixel (2,) int of a window around the parts."""
+    pixels = np.concatenate([outline for part in parts for outline in part.outlines])
+    pixels = pixels @ to_pixels[:, :2].T + to_pixels[:, 2]
+    margin = 2 + max(part.stroke for part in parts) * scale / 2
+    return (np.floor(pixels.min(0) - margin).astype(int),
+            np.ceil(pixels.max(0) + margin).astype(int))
 
 
 def _coverage(part: Part, to_pixels: np.ndarray, shape: tuple[int, int],
@@ -221,20 +238,22 @@ def _coverage(part: Part, to_pixels: np.ndarray, shape: tuple[int, int],
 
 def _surface(part: Part, to_pixels: np.ndarray, cover: np.ndarray, light: np.ndarray,
              scale: float) -> np.ndarray:
-    """Return the part's lit colour, (h, w, 3) or (3,) float32."""
+    """Return the part's lit colour, (h, w, 3) float32, at least 0."""
     from_pixels = cv2.invertAffineTransform(to_pixels)
     frame = part.frame[:, :2] @ from_pixels
     frame[:, 2] += part.frame[:, 2]
     material = part.material
-    base = material.color.astype(np.float32)
+    lit = np.empty((*cover.shape, 3), np.float32)
+    lit[:] = material.color
     if material.texture is not None:
         share = _textured(material, frame, cover.shape)[..., None]
-        base = base + share * (material.second_color.astype(np.float32) - base)
-    facing = _facing(part, frame, cover, light, scale)
-    lit = base * (AMBIENT + DIFFUSE * np.maximum(facing, 0))[..., None]
+        lit += share * (material.second_color - material.color).astype(np.float32)
+    facing = np.maximum(_facing(part, frame, cover, light, scale), 0)
+    lit *= (AMBIENT + DIFFUSE * facing)[..., None]
     if material.gloss > 0.05 and part.shade != 'flat':
-        lit += (200 * material.gloss) * (np.maximum(facing, 0) ** 12)[..., None]
-    return np.minimum(lit, 255).astype(np.float32)
+        narrow = np.square(facing * facing * facing)
+        lit += (200 * material.gloss) * np.square(narrow)[..., None]
+    return lit
 
 
 def _textured(material: Material, frame: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

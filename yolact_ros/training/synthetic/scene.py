@@ -146,11 +146,16 @@ def _raise_wall(image: np.ndarray, world: World, camera: TableCamera) -> None:
     """Paint the wall behind the table's far edge (modified in place)."""
     left, right = camera.project(-4, world.edge), camera.project(4, world.edge)
     above = np.array([left, right, right - (0, 9999), left - (0, 9999)])
-    fade = np.linspace(0.75, 1.1, image.shape[0], dtype=np.float32)[:, None, None]
-    behind = np.zeros(image.shape[:2], np.uint8)
+    slope = (right - left)[1] / (right - left)[0]
+    borders = left[1] - left[0] * slope + np.array([0, camera.width * slope])
+    reach = int(np.clip(borders.max() + 2, 0, camera.height))
+    behind = np.zeros((reach, camera.width), np.uint8)
+    if not reach:
+        return
     cv2.fillPoly(behind, [np.round(above * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    fade = np.linspace(0.75, 1.1, camera.height, dtype=np.float32)[:reach, None, None]
     cover = behind.astype(np.float32)[..., None] / 255
-    image += cover * (fade * np.array(world.wall, np.float32) - image)
+    image[:reach] += cover * (fade * np.array(world.wall, np.float32) - image[:reach])
     ends = np.round(np.array([left, right]) * 16).astype(np.int32)
     cv2.polylines(image, [ends], False, [value * 0.5 for value in world.wall],
                   max(1, image.shape[0] // 90), cv2.LINE_AA, 4)
@@ -235,11 +240,11 @@ def _shade_table(image: np.ndarray, sprite: Sprite, placement: Placement, item: 
     height = 0.0 if upright else (0.05 if item.class_id >= UPRIGHT else 0.14)
     shift = -light[:2] * (height * placement.scale + item.lift / item.size * placement.scale)
     lean = np.column_stack([linear, (x, y) - linear @ (x, y) + shift])
-    cast_shadow(image, sprite, lean, 0.06 * placement.scale, 0.45)
-    close = np.array([[1, 0, -0.02 * light[0] * placement.scale],
-                      [0, 1, 0.03 * placement.scale]])
+    leans = [(lean, 0.45)]
     if not item.lift:
-        cast_shadow(image, sprite, close, 0.04 * placement.scale, 0.3)
+        leans.append((np.array([[1, 0, -0.02 * light[0] * placement.scale],
+                                [0, 1, 0.03 * placement.scale]]), 0.3))
+    cast_shadow(image, sprite, leans, 0.05 * placement.scale)
 
 
 def _grippers(world: World, now: Moment) -> list[tuple[list[Part], Placement]]:

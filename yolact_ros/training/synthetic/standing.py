@@ -136,7 +136,7 @@ def box(rng: np.random.Generator, view: View, look: Look) -> list[Part]:
     parts = []
     for index in range(2):
         toward = -1 if normals[index, 2] < 0 else 1
-        along = axes[1 - index]
+        along = axes[1 - index] * (1 if axes[1 - index][0] > 0 else -1)   # labels read rightwards
         corner = toward * axes[index] - along
         face = np.array([corner, corner + 2 * along, corner + 2 * along + up, corner + up])
         normal = tuple(toward * normals[index])

@@ -18,6 +18,8 @@ MODES = ('still', 'conveyor', 'shuffle', 'camera', 'pick')
 DIFFICULTIES = ('easy', 'hard')
 NUM_CLASSES = 8
 STEEP = np.radians(62)  # from this elevation on the camera looks down rather than aslant
+# Thin things are made longer, so that a mask of 64 x 64 cells can still show them.
+SIZE_FACTORS = (1.0, 1.2, 1.0, 1.0, 0.85, 1.15, 1.35, 1.0)
 EMPTY_SHARE = 0.05      # scenes without any labelled object
 DISTRACTOR_SHARE = 0.25
 
@@ -87,7 +89,7 @@ def build_world(seed: int, size: tuple[int, int], mode: str, difficulty: str) ->
     if rng.random() < EMPTY_SHARE and not moving:
         count = 0
     extra = int(rng.binomial(max(count, 3), DISTRACTOR_SHARE / (1 - DISTRACTOR_SHARE)))
-    items = _arrange(rng, camera, edge, count, extra, hard, seed)
+    items = _arrange(rng, camera, edge, count, extra, hard)
     return World(seed, mode, hard, camera, tuple((light / np.linalg.norm(light)).tolist()),
                  int(rng.integers(textures.TABLES)), wall, float(edge), items,
                  random_effects(rng, hard, moving), _occluder(rng, size, hard and not moving))
@@ -112,20 +114,21 @@ def _occluder(rng: np.random.Generator, size: tuple[int, int],
 
 
 def _arrange(rng: np.random.Generator, camera: TableCamera, edge: float, count: int, extra: int,
-             hard: bool, seed: int) -> tuple[Item, ...]:
+             hard: bool) -> tuple[Item, ...]:
     """Return labelled things and distractors with room, or in heaps, on the visible table."""
-    low, high = (0.13, 0.36) if hard else (0.2, 0.4)
+    low, high = (0.15, 0.36) if hard else (0.2, 0.4)
     side = min(camera.height, camera.width)
     placed: list[tuple[float, float, float]] = []
     items = []
     for number in range(count + extra):
+        class_id = int(rng.integers(NUM_CLASSES)) if number < count else -1
         pixels = side * np.exp(rng.uniform(np.log(low), np.log(high)))
+        pixels *= SIZE_FACTORS[class_id] if class_id >= 0 else 1
         heaped = bool(placed) and rng.random() < (0.4 if hard else 0.12)
         column, row = _free_spot(rng, camera, edge, pixels / 2, placed, heaped)
         placed.append((column, row, pixels / 2))
         x, y = camera.spot(column, row)
         depth = camera.place(x, y)[2]
-        class_id = int(rng.integers(NUM_CLASSES)) if number < count else -1
         items.append(Item(class_id, number + 1, int(rng.integers(2 ** 31)),
                           float(pixels * depth / camera.focal), x, y,
                           random_yaw(rng, class_id, camera.elevation)))

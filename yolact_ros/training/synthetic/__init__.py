@@ -7,4 +7,5 @@ TRAINING_SEEDS = range(10_000_000)
 VAL_EASY = range(1_000_000_000, 1_000_000_200)
 VAL_HARD = range(2_000_000_000, 2_000_000_200)
 
-__all__ = ['CLASS_NAMES', 'TRAINING_SEEDS', 'VAL_EASY', 'VAL_HARD', 'Scene', 'SceneObject', 'scene']
+__all__ = ['CLASS_NAMES', 'TRAINING_SEEDS', 'VAL_EASY', 'VAL_HARD', 'Scene', 'SceneObject',
+           'scene']

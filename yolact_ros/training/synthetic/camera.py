@@ -76,8 +76,8 @@ class TableCamera:
         """Return (H, W) float32, the table's distance along z [m]; inf above the horizon."""
         rows, columns = np.mgrid[:self.height, :self.width].astype(np.float32) + 0.5
         up = self.axes[:, 2]
-        slope = (up[0] * (columns - self.width / 2) + up[1] * (rows - self.height / 2)) / self.focal
-        slope = slope + up[2]
+        slope = up[2] + (up[0] * (columns - self.width / 2)
+                         + up[1] * (rows - self.height / 2)) / self.focal
         # up . (Z * ray) = up_z * distance on the table, both negative below the horizon.
         with np.errstate(divide='ignore'):
             depth = up[2] * self.distance / slope

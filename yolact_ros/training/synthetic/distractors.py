@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from yolact_ros.training.synthetic.flat import banana, ring, wrench
 from yolact_ros.training.synthetic.outlines import (
-    Look, View, arc, box_frame, lying, lying_frame, turned)
+    Look,
+    View,
+    arc,
+    box_frame,
+    lying,
+    lying_frame,
+    turned,
+)
 from yolact_ros.training.synthetic.painter import Material, Part
 from yolact_ros.training.synthetic.standing import ball, bottle, bowl, box, mug
 
@@ -108,4 +117,9 @@ def gripper(opening: float, turn: float) -> list[Part]:
             Part((turned(palm, turn),), steel)]
 
 
-DISTRACTORS = (star, blob, cable, pen, spoon, paper)
+DISTRACTORS = (paper, star, blob, cable, pen, spoon)
+
+
+def distractor(look_seed: int) -> Callable[[np.random.Generator, View, Look], list[Part]]:
+    """Return the kind of distractor that goes with a look."""
+    return DISTRACTORS[look_seed % len(DISTRACTORS)]

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from yolact_ros.training.synthetic.outlines import (
-    ABOVE, BELOW, Look, View, arc, box_frame, lying, lying_frame, turned)
+    ABOVE,
+    BELOW,
+    Look,
+    View,
+    arc,
+    box_frame,
+    lying,
+    lying_frame,
+    turned,
+)
 from yolact_ros.training.synthetic.painter import Part
 
 
@@ -58,8 +67,9 @@ def wrench(rng: np.random.Generator, view: View, look: Look) -> list[Part]:
 
 def _jaw(head: float, slot: float, tilt: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a round head and the slot that makes it a jaw, opening towards +x, then tilted."""
-    mouth = np.array([[-0.25 * head, -0.6 * slot], [-0.1 * head, -slot], [1.4 * head, -1.15 * slot],
-                      [1.4 * head, 1.15 * slot], [-0.1 * head, slot], [-0.25 * head, 0.6 * slot]])
+    mouth = np.array([[-0.25 * head, -0.6 * slot], [-0.1 * head, -slot],
+                      [1.4 * head, -1.15 * slot], [1.4 * head, 1.15 * slot],
+                      [-0.1 * head, slot], [-0.25 * head, 0.6 * slot]])
     return turned(arc((0, 0), (head, 0.95 * head)), tilt), turned(mouth, tilt)
 
 

@@ -1,4 +1,4 @@
-"""Where everything is at a time: belts run, things change places, the camera moves, a robot picks."""
+"""Where everything is at a time: belts run, things swap, the camera moves, a robot picks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from yolact_ros.training.synthetic.camera import TableCamera
-from yolact_ros.training.synthetic.world import (
-    NUM_CLASSES, SIZE_FACTORS, Item, World, random_yaw)
+from yolact_ros.training.synthetic.world import NUM_CLASSES, SIZE_FACTORS, Item, World, random_yaw
 
 SWAP_SECONDS = 1.6
 SWAPS = 64              # then the swaps run backwards, so that any time costs the same
@@ -23,12 +22,14 @@ class Moment:
     :param items: what is on the table, in no order.
     :param gripper: x, y, lift [m], size [m] and opening of the gripper, or None.
     :param table_shift: how far the table top has run to the right [m].
+    :param table_speed: how fast it runs [m/s].
     """
 
     camera: TableCamera
     items: tuple[Item, ...]
     gripper: tuple[float, float, float, float, float] | None = None
     table_shift: float = 0.0
+    table_speed: float = 0.0
 
 
 def moment(world: World, t: float) -> Moment:
@@ -53,16 +54,21 @@ def _conveyor(world: World, t: float) -> Moment:
     newest = int(np.floor(speed * t / spacing)) + behind
     items = tuple(_on_belt(world, slot, start + speed * t - (slot - behind) * spacing, spacing)
                   for slot in range(max(0, newest - behind), newest + 1))
-    return Moment(camera, items, table_shift=float(speed * t))
+    return Moment(camera, items, table_shift=float(speed * t), table_speed=float(speed))
+
+
+def belt_half_width(camera: TableCamera) -> float:
+    """Return the distance from the belt's middle to its rails [m]."""
+    return 0.5 * camera.distance * camera.height / camera.width
 
 
 def _on_belt(world: World, slot: int, x: float, spacing: float) -> Item:
     """Return the thing of a slot of the row, x metres right of the picture's centre."""
     rng = np.random.default_rng((world.seed, 32, slot))
-    lane = spacing * (rng.uniform(0.3, 0.9) * (-1) ** slot if not world.hard
-                      else rng.uniform(-1.2, 1.2))
+    half = belt_half_width(world.camera)
+    lane = half * rng.uniform(0.3, 0.55) * (-1) ** slot
     class_id = -1 if rng.random() < 0.12 else int(rng.integers(NUM_CLASSES))
-    size = spacing * rng.uniform(0.7, 1.05) * (1.25 if world.hard else 1)
+    size = min(spacing * (1.25 if world.hard else 1), 0.85 * half) * rng.uniform(0.7, 1.05)
     size *= SIZE_FACTORS[class_id] if class_id >= 0 else 1
     return Item(class_id, slot + 1, int(rng.integers(2 ** 31)), float(size),
                 float(x + spacing * rng.uniform(-0.2, 0.2)), float(lane),

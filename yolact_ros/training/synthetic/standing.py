@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from yolact_ros.training.synthetic.outlines import (
-    ABOVE, BELOW, Look, View, arc, box_frame, corner_frame, wall)
+    ABOVE,
+    BELOW,
+    Look,
+    View,
+    arc,
+    box_frame,
+    corner_frame,
+    wall,
+)
 from yolact_ros.training.synthetic.painter import Part
 
 

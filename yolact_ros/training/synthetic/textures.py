@@ -11,7 +11,8 @@ PATTERNS = 120      # object patterns in the pool
 TABLES = 48         # table tops in the pool
 PATTERN_SIDE = 128
 TABLE_SIDE = 256
-LABEL_WORDS = ('TEA', 'Oat', 'No 7', 'BIO', 'mix', 'LAB', 'A-12', 'pure', '500', 'ROBO', 'K9', 'Zest')
+LABEL_WORDS = ('TEA', 'Oat', 'No 7', 'BIO', 'mix', 'LAB', 'A-12', 'pure', '500', 'ROBO', 'K9',
+               'Zest')
 
 
 def value_noise(rng: np.random.Generator, side: int, cells: tuple[int, int],
@@ -55,7 +56,8 @@ def label(index: int) -> np.ndarray:
     cv2.putText(print_, word, (14, int(rng.integers(45, 75))), cv2.FONT_HERSHEY_DUPLEX, scale,
                 255, int(rng.integers(3, 7)), cv2.LINE_AA)
     for row in range(85, 120, int(rng.integers(9, 16))):
-        cv2.line(print_, (14, row), (int(rng.integers(50, 115)), row), 255, int(rng.integers(2, 6)))
+        end = (int(rng.integers(50, 115)), row)
+        cv2.line(print_, (14, row), end, 255, int(rng.integers(2, 6)))
     if rng.random() < 0.5:
         cv2.rectangle(print_, (4, 4), (123, 123), 255, 4)
     texture = print_.astype(np.float32) / 255

@@ -89,7 +89,8 @@ def build_world(seed: int, size: tuple[int, int], mode: str, difficulty: str) ->
     if rng.random() < EMPTY_SHARE and not moving:
         count = 0
     extra = int(rng.binomial(max(count, 3), DISTRACTOR_SHARE / (1 - DISTRACTOR_SHARE)))
-    items = _arrange(rng, camera, edge, count, extra, hard)
+    # What moves or is taken stays clear of the border; what rests may reach beyond it.
+    items = _arrange(rng, camera, edge, count, extra, hard, 0.9 if moving else 0.4)
     return World(seed, mode, hard, camera, tuple((light / np.linalg.norm(light)).tolist()),
                  int(rng.integers(textures.TABLES)), wall, float(edge), items,
                  random_effects(rng, hard, moving), _occluder(rng, size, hard and not moving))
@@ -114,7 +115,7 @@ def _occluder(rng: np.random.Generator, size: tuple[int, int],
 
 
 def _arrange(rng: np.random.Generator, camera: TableCamera, edge: float, count: int, extra: int,
-             hard: bool) -> tuple[Item, ...]:
+             hard: bool, inset: float) -> tuple[Item, ...]:
     """Return labelled things and distractors with room, or in heaps, on the visible table."""
     low, high = (0.15, 0.36) if hard else (0.2, 0.4)
     side = min(camera.height, camera.width)
@@ -125,7 +126,7 @@ def _arrange(rng: np.random.Generator, camera: TableCamera, edge: float, count: 
         pixels = side * np.exp(rng.uniform(np.log(low), np.log(high)))
         pixels *= SIZE_FACTORS[class_id] if class_id >= 0 else 1
         heaped = bool(placed) and rng.random() < (0.4 if hard else 0.12)
-        column, row = _free_spot(rng, camera, edge, pixels / 2, placed, heaped)
+        column, row = _free_spot(rng, camera, edge, pixels / 2, placed, heaped, inset)
         placed.append((column, row, pixels / 2))
         x, y = camera.spot(column, row)
         depth = camera.place(x, y)[2]
@@ -143,7 +144,8 @@ def random_yaw(rng: np.random.Generator, class_id: int, elevation: float) -> flo
 
 
 def _free_spot(rng: np.random.Generator, camera: TableCamera, edge: float, radius: float,
-               placed: list[tuple[float, float, float]], heaped: bool) -> tuple[float, float]:
+               placed: list[tuple[float, float, float]], heaped: bool,
+               inset: float) -> tuple[float, float]:
     """Return the pixel of the best of some tries: far from all, or close to one for a heap."""
     horizon = camera.project(0, edge)[1] if edge < 50 else 0.0
     top = max(horizon + 0.5 * radius, 0.75 * radius)
@@ -156,8 +158,8 @@ def _free_spot(rng: np.random.Generator, camera: TableCamera, edge: float, radiu
             column = float(np.clip(column, 0, camera.width))
             row = float(np.clip(row, top, camera.height))
         else:
-            column = rng.uniform(0.4 * radius, camera.width - 0.4 * radius)
-            row = rng.uniform(min(top, camera.height - radius), camera.height - 0.2 * radius)
+            column = rng.uniform(inset * radius, camera.width - inset * radius)
+            row = rng.uniform(min(top, camera.height - radius), camera.height - 0.5 * inset * radius)
         gap = min((np.hypot(column - x, row - y) - other - radius for x, y, other in placed),
                   default=0.0)
         if gap > best_gap:

@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from yolact_ros.ros.parameters import TRANSPORTS, Rule
 
+KINDS = {str: 'text', bool: 'true or false', int: 'a whole number', float: 'a number'}
 RELIABILITIES = ('reliable', 'best_effort')
 
 
@@ -27,7 +28,7 @@ class SourceParameters:
         'A folder of pictures, a picture, a video, a rosbag2 (folder, .mcap or .db3), a webcam '
         '(its number or /dev/videoN), or synthetic:MODE.')
     rate: float = _start(
-        0.0, 'Frames per second; 0: as recorded, a folder 5, synthetic 15.', low=0, high=1000)
+        0.0, 'Frames per second; 0: as recorded, a folder 5, synthetic 10.', low=0, high=1000)
     loop: bool = _start(True, 'Begin again at the end; false: stop there with exit code 0.')
     image_transport: str = _start(
         'raw', 'raw: sensor_msgs/Image on image; compressed: JPEG on image/compressed.',
@@ -80,7 +81,7 @@ def declare_parameters(node: Node) -> SourceParameters:
     for item in fields(SourceParameters):
         descriptor = ParameterDescriptor(description=item.metadata['rule'].description,
                                          read_only=True, dynamic_typing=True)
-        value = node.declare_start(item.name, item.default, descriptor).value
+        value = node.declare_parameter(item.name, item.default, descriptor).value
         values[item.name] = convert(item.name, value, item.default)
     return SourceParameters(**values)
 
@@ -96,5 +97,5 @@ def convert(name: str, value: Any, default: Any) -> Any:
         return value
     if not isinstance(value, bool) and isinstance(value, int) and wanted in (float, str):
         return wanted(value)
-    raise ValueError(f'parameter {name} must be of type {wanted.__name__}, got {value!r}; '
-                     f'default is {default!r}')
+    raise ValueError(f'parameter {name} must be {KINDS[wanted]}, got {value!r}; '
+                     f'its default is {default!r}')

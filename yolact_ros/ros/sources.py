@@ -28,7 +28,8 @@ class Truth:
     """
     What is really in a synthetic frame.
 
-    :param instances: the visible part of every object, all scores 1.
+    :param instances: the visible part of every object; score 1, or 0 where too little of it is
+        in view to be asked for or to be counted as wrong.
     :param class_names: names of the class ids.
     :param track_ids: for every object a number that it keeps from frame to frame.
     """

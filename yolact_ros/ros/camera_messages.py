@@ -1,0 +1,80 @@
+"""What a camera driver publishes: pictures as messages and the intrinsics that go with them."""
+
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from yolact_ros.ros.image_codec import decode_compressed, decode_image, encode_image, encode_jpeg
+from yolact_ros.structures import ImageSize
+
+FOCAL_LENGTH_PER_WIDTH = 0.9  # a lens with 58 degrees across, like most webcams
+
+Picture = np.ndarray | Image | CompressedImage
+
+
+def to_rgb(picture: Picture) -> np.ndarray:
+    """
+    Return (H, W, 3) uint8 RGB.
+
+    :raises ValueError: when a recorded message is damaged or of an unknown encoding.
+    """
+    if isinstance(picture, Image):
+        return decode_image(picture)
+    if isinstance(picture, CompressedImage):
+        return decode_compressed(picture)
+    return picture
+
+
+def image_message(picture: Picture, header: Header) -> Image:
+    """Return the raw message; a recorded one stays as it is but for its header."""
+    if isinstance(picture, Image):
+        picture.header = header
+        return picture
+    return encode_image(to_rgb(picture), 'rgb8', header)
+
+
+def depth_message(depth_mm: np.ndarray, header: Header) -> Image:
+    """
+    Return a depth picture as depth cameras publish it (REP 118).
+
+    :param depth_mm: (H, W) uint16 [mm], 0 where unknown.
+    """
+    message = encode_image(depth_mm, 'mono16', header)
+    message.encoding = '16UC1'
+    return message
+
+
+def jpeg_message(picture: Picture, header: Header, quality: int) -> CompressedImage:
+    """Return the compressed message; a recorded one stays as it is but for its header."""
+    if isinstance(picture, CompressedImage):
+        picture.header = header
+        return picture
+    return encode_jpeg(to_rgb(picture), header, quality)
+
+
+def size_of(picture: Picture) -> ImageSize:
+    """Return the size of the picture; a compressed one has to be decoded for it."""
+    if isinstance(picture, Image):
+        return ImageSize(picture.height, picture.width)
+    return ImageSize(*to_rgb(picture).shape[:2])
+
+
+def guessed_matrix(size: ImageSize) -> np.ndarray:
+    """Return (3, 3) K of a camera that looks through the centre, fx = fy = 0.9 W [px]."""
+    focal = FOCAL_LENGTH_PER_WIDTH * size.width
+    # ROS counts pixel centres as whole numbers.
+    return np.array([[focal, 0, (size.width - 1) / 2], [0, focal, (size.height - 1) / 2],
+                     [0, 0, 1]])
+
+
+def pinhole(size: ImageSize, matrix: np.ndarray) -> CameraInfo:
+    """
+    Return the message of a camera without distortion.
+
+    :param matrix: (3, 3) K [px].
+    """
+    return CameraInfo(height=size.height, width=size.width, distortion_model='plumb_bob',
+                      d=[0.0] * 5, k=matrix.astype(float).ravel(), r=np.eye(3).ravel(),
+                      p=np.column_stack([matrix, np.zeros(3)]).astype(float).ravel())

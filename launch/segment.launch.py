@@ -1,0 +1,112 @@
+"""Start the segmentation node on a camera topic; only what is given here overrides the YAML."""
+
+import os
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+CONFIG = PathJoinSubstitution([FindPackageShare('yolact_ros'), 'config'])
+SWITCH = ('true', 'false')
+LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
+# The first name counts from ROS 2 Kilted on, the second before.
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+
+# What is not a parameter of the node: name -> (default, choices or None, description).
+ARGUMENTS = {
+    'image_topic': ('image', None, 'Camera topic; without leading slash it lies in namespace.'),
+    'params_file': (PathJoinSubstitution([CONFIG, 'yolact.yaml']), None,
+                    'YAML file with the parameters of the node.'),
+    'namespace': ('', None, 'Namespace of the node.'),
+    'name': ('yolact', None, 'Name of the node and first part of its topics.'),
+    'log_level': ('info', LEVELS, 'Least severe log lines of the node to show.'),
+    'fastdds_profile': ('auto', None, 'Fast DDS profile for large images: a path, none, or auto '
+                        'for config/fastdds.xml unless the environment names another.'),
+    'rqt': ('false', SWITCH, 'Show the overlay in rqt_image_view.'),
+    'rviz': ('false', SWITCH, 'Show the overlay in RViz.'),
+}
+# Parameters of the node: name -> (type, choices or None, description). '' keeps the YAML's value.
+OVERRIDES = {
+    'weights': (str, None, 'Weights file, or a name that `yolact models` lists.'),
+    'config': (str, None, 'Preset of the network where the weights do not tell it.'),
+    'device': (str, None, 'Where the network runs: auto, cpu, cuda, cuda:1, ...'),
+    'backend': (str, None, 'What runs the network: auto, torch, openvino, ...'),
+    'precision': (str, None, 'Number format: auto, float32, float16, bfloat16.'),
+    'image_transport': (str, ('raw', 'compressed'), 'Form of the input: image_topic itself (raw) '
+                        'or image_topic/compressed.'),
+    'image_qos': (str, ('auto', 'reliable', 'best_effort'),
+                  'Reliability of the input subscription.'),
+    'score_threshold': (float, None, 'Class score that a detection must exceed, 0 to 1.'),
+    'mask_encoding': (str, ('packed', 'rle', 'mono8'), 'How masks are stored in ~/instances.'),
+    'autostart': (bool, SWITCH, 'Configure and activate the lifecycle node at the start.'),
+    'use_sim_time': (bool, SWITCH, 'Take the time from /clock (rosbag, simulation).'),
+}
+
+
+def generate_launch_description():
+    declared = [_declare(name, default, choices, text)
+                for name, (default, choices, text) in ARGUMENTS.items()]
+    declared += [_declare(name, '', ('', *choices) if choices else None,
+                          f"{text} '': as in params_file.")
+                 for name, (_, choices, text) in OVERRIDES.items()]
+    return LaunchDescription([*declared, OpaqueFunction(function=_set_profile),
+                              OpaqueFunction(function=_start_node), _rqt(), _rviz()])
+
+
+def _declare(name, default, choices, description):
+    """Return the declaration of one argument."""
+    options = {'choices': list(choices)} if choices else {}
+    return DeclareLaunchArgument(name, default_value=default, description=description, **options)
+
+
+def _set_profile(context):
+    """Return actions that give this node and all started after it the Fast DDS profile."""
+    path = LaunchConfiguration('fastdds_profile').perform(context)
+    if path == 'none' or path == 'auto' and any(map(os.environ.get, PROFILE_VARIABLES)):
+        return []
+    if path == 'auto':
+        path = PathJoinSubstitution([CONFIG, 'fastdds.xml'])
+    newer = os.environ.get('ROS_DISTRO', 'kilted') not in ('humble', 'iron', 'jazzy')
+    return [SetEnvironmentVariable(PROFILE_VARIABLES[0 if newer else 1], path)]
+
+
+def _start_node(context):
+    """Return the node, with parameters only for the arguments that were given."""
+    given = {name: _typed(LaunchConfiguration(name).perform(context), kind)
+             for name, (kind, _, _) in OVERRIDES.items()
+             if LaunchConfiguration(name).perform(context) != ''}
+    return [Node(
+        package='yolact_ros', executable='segment_node', output='screen',
+        name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
+        remappings=[('image', LaunchConfiguration('image_topic'))],
+        parameters=[LaunchConfiguration('params_file'), given],
+        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])]
+
+
+def _typed(text, kind):
+    """Return an argument as its parameter's type: 1 is a valid score_threshold, true a bool."""
+    return text == 'true' if kind is bool else kind(text)
+
+
+def _rqt():
+    """Return the viewer of the overlay."""
+    return Node(package='rqt_image_view', executable='rqt_image_view', name='overlay_view',
+                namespace=LaunchConfiguration('namespace'),
+                arguments=[_topic('overlay')], condition=IfCondition(LaunchConfiguration('rqt')))
+
+
+def _rviz():
+    """Return RViz with the overlay, whatever the node is called."""
+    return Node(package='rviz2', executable='rviz2', name='rviz',
+                arguments=['-d', PathJoinSubstitution([CONFIG, 'yolact.rviz'])],
+                remappings=[('/yolact/overlay', _topic('overlay'))],
+                condition=IfCondition(LaunchConfiguration('rviz')))
+
+
+def _topic(name):
+    """Return an output of the node, fully resolved."""
+    return PathJoinSubstitution(['/', LaunchConfiguration('namespace'),
+                                 LaunchConfiguration('name'), name])

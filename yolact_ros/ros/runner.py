@@ -1,0 +1,118 @@
+"""Start a node, spin it, and end it cleanly on Ctrl-C, SIGTERM or a failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+JOIN_TIMEOUT_S = 0.5
+
+
+class RunnableNode(Protocol):
+    """An rclpy node that can be started and stopped."""
+
+    def start(self) -> bool:
+        """Get ready; return False when that failed and the reason has been logged."""
+
+    def stop(self) -> bool:
+        """Stop working; return False when a thread of it is still busy."""
+
+    def destroy_node(self) -> None:
+        """Take the node off the network."""
+
+
+def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int:
+    """
+    Build a node and spin it until SIGINT or SIGTERM.
+
+    The signals are handled here and not by rclpy, whose handler takes the middleware away
+    while the node's threads still use it.
+
+    :returns: 0 after a signal, 1 when the node could not start or its executor failed.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    spinning, status = None, 0
+    node = None
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = build()
+        if not node.start():
+            return 1
+        spinning = _Spinning(node)
+        status = spinning.wait()
+    except KeyboardInterrupt:
+        pass
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        sys.stderr.write(f'cannot start: {error}\n')
+        status = 1
+    finally:
+        _close(node, spinning, status)
+    return status
+
+
+class _Spinning:
+    """An executor on a thread of its own, so that the main thread can wait for signals."""
+
+    def __init__(self, node: RunnableNode) -> None:
+        """Start to spin."""
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._spin, name='executor', daemon=True)
+        self._thread.start()
+
+    def wait(self) -> int:
+        """Return 1 when the executor failed, else wait for the interrupt."""
+        self._ended.wait()
+        return 0 if self._error is None else 1
+
+    def stop(self) -> bool:
+        """Stop to spin; return False when a callback is still busy."""
+        self._executor.shutdown(timeout_sec=JOIN_TIMEOUT_S)
+        self._thread.join(JOIN_TIMEOUT_S)
+        return not self._thread.is_alive()
+
+    def _spin(self) -> None:
+        """Spin until shutdown."""
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except BaseException as error:
+            self._error = error
+            raise  # threading writes the traceback
+        finally:
+            self._ended.set()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """End what the main thread is doing, as Ctrl-C does in any Python program."""
+    raise KeyboardInterrupt
+
+
+def _close(node: RunnableNode | None, spinning: _Spinning | None, status: int) -> None:
+    """Take everything down: executor, then the node's threads, then the middleware."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    quiet = spinning is None or spinning.stop()
+    if node is not None:
+        quiet = node.stop() and quiet
+        node.destroy_node()
+    rclpy.try_shutdown()
+    if not quiet:
+        # A thread still computes inside the network. Python would wait for it or tear the
+        # libraries down under it; there is nothing left to save.
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(status)

@@ -1,0 +1,72 @@
+"""The same results as vision_msgs, where that package is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+
+from yolact_ros.structures import Instances
+
+
+class VisionMessages:
+    """Builds messages of vision_msgs 4 (ROS Humble and later)."""
+
+    DETECTIONS = ('Detection2DArray', '~/detections', 'The boxes for consumers that know '
+                  'vision_msgs (only where that package is installed).')
+    LABEL_INFO = ('LabelInfo', '~/label_info', 'Latched: class id and name of every class (only '
+                  'where vision_msgs is installed).')
+
+    def __init__(self, types: ModuleType) -> None:
+        """:param types: the module vision_msgs.msg."""
+        self._types = types
+
+    @classmethod
+    def if_installed(cls) -> VisionMessages | None:
+        """Return the builder, or None where vision_msgs cannot be imported or is too old."""
+        try:
+            import vision_msgs.msg as types
+        except ImportError:
+            return None
+        return cls(types) if hasattr(types, 'LabelInfo') else None
+
+    def type_of(self, name: str) -> type:
+        """Return a message type of vision_msgs."""
+        return getattr(self._types, name)
+
+    def label_info(self, class_names: Sequence[str], threshold: float, stamp: Time) -> Any:
+        """Return the class names as LabelInfo."""
+        info = self._types.LabelInfo(threshold=float(threshold))
+        info.header.stamp = stamp
+        info.class_map = [self._types.VisionClass(class_id=index, class_name=name)
+                          for index, name in enumerate(class_names)]
+        return info
+
+    def detections(self, instances: Instances, class_names: Sequence[str],
+                   header: Header) -> Any:
+        """
+        Return the boxes as Detection2DArray.
+
+        `id` is the pixel value in the label image, class_id the name of the class.
+        """
+        array = self._types.Detection2DArray(header=header)
+        for row in range(len(instances)):
+            array.detections.append(self._detection(instances, row, class_names, header))
+        return array
+
+    def _detection(self, instances: Instances, row: int, class_names: Sequence[str],
+                   header: Header) -> Any:
+        """Return one instance as Detection2D."""
+        x_min, y_min, x_max, y_max = instances.boxes[row].tolist()
+        detection = self._types.Detection2D(header=header, id=str(row + 1))
+        detection.bbox.center.position.x = (x_min + x_max) / 2
+        detection.bbox.center.position.y = (y_min + y_max) / 2
+        detection.bbox.size_x, detection.bbox.size_y = x_max - x_min, y_max - y_min
+        hypothesis = self._types.ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = class_names[int(instances.class_ids[row])]
+        hypothesis.hypothesis.score = float(instances.scores[row])
+        detection.results.append(hypothesis)
+        return detection

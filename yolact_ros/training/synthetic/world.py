@@ -159,7 +159,8 @@ def _free_spot(rng: np.random.Generator, camera: TableCamera, edge: float, radiu
             row = float(np.clip(row, top, camera.height))
         else:
             column = rng.uniform(inset * radius, camera.width - inset * radius)
-            row = rng.uniform(min(top, camera.height - radius), camera.height - 0.5 * inset * radius)
+            lowest = camera.height - 0.5 * inset * radius
+            row = rng.uniform(min(top, camera.height - radius), lowest)
         gap = min((np.hypot(column - x, row - y) - other - radius for x, y, other in placed),
                   default=0.0)
         if gap > best_gap:

@@ -1,0 +1,64 @@
+"""Presets and the validation of configurations."""
+
+import pytest
+
+from yolact_ros.config import (COCO_CLASSES, MODEL_PRESETS, PASCAL_CLASSES, ModelConfig,
+                               PostprocessConfig, class_id_of, yolact_plus_resnet50,
+                               yolact_resnet50)
+
+
+def test_coco_has_80_classes_in_the_published_order():
+    assert len(COCO_CLASSES) == 80 and len(PASCAL_CLASSES) == 20
+    assert (COCO_CLASSES[0], COCO_CLASSES[41], COCO_CLASSES[79]) == ('person', 'cup', 'toothbrush')
+
+
+@pytest.mark.parametrize('name', MODEL_PRESETS)
+def test_a_preset_takes_any_number_of_classes(name):
+    assert MODEL_PRESETS[name](3).class_names == ('class_0', 'class_1', 'class_2')
+    assert MODEL_PRESETS[name](class_names=['nut', 'fig']).num_classes == 2
+    assert MODEL_PRESETS[name]().name == name
+
+
+def test_two_class_counts_that_disagree_are_refused():
+    with pytest.raises(ValueError, match='num_classes is 3, but 2 class_names'):
+        yolact_resnet50(3, ['nut', 'fig'])
+
+
+def test_plus_has_nine_anchors_an_octave_apart_by_thirds():
+    config = yolact_plus_resnet50()
+
+    assert config.anchors_per_cell == 9
+    assert config.anchor_scales[1] == pytest.approx((48, 60.476, 76.195), abs=1e-3)
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'class_names': ()}, 'at least one class'),
+    ({'class_names': ('a', 'a')}, 'duplicates'),
+    ({'input_size': 32}, 'at least 64 px, got 32'),
+    ({'anchor_scales': ((8,), (16,))}, 'each of P3-P7, got 2'),
+    ({'anchor_scales': ((8,), (16,), (32,), (64,), (128, 256))}, 'same number of scales')])
+def test_impossible_networks_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ModelConfig(**{'name': 'mine', 'backbone': 'resnet50', 'class_names': ('a',), **changes})
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'score_threshold': 1.5}, r'score_threshold must be in \[0, 1\], got 1.5'),
+    ({'iou_threshold': -0.1}, 'iou_threshold'),
+    ({'class_thresholds': {'cup': 2.0}}, r"class_thresholds\['cup'\]"),
+    ({'top_k': 0}, 'top_k must be at least 1, got 0'),
+    ({'max_instances': 0}, 'max_instances'),
+    ({'nms': 'soft'}, "one of fast, cross_class, traditional, got 'soft'")])
+def test_post_processing_out_of_range_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        PostprocessConfig(**changes)
+
+
+def test_classes_are_known_by_name_and_id():
+    assert class_id_of('fig', ['nut', 'fig']) == class_id_of(1, ['nut', 'fig']) == 1
+
+
+@pytest.mark.parametrize('key', ['date', 2, -1])
+def test_an_unknown_class_is_named_with_the_known_ones(key):
+    with pytest.raises(ValueError, match=r'is not one of the model.s 2 classes \(nut, fig; ids'):
+        class_id_of(key, ['nut', 'fig'])

@@ -1,0 +1,112 @@
+"""How well the found masks agree with the known truth, summed up over a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MATCH_IOU = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """
+    One object's pixels.
+
+    :param class_name: what it is.
+    :param x0: left end of the mask in the picture [px].
+    :param y0: upper end of the mask in the picture [px].
+    :param mask: (h, w) bool.
+    """
+
+    class_name: str
+    x0: int
+    y0: int
+    mask: np.ndarray
+
+
+@dataclass
+class RunningScore:
+    """
+    Precision, recall and mask overlap over all frames so far.
+
+    A found object is right when its class is and its mask overlaps a true one, which no better
+    found object has taken, by an IoU of at least 0.5.
+    """
+
+    frames: int = 0
+    found: int = 0
+    true: int = 0
+    right: int = 0
+    best_iou_sum: float = 0.0
+
+    def add(self, found: Sequence[Region], true: Sequence[Region],
+            ignored: Sequence[Region] = ()) -> None:
+        """
+        Count one frame.
+
+        :param found: best score first.
+        :param ignored: objects that need not be found; finding one is not wrong either.
+        """
+        overlaps = iou_matrix(found, true)
+        matched = matches(overlaps)
+        excused = ~matched & (iou_matrix(found, ignored) >= MATCH_IOU).any(axis=1)
+        self.frames += 1
+        self.found += len(found) - int(excused.sum())
+        self.true += len(true)
+        self.right += int(matched.sum())
+        self.best_iou_sum += float(overlaps.max(axis=0, initial=0.0).sum())
+
+    @property
+    def precision(self) -> float:
+        """Share of the found objects that are right; NaN when none was found."""
+        return self.right / self.found if self.found else float('nan')
+
+    @property
+    def recall(self) -> float:
+        """Share of the true objects that were found; NaN when there was none."""
+        return self.right / self.true if self.true else float('nan')
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean over the true objects of the best overlap with a found one of their class."""
+        return self.best_iou_sum / self.true if self.true else float('nan')
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return (f'mask IoU {self.mean_iou:.2f}, precision {self.precision:.2f}, '
+                f'recall {self.recall:.2f} over {self.frames} frames')
+
+
+def iou_matrix(found: Sequence[Region], true: Sequence[Region]) -> np.ndarray:
+    """Return (N, M) mask IoU, 0 where the classes differ."""
+    return np.array([[mask_iou(one, other) if one.class_name == other.class_name else 0.0
+                      for other in true] for one in found]).reshape(len(found), len(true))
+
+
+def mask_iou(one: Region, other: Region) -> float:
+    """Return the overlap of two masks, computed only where their windows meet."""
+    x0, y0 = max(one.x0, other.x0), max(one.y0, other.y0)
+    x1 = min(one.x0 + one.mask.shape[1], other.x0 + other.mask.shape[1])
+    y1 = min(one.y0 + one.mask.shape[0], other.y0 + other.mask.shape[0])
+    if x1 <= x0 or y1 <= y0:
+        return 0.0
+    windows = [region.mask[y0 - region.y0:y1 - region.y0, x0 - region.x0:x1 - region.x0]
+               for region in (one, other)]
+    common = np.count_nonzero(windows[0] & windows[1])
+    union = np.count_nonzero(one.mask) + np.count_nonzero(other.mask) - common
+    return common / union if union else 0.0
+
+
+def matches(overlaps: np.ndarray) -> np.ndarray:
+    """Return (N,) bool: which rows, the first one first, find a column of their own."""
+    free = np.ones(overlaps.shape[1], bool)
+    matched = np.zeros(overlaps.shape[0], bool)
+    for index, row in enumerate(overlaps):
+        candidates = np.where(free, row, 0.0)
+        if candidates.max(initial=0.0) >= MATCH_IOU:
+            matched[index] = True
+            free[candidates.argmax()] = False
+    return matched

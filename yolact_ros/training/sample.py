@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+TARGET_FIELDS = ('boxes', 'class_ids', 'masks', 'crowd')
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -86,7 +87,7 @@ class Targets:
     def to(self, device: torch.device | str) -> Targets:
         """Return a copy on the device."""
         return Targets(*(getattr(self, field).to(device, non_blocking=True)
-                         for field in ('boxes', 'class_ids', 'masks', 'crowd')))
+                         for field in TARGET_FIELDS))
 
     @property
     def objects(self) -> Targets:
@@ -98,25 +99,35 @@ class Targets:
 @dataclass(frozen=True, eq=False)
 class Batch:
     """
-    What one training step eats.
+    What one training step eats; the objects of all B pictures one after the other.
+
+    Few large tensors instead of four for each picture: they cross from the loader's processes.
 
     :param images: (B, 3, S, S) float32, normalised.
-    :param targets: B entries.
+    :param objects: all objects of the batch.
+    :param counts: B numbers of objects.
     :param names: B picture names, for messages.
     """
 
     images: Tensor
-    targets: tuple[Targets, ...]
+    objects: Targets
+    counts: tuple[int, ...]
     names: tuple[str, ...]
 
     def to(self, device: torch.device | str) -> Batch:
         """Return a copy on the device, pictures in channels-last layout."""
         images = self.images.to(device, non_blocking=True,
                                 memory_format=torch.channels_last)
-        return Batch(images, tuple(target.to(device) for target in self.targets), self.names)
+        return Batch(images, self.objects.to(device), self.counts, self.names)
+
+    @property
+    def targets(self) -> list[Targets]:
+        """B targets, views of the objects."""
+        parts = (getattr(self.objects, field).split(self.counts) for field in TARGET_FIELDS)
+        return [Targets(*rows) for rows in zip(*parts)]
 
 
-def to_tensors(sample: Sample, mean: Sequence[float], std: Sequence[float]) -> Batch:
+def to_batch(sample: Sample, mean: Sequence[float], std: Sequence[float]) -> Batch:
     """
     Return an augmented, already square sample as a batch of one.
 
@@ -126,15 +137,17 @@ def to_tensors(sample: Sample, mean: Sequence[float], std: Sequence[float]) -> B
     size = sample.image.shape[0]
     pixels = (sample.image - np.float32(mean)) * (1 / np.float32(std))
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-    targets = Targets(torch.from_numpy(sample.boxes / np.float32(size)),
+    objects = Targets(torch.from_numpy(sample.boxes / np.float32(size)),
                       torch.from_numpy(sample.class_ids),
                       torch.from_numpy(np.ascontiguousarray(sample.masks)),
                       torch.from_numpy(sample.crowd))
-    return Batch(image[None], (targets,), (sample.name,))
+    return Batch(image[None], objects, (len(sample),), (sample.name,))
 
 
 def join_batches(parts: Sequence[Batch]) -> Batch:
     """Return one batch of all parts (the collate function of the loader)."""
-    return Batch(torch.cat([part.images for part in parts]),
-                 tuple(target for part in parts for target in part.targets),
+    objects = Targets(*(torch.cat([getattr(part.objects, field) for part in parts])
+                        for field in TARGET_FIELDS))
+    return Batch(torch.cat([part.images for part in parts]), objects,
+                 tuple(count for part in parts for count in part.counts),
                  tuple(name for part in parts for name in part.names))

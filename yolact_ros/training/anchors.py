@@ -1,0 +1,113 @@
+"""Do the anchors fit the data? Recall of a network's anchors, and a better set when it is poor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from yolact_ros.config import ModelConfig
+from yolact_ros.model.priors import make_priors
+from yolact_ros.model.yolact import level_sizes
+from yolact_ros.ops.boxes import box_iou, cxcywh_to_xyxy
+from yolact_ros.training.coco import CocoDataset
+from yolact_ros.training.sample import SampleSource
+
+POOR_RECALL = 0.9
+MOST_BOXES = 400
+RENDERED_SCENES = 40
+FACTORS = (0.25, 0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0, 2.8, 4.0)
+RATIOS = ((1.0, 0.5, 2.0), (1.0, 1 / 3, 3.0), (1.0, 2 / 3, 1.5))
+
+
+@dataclass(frozen=True)
+class AnchorReport:
+    """
+    How well anchors cover the objects.
+
+    :param recall: share of objects that some anchor overlaps with at least the positive IoU.
+    :param better: a configuration with fitting anchors, None when recall is good or none helps.
+    :param better_recall: its recall.
+    """
+
+    recall: float
+    better: ModelConfig | None = None
+    better_recall: float = 0.0
+
+    def lines(self) -> list[str]:
+        """Return the report for people."""
+        lines = [f'anchors reach {self.recall:.1%} of the objects']
+        if self.better is not None:
+            scales = [[round(side, 1) for side in level] for level in self.better.anchor_scales]
+            ratios = [round(ratio, 3) for ratio in self.better.anchor_ratios]
+            lines[0] += ', which is poor'
+            lines.append(f'  {self.better_recall:.1%} with:  model: {{anchor_scales: {scales}, '
+                         f'anchor_ratios: {ratios}}}')
+        return lines
+
+
+def report_anchors(config: ModelConfig, source: SampleSource,
+                   positive_iou: float = 0.5) -> AnchorReport:
+    """Return the recall of a network's anchors on a data set, and a better set when it is poor."""
+    boxes = torch.from_numpy(collect_boxes(source, config.input_size))
+    recall = anchor_recall(config, boxes, positive_iou)
+    if recall >= POOR_RECALL:
+        return AnchorReport(recall)
+    recalls = {candidate: anchor_recall(candidate, boxes, positive_iou)
+               for candidate in _candidates(config)}
+    better = max(recalls, key=recalls.__getitem__)
+    if recalls[better] <= recall:
+        return AnchorReport(recall)
+    return AnchorReport(recall, better, recalls[better])
+
+
+def anchor_recall(config: ModelConfig, boxes: Tensor, positive_iou: float) -> float:
+    """
+    Return the share of boxes that an anchor overlaps with at least positive_iou.
+
+    :param boxes: (N, 4) relative corners, N >= 1.
+    """
+    priors = make_priors(level_sizes(config.input_size), config.anchor_scales,
+                         config.anchor_ratios, config.input_size, config.square_anchors)
+    anchors = cxcywh_to_xyxy(priors)
+    best = torch.cat([box_iou(part, anchors).amax(1) for part in boxes.split(64)])
+    return float((best >= positive_iou).float().mean())
+
+
+def collect_boxes(source: SampleSource, size: int) -> np.ndarray:
+    """Return (N, 4) float32 relative boxes of a data set, N limited, crowds left out."""
+    boxes = np.concatenate([np.zeros((0, 4), np.float32), *_box_lists(source)])
+    sides = boxes[:, 2:] - boxes[:, :2]
+    boxes = boxes[np.all(sides * size >= 1, 1)]
+    rows = np.linspace(0, len(boxes) - 1, min(len(boxes), MOST_BOXES)).astype(int)
+    return boxes[rows]
+
+
+def _box_lists(source: SampleSource) -> Iterator[np.ndarray]:
+    """Yield the relative boxes of each picture, without reading pictures where possible."""
+    if isinstance(source, CocoDataset):
+        for record in source.records:
+            extent = np.float32([record.width, record.height] * 2)
+            for item in record.objects:
+                if not item.crowd:
+                    yield np.float32([item.box]) / extent
+        return
+    rng = np.random.default_rng(0)
+    for index in range(min(len(source), RENDERED_SCENES)):
+        sample = source.sample(index, rng)
+        extent = np.float32([*sample.image.shape[1::-1]] * 2)
+        yield sample.boxes[~sample.crowd] / extent
+
+
+def _candidates(config: ModelConfig) -> Iterator[ModelConfig]:
+    """Yield the configuration with scaled anchors and other ratios."""
+    for ratios in {config.anchor_ratios: 0, **dict.fromkeys(RATIOS, 0)}:
+        if len(ratios) != len(config.anchor_ratios):
+            continue
+        for factor in FACTORS:
+            scales = tuple(tuple(side * factor for side in level)
+                           for level in config.anchor_scales)
+            yield replace(config, anchor_scales=scales, anchor_ratios=ratios)

@@ -1,0 +1,87 @@
+"""Copy-paste augmentation: objects of one picture, cut out by their masks, put on another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from yolact_ros.training.augment import boxes_of_masks
+from yolact_ros.training.sample import Sample
+
+# An object of which less is left under the pasted ones is taken out of the labels.
+MIN_VISIBLE = 0.2
+SCALES = (0.6, 1.4)
+
+
+def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sample:
+    """
+    Return the sample with some of the donor's objects on top (Ghiasi et al. 2021).
+
+    The objects keep their relative arrangement neither in size nor place: each one is mirrored,
+    scaled and moved at random. Masks below lose the covered pixels, and boxes follow them.
+
+    :param sample: uint8 picture; not modified.
+    :param donor: where the objects come from; crowds are never pasted.
+    """
+    rows = np.flatnonzero(~donor.crowd & donor.masks.any((1, 2)))
+    if not len(rows):
+        return sample
+    chosen = rng.permutation(rows)[:int(rng.integers(1, len(rows) + 1))]
+    image = sample.image.copy()
+    masks, class_ids = [], []
+    for row in chosen:
+        mask = _paste_one(image, donor.image, donor.masks[row], rng)
+        if mask is not None:
+            masks = [below & ~mask for below in masks] + [mask]
+            class_ids.append(donor.class_ids[row])
+    if not masks:
+        return sample
+    return _relabel(sample, image, np.stack(masks), np.array(class_ids, np.int64))
+
+
+def _paste_one(image: np.ndarray, source: np.ndarray, mask: np.ndarray,
+               rng: np.random.Generator) -> np.ndarray | None:
+    """Paint one object into image (modified); return its (H, W) bool mask, None if too small."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = boxes_of_masks(mask[None])[0].astype(int)
+    patch, alpha = source[y0:y1, x0:x1], mask[y0:y1, x0:x1].astype(np.float32)
+    if rng.random() < 0.5:
+        patch, alpha = patch[:, ::-1], alpha[:, ::-1]
+    scale = rng.uniform(*SCALES) * min(1.0, width / (x1 - x0), height / (y1 - y0))
+    size = (round((x1 - x0) * scale), round((y1 - y0) * scale))
+    if min(size) < 2:
+        return None
+    patch = cv2.resize(np.ascontiguousarray(patch), size, interpolation=cv2.INTER_AREA)
+    alpha = cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_AREA)
+    # The object's middle lands anywhere in the picture; what hangs over is cut off.
+    left = int(rng.integers(width)) - size[0] // 2
+    top = int(rng.integers(height)) - size[1] // 2
+    rows = slice(max(top, 0), min(top + size[1], height))
+    columns = slice(max(left, 0), min(left + size[0], width))
+    inner = (slice(rows.start - top, rows.stop - top),
+             slice(columns.start - left, columns.stop - left))
+    share = alpha[inner][..., None]
+    image[rows, columns] = np.rint(patch[inner] * share + image[rows, columns] * (1 - share))
+    pasted = np.zeros((height, width), bool)
+    pasted[rows, columns] = alpha[inner] > 0.5
+    return pasted if pasted.any() else None
+
+
+def _relabel(sample: Sample, image: np.ndarray, masks: np.ndarray,
+             class_ids: np.ndarray) -> Sample:
+    """Return the sample with pasted objects added and what they cover taken from the others."""
+    below = sample.masks.astype(bool) & ~masks.any(0)
+    before = sample.masks.astype(bool).sum((1, 2))
+    left = below.sum((1, 2))
+    kept = left >= np.maximum(MIN_VISIBLE * before, 1)
+    touched = (left < before)[:, None] & ~sample.crowd[:, None]
+    boxes = np.where(touched, boxes_of_masks(below), sample.boxes)
+    pasted = masks.any((1, 2))
+    joined = np.concatenate([below[kept], masks[pasted]]).astype(np.uint8)
+    return replace(
+        sample, image=image, masks=joined,
+        boxes=np.concatenate([boxes[kept], boxes_of_masks(masks[pasted])]).astype(np.float32),
+        class_ids=np.concatenate([sample.class_ids[kept], class_ids[pasted]]),
+        crowd=np.concatenate([sample.crowd[kept], np.zeros(int(pasted.sum()), bool)]))

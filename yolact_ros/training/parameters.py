@@ -1,0 +1,112 @@
+"""Which weights learn and how: freezing, optimiser, averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from yolact_ros.training.config import TrainConfig
+
+# Below this many pictures the statistics of a batch say too little (original: train.py).
+MIN_BATCH_FOR_NORM = 6
+
+
+def should_freeze_batch_norm(config: TrainConfig, world: int = 1) -> bool:
+    """
+    Return whether batch norms keep their statistics and weights.
+
+    :param world: number of processes that share the batch.
+    """
+    if config.freeze_batch_norm != 'auto':
+        return config.freeze_batch_norm == 'yes'
+    # From scratch the statistics have to come from somewhere, however small the batch.
+    pretrained = bool(config.weights or config.backbone_weights)
+    return pretrained and config.batch_size // world < MIN_BATCH_FOR_NORM
+
+
+def freeze(model: nn.Module, backbone: bool, batch_norm: bool) -> None:
+    """Take the backbone's weights, or those of all batch norms, out of the training."""
+    if backbone:
+        model.backbone.requires_grad_(False)
+    if batch_norm:
+        for module in _batch_norms(model):
+            module.requires_grad_(False)
+
+
+def train_mode(model: nn.Module) -> None:
+    """Switch to training mode, except batch norms whose weights are frozen."""
+    model.train()
+    for module in _batch_norms(model):
+        module.train(module.weight.requires_grad)
+
+
+def _batch_norms(model: nn.Module) -> list[nn.BatchNorm2d]:
+    """Return all batch norms."""
+    return [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """
+    Return the optimiser of the weights that learn.
+
+    SGD decays all of them, as in the original; AdamW only those with more than one dimension.
+    """
+    learning = [weight for weight in model.parameters() if weight.requires_grad]
+    if config.optimizer == 'sgd':
+        return torch.optim.SGD(learning, config.learning_rate, config.momentum,
+                               weight_decay=config.weight_decay)
+    matrices = [weight for weight in learning if weight.dim() > 1]
+    vectors = [weight for weight in learning if weight.dim() <= 1]
+    return torch.optim.AdamW(
+        [{'params': matrices, 'weight_decay': config.weight_decay},
+         {'params': vectors, 'weight_decay': 0.0}], config.learning_rate, fused=True)
+
+
+class WeightAverage:
+    """
+    An exponential moving average of a model's weights and batch-norm statistics.
+
+    :param decay: share of the old average; smaller during the first steps.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.state = {key: tensor.detach().clone() for key, tensor in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move the average towards the model; step counts from 0."""
+        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        current = model.state_dict()
+        real = [key for key, tensor in self.state.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([self.state[key] for key in real],
+                             [current[key].detach() for key in real], share)
+        for key in self.state.keys() - set(real):
+            self.state[key].copy_(current[key])
+
+    @contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """Lend the model the averaged weights for the block."""
+        own = {key: tensor.detach().clone() for key, tensor in model.state_dict().items()}
+        model.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            model.load_state_dict(own)
+
+
+def snapshot_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return copies of the batch-norm statistics."""
+    return {key: buffer.clone() for key, buffer in model.named_buffers()
+            if key.endswith(('running_mean', 'running_var', 'num_batches_tracked'))}
+
+
+@torch.no_grad()
+def restore_buffers(model: nn.Module, saved: dict[str, Tensor]) -> None:
+    """Put statistics back that snapshot_buffers kept."""
+    own = dict(model.named_buffers())
+    for key, buffer in saved.items():
+        own[key].copy_(buffer)

@@ -1,0 +1,97 @@
+"""The folder of a training: checkpoints, resumable state, CSV logs."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class RunFolder:
+    """
+    Files of one training.
+
+    last.safetensors and best.safetensors are checkpoints for use; state.pt holds what resuming
+    needs; losses.csv and ap.csv the history; config.yaml the configuration.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.last = self.path / 'last.safetensors'
+        self.best = self.path / 'best.safetensors'
+        self.state = self.path / 'state.pt'
+        self.losses = self.path / 'losses.csv'
+        self.ap = self.path / 'ap.csv'
+        self.config = self.path / 'config.yaml'
+        self.samples = self.path / 'samples'
+
+    def prepare(self, resume: bool) -> None:
+        """
+        Make the folder.
+
+        :raises FileExistsError: when it holds a training that is not to be resumed.
+        :raises FileNotFoundError: when there is nothing to resume.
+        """
+        if resume and not self.state.is_file():
+            raise FileNotFoundError(f'{self.path} holds no training to resume ({self.state.name} '
+                                    'is missing); leave --resume out')
+        if not resume and self.state.is_file():
+            raise FileExistsError(f'{self.path} already holds a training; continue it with '
+                                  '--resume or choose another --out')
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            for file in (self.losses, self.ap):
+                file.unlink(missing_ok=True)
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """
+        Write the state; the old one survives a full disk.
+
+        :raises OSError: when it cannot be written.
+        """
+        temporary = self.state.with_suffix('.part')
+        try:
+            torch.save(dict(state), temporary)
+            os.replace(temporary, self.state)
+        except RuntimeError as error:  # torch's writer does not raise OSError
+            raise OSError(f'{self.state} could not be written ({error}); is the disk full? The '
+                          'previous checkpoint is intact') from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def load_state(self) -> dict[str, Any]:
+        """Return the saved state, on the CPU."""
+        return torch.load(self.state, map_location='cpu', weights_only=True)
+
+
+def append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row to a CSV file; the first one writes the header."""
+    fresh = not path.is_file()
+    with path.open('a', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, list(row))
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """Return the rows of a CSV file of numbers, none when there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline='', encoding='utf-8') as file:
+        return [{key: float(value) for key, value in row.items()}
+                for row in csv.DictReader(file)]
+
+
+def drop_rows_after(path: Path, step: int) -> None:
+    """Take rows out that a resumed training will write again."""
+    rows = read_rows(path)
+    kept = [row for row in rows if row['step'] <= step]
+    if len(kept) < len(rows):
+        path.unlink()
+        for row in kept:
+            append_row(path, row)

@@ -1,0 +1,86 @@
+"""Open what a configuration calls data: a COCO JSON, or synthetic scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from yolact_ros.training import synthetic
+from yolact_ros.training.coco import CocoDataset
+from yolact_ros.training.sample import Sample, SampleSource
+
+PREFIX = 'synthetic:'
+KINDS = ('easy', 'hard', 'mixed')
+# Moving scenes bring the blur and the cut-off objects that still ones lack.
+MODES = ('still', 'still', 'still', 'conveyor', 'shuffle', 'camera', 'pick')
+LONGEST_S = 20.0
+
+
+class SyntheticScenes:
+    """
+    Table-top scenes rendered on demand (a SampleSource); every epoch sees new ones.
+
+    :param kind: 'easy', 'hard', or 'mixed' for one of each in turn.
+    :param count: pictures in an epoch.
+    :param size: side of the square picture [px].
+    :param fixed: the fixed validation scenes instead of new ones.
+    :raises ValueError: for an unknown kind.
+    """
+
+    def __init__(self, kind: str, count: int, size: int, fixed: bool = False) -> None:
+        if kind not in KINDS:
+            raise ValueError(f'{PREFIX}{kind} is unknown; known: '
+                             f'{", ".join(PREFIX + name for name in KINDS)}')
+        self.kind = kind
+        self.size = size
+        self.fixed = fixed
+        self.class_names = synthetic.CLASS_NAMES
+        self.count = count
+
+    def __len__(self) -> int:
+        """Return the number of pictures in an epoch."""
+        return self.count
+
+    def sample(self, index: int, rng: np.random.Generator) -> Sample:
+        """Return a scene; rng draws which, unless they are fixed."""
+        difficulty = ('easy', 'hard')[index % 2] if self.kind == 'mixed' else self.kind
+        if self.fixed:
+            seeds = synthetic.VAL_HARD if difficulty == 'hard' else synthetic.VAL_EASY
+            seed, mode, t = seeds[index // 2 if self.kind == 'mixed' else index], 'still', 0.0
+        else:
+            seed = int(rng.choice(synthetic.TRAINING_SEEDS.stop))
+            mode, t = MODES[rng.integers(len(MODES))], float(rng.uniform(0, LONGEST_S))
+        return scene_sample(synthetic.scene(seed, t, (self.size, self.size), mode, difficulty),
+                            f'{PREFIX}{difficulty} seed {seed} {mode} t={t:.2f}')
+
+
+def scene_sample(scene: synthetic.Scene, name: str) -> Sample:
+    """Return a scene's picture and labels as a sample."""
+    objects, (height, width) = scene.objects, scene.image.shape[:2]
+    masks = np.array([item.mask for item in objects], np.uint8).reshape(-1, height, width)
+    return Sample(scene.image, np.array([item.box for item in objects], np.float32).reshape(-1, 4),
+                  masks, np.array([item.class_id for item in objects], np.int64),
+                  np.array([item.crowd for item in objects], bool), name)
+
+
+def open_source(data: str, images: str = '', class_names: Sequence[str] | None = None,
+                scenes: int = 0, size: int = 256) -> SampleSource:
+    """
+    Return the pictures that a configuration names.
+
+    :param data: path of a COCO JSON, or synthetic:easy, synthetic:hard, synthetic:mixed.
+    :param scenes: new synthetic pictures in an epoch; 0 gives the fixed validation scenes.
+    :param size: side of synthetic pictures [px].
+    :raises FileNotFoundError: when a file is missing.
+    :raises ValueError: when it is broken, or has other classes than class_names.
+    """
+    if not data.startswith(PREFIX):
+        return CocoDataset(data, images or None, class_names or None)
+    kind = data.removeprefix(PREFIX)
+    fixed = len(synthetic.VAL_EASY) * (2 if kind == 'mixed' else 1)
+    source = SyntheticScenes(kind, scenes or fixed, size, fixed=not scenes)
+    if class_names and tuple(class_names) != source.class_names:
+        raise ValueError(f'{data} has the classes {", ".join(source.class_names)}, wanted were '
+                         f'{", ".join(class_names)}; make the lists agree')
+    return source

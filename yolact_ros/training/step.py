@@ -1,0 +1,100 @@
+"""One training step: pictures to losses to gradients to weights."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from yolact_ros.model.yolact import RawPredictions, Yolact
+from yolact_ros.training.losses import LossConfig, Losses, compute_losses
+from yolact_ros.training.parameters import restore_buffers, snapshot_buffers
+from yolact_ros.training.processes import Processes
+from yolact_ros.training.sample import Batch, Targets
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """
+    What a step did.
+
+    :param losses: name -> value, and their sum as total.
+    :param gradient_norm: before clipping.
+    :param applied: False when a loss or gradient was not finite and the weights were left alone.
+    :param culprits: names of this process's pictures whose own loss is not finite.
+    """
+
+    losses: dict[str, float]
+    gradient_norm: float
+    applied: bool
+    culprits: tuple[str, ...] = ()
+
+
+class LossModule(nn.Module):
+    """
+    Network and losses as one module, which is what distributed training wraps.
+
+    :param precision: 'float32', or 'bfloat16' for mixed precision; losses are float32 at least.
+    """
+
+    def __init__(self, model: Yolact, config: LossConfig, precision: str) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.mixed = precision == 'bfloat16'
+
+    def forward(self, batch: Batch, seed: int) -> tuple[dict[str, Tensor], RawPredictions]:
+        """Return name -> loss, and the predictions they were computed from."""
+        device = batch.images.device.type
+        with torch.autocast(device, torch.bfloat16) if self.mixed else nullcontext():
+            raw = self.model(batch.images)
+        predictions = RawPredictions(*(
+            tensor.to(torch.promote_types(tensor.dtype, torch.float32)) for tensor in raw))
+        return self.losses(predictions, batch.targets, seed).parts(), predictions
+
+    def losses(self, predictions: RawPredictions, targets: list[Targets], seed: int) -> Losses:
+        """Return the losses of predictions."""
+        return compute_losses(predictions, self.model.priors, targets, self.config,
+                              self.model.maskiou_net, torch.Generator().manual_seed(seed))
+
+
+def train_step(module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, seed: int,
+               clip_norm: float, processes: Processes) -> StepResult:
+    """
+    Change the weights by one step, unless a loss or gradient is not finite in any process.
+
+    :param module: a LossModule, possibly wrapped by DistributedDataParallel.
+    :param seed: chooses the masks to train.
+    :param clip_norm: largest gradient norm, 0 for no limit.
+    """
+    inner: LossModule = getattr(module, 'module', module)
+    statistics = snapshot_buffers(inner)
+    optimizer.zero_grad(set_to_none=True)
+    losses, predictions = module(batch, seed)
+    total = torch.stack(list(losses.values())).sum()
+    total.backward()
+    weights = [weight for group in optimizer.param_groups for weight in group['params']]
+    norm = torch.nn.utils.clip_grad_norm_(weights, clip_norm or torch.inf, foreach=True)
+    finite = bool(torch.isfinite(total) & torch.isfinite(norm))
+    values = {name: float(loss.detach()) for name, loss in losses.items()}
+    values['total'] = float(total.detach())
+    if processes.all_of([finite])[0]:
+        optimizer.step()
+        return StepResult(values, float(norm), True)
+    restore_buffers(inner, statistics)
+    culprits = () if finite else find_culprits(inner, predictions, batch, seed)
+    return StepResult(values, float(norm), False, culprits)
+
+
+@torch.no_grad()
+def find_culprits(module: LossModule, predictions: RawPredictions, batch: Batch,
+                  seed: int) -> tuple[str, ...]:
+    """Return the names of the pictures whose own loss is not finite, all when no single one is."""
+    found = []
+    for index, target in enumerate(batch.targets):
+        alone = RawPredictions(*(tensor[index:index + 1].detach() for tensor in predictions))
+        if not bool(torch.isfinite(module.losses(alone, [target], seed).total)):
+            found.append(batch.names[index])
+    return tuple(found) or batch.names

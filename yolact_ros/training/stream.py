@@ -1,0 +1,132 @@
+"""From a data set to batches: which pictures at which step, augmented in loader processes."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from yolact_ros.training.augment import AugmentConfig, augment
+from yolact_ros.training.copy_paste import paste_objects
+from yolact_ros.training.sample import Batch, SampleSource, join_batches, to_batch
+
+
+@dataclass(frozen=True)
+class BatchOrder:
+    """
+    Which pictures a training step sees: a pure function of seed and step.
+
+    Each epoch is a new permutation; what does not fill a batch is left to later epochs, as in
+    the original. A data set smaller than a batch is repeated until one is full.
+
+    :param length: pictures in the data set.
+    :param batch_size: of all processes together.
+    :param rank: this process; it takes every world-th entry of a batch.
+    """
+
+    length: int
+    batch_size: int
+    seed: int
+    rank: int = 0
+    world: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be split."""
+        if self.length < 1:
+            raise ValueError('the data set is empty')
+        if self.batch_size % self.world:
+            raise ValueError(f'batch_size {self.batch_size} does not split over {self.world} '
+                             'processes; make it a multiple')
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Return the steps of an epoch, at least one."""
+        return max(self.length // self.batch_size, 1)
+
+    def batch(self, step: int) -> list[tuple[int, int]]:
+        """Return this process's entries of a step as (step-unique number, picture index)."""
+        epoch, place = divmod(step, self.batches_per_epoch)
+        order = self._permutation(epoch)
+        first = place * self.batch_size
+        return [(step * self.batch_size + entry, int(order[first + entry]))
+                for entry in range(self.rank, self.batch_size, self.world)]
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        """Return the pictures of an epoch in order."""
+        rng = np.random.default_rng((self.seed, epoch))
+        rounds = -(-self.batch_size // self.length)
+        return np.concatenate([rng.permutation(self.length) for _ in range(rounds)])
+
+
+class TrainingPictures(Dataset):
+    """
+    Augmented samples as tensors; entry (number, index) is a pure function of seed and entry.
+
+    :param mean: RGB of the network's normalisation, also the colour around expanded pictures.
+    """
+
+    def __init__(self, source: SampleSource, config: AugmentConfig, size: int,
+                 mean: Sequence[float], std: Sequence[float], seed: int) -> None:
+        self.source = source
+        self.config = config
+        self.size = size
+        self.mean = mean
+        self.std = std
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.source)
+
+    def __getitem__(self, entry: tuple[int, int]) -> Batch:
+        """Return a batch of one."""
+        number, index = entry
+        rng = np.random.default_rng((self.seed, 1, number))
+        sample = self.source.sample(index, rng)
+        if self.config.copy_paste and rng.random() < self.config.copy_paste:
+            other = self.source.sample(int(rng.integers(len(self.source))), rng)
+            sample = paste_objects(sample, other, rng)
+        return to_batch(augment(sample, self.config, self.size, self.mean, rng),
+                        self.mean, self.std)
+
+
+class _Steps:
+    """The batches of steps start to stop, for the loader."""
+
+    def __init__(self, order: BatchOrder, start: int, stop: int) -> None:
+        self.order = order
+        self.steps = range(start, stop)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        """Yield the entries of each step."""
+        return map(self.order.batch, self.steps)
+
+    def __len__(self) -> int:
+        """Return the number of steps."""
+        return len(self.steps)
+
+
+def open_loader(pictures: TrainingPictures, order: BatchOrder, start: int, stop: int,
+                workers: int, pin_memory: bool = False) -> DataLoader:
+    """
+    Return the batches of steps start to stop - 1.
+
+    :param workers: processes that read and augment; 0 does it in this one.
+    """
+    # Its own generator: the loader must not draw from the global one, or resuming would differ.
+    return DataLoader(pictures, batch_sampler=_Steps(order, start, stop), num_workers=workers,
+                      collate_fn=join_batches, worker_init_fn=_start_worker,
+                      pin_memory=pin_memory, generator=torch.Generator(),
+                      prefetch_factor=4 if workers else None)
+
+
+def _start_worker(worker: int) -> None:
+    """Prepare a loader process: one thread, and Ctrl-C is the main process's business."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,142 @@
+"""`yolact train`: learn from a COCO-format data set or synthetic scenes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import fields, replace
+
+import torch
+
+from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
+from yolact_ros.config import MODEL_PRESETS, ModelConfig
+from yolact_ros.model.yolact import Yolact
+from yolact_ros.training.anchors import report_anchors
+from yolact_ros.training.config import TrainConfig
+from yolact_ros.training.config_file import (add_flags, load_train_config, overrides_of,
+                                             write_train_config)
+from yolact_ros.training.processes import Processes, joined_processes
+from yolact_ros.training.run_folder import RunFolder
+from yolact_ros.training.sample import SampleSource
+from yolact_ros.training.sources import open_source
+from yolact_ros.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
+
+INTERRUPTED = 130
+SHOWN_KEYS = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument('--config', metavar='FILE', help='YAML file, for instance '
+                        'config/train_demo.yaml; flags override it')
+    parser.add_argument('--resume', action='store_true',
+                        help='continue the training in the folder --out')
+    add_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train as told; return the exit code."""
+    config = load_train_config(args.config, overrides_of(args))
+    if not config.train:
+        raise ValueError('nothing to learn from; give --train FILE.json or train: in the '
+                         'configuration (synthetic:mixed needs no files)')
+    with joined_processes(config.device) as processes:
+        if not processes.is_main:
+            logging.disable(logging.INFO)
+        complete = train(config, processes, args.resume)
+    return 0 if complete else INTERRUPTED
+
+
+def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bool:
+    """
+    Train as the configuration says.
+
+    :returns: False when the training was interrupted; it can be resumed.
+    """
+    torch.manual_seed(config.seed)
+    folder = RunFolder(config.out)
+    if processes.is_main:
+        folder.prepare(resume)
+        write_train_config(config, folder.config)
+    processes.wait()
+    model_config = build_model_config(config, ())
+    source = open_source(config.train, config.train_images, config.classes, config.scenes,
+                         model_config.input_size)
+    model_config = build_model_config(config, source.class_names)
+    val = open_source(config.val, config.val_images, source.class_names,
+                      size=model_config.input_size) if config.val else None
+    _report_data(source, val, model_config, config)
+    model = build_model(config, model_config, from_files=not resume)
+    trainer = Trainer(model, config, source, val, processes, resume)
+    logger.info('training %s: %.1f million weights, %d steps of %d pictures (%.1f epochs), '
+                'results in %s', model_config.name,
+                sum(weight.numel() for weight in model.parameters()) / 1e6, config.steps,
+                config.batch_size, config.steps / trainer.order.batches_per_epoch, config.out)
+    complete = trainer.run()
+    if complete:
+        logger.info('done; checkpoints: %s%s', folder.last,
+                    f', {folder.best}' if folder.best.is_file() else '')
+    else:
+        logger.warning('interrupted after %d of %d steps; continue with --resume',
+                       trainer.progress.step, config.steps)
+    return complete
+
+
+def build_model_config(config: TrainConfig, class_names: tuple[str, ...]) -> ModelConfig:
+    """
+    Return the network's configuration: the preset with the fields of the model section.
+
+    :param class_names: empty for the preset's own.
+    :raises ValueError: for a field that does not exist or cannot be changed.
+    """
+    preset = MODEL_PRESETS[config.preset](class_names=class_names or None)
+    allowed = [item.name for item in fields(ModelConfig) if item.name != 'class_names']
+    for key in config.model:
+        if key not in allowed:
+            raise ValueError(f'unknown key model.{key}; allowed: {", ".join(allowed)}'
+                             + (' (classes come from the data)' if key == 'class_names' else ''))
+    return replace(preset, **{key: _frozen(value) for key, value in config.model.items()})
+
+
+def _frozen(value: object) -> object:
+    """Return value with lists as tuples, however deep."""
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def build_model(config: TrainConfig, model_config: ModelConfig, from_files: bool) -> Yolact:
+    """
+    Return the network with fresh weights and those of the files that the configuration names.
+
+    :param from_files: False leaves the files alone; a resumed training has its own weights.
+    """
+    model = Yolact(model_config)
+    model.initialize(torch.Generator().manual_seed(config.seed))
+    if from_files and config.weights:
+        _report_load(load_matching(model, config.weights), config.weights)
+    if from_files and config.backbone_weights:
+        _report_load(load_backbone(model, config.backbone_weights), config.backbone_weights)
+    return model
+
+
+def _report_data(source: SampleSource, val: SampleSource | None, model_config: ModelConfig,
+                 config: TrainConfig) -> None:
+    """Say what there is to learn from, what was left out, and whether the anchors fit."""
+    for data in (source, val):
+        report = getattr(data, 'report', None)
+        for line in report.lines() if report else ():
+            logger.info(line)
+    for line in report_anchors(model_config, source, config.loss.positive_iou).lines():
+        logger.info(line)
+
+
+def _report_load(report: LoadReport, path: str) -> None:
+    """Say what of a file went into the model."""
+    logger.info('%s: loaded %d tensors', path, len(report.loaded))
+    for what, keys in (('of another shape, start fresh', report.mismatched),
+                       ('missing, start fresh', report.missing),
+                       ('not used', report.unused)):
+        if keys:
+            shown = ', '.join(keys[:SHOWN_KEYS]) + (', ...' if len(keys) > SHOWN_KEYS else '')
+            logger.info('  %d %s: %s', len(keys), what, shown)

@@ -1,0 +1,267 @@
+"""The training loop: steps, logs, checkpoints, measurements, resuming."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from tqdm import tqdm
+
+from yolact_ros.checkpoint import save_model
+from yolact_ros.model.yolact import Yolact
+from yolact_ros.training.config import TrainConfig
+from yolact_ros.training.parameters import (WeightAverage, build_optimizer, freeze,
+                                            should_freeze_batch_norm, train_mode)
+from yolact_ros.training.plots import plot_history
+from yolact_ros.training.processes import Processes
+from yolact_ros.training.run_folder import RunFolder, append_row, drop_rows_after
+from yolact_ros.training.sample import SampleSource
+from yolact_ros.training.schedule import Schedule
+from yolact_ros.training.step import LossModule, StepResult, train_step
+from yolact_ros.training.stream import BatchOrder, TrainingPictures, open_loader
+from yolact_ros.training.validation import draw_samples, measure_ap
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Progress:
+    """
+    How far a training is.
+
+    :param step: steps done.
+    :param best_ap: best mask AP measured so far, negative before the first.
+    :param nonfinite: steps in a row that were skipped.
+    """
+
+    step: int = 0
+    best_ap: float = -1.0
+    nonfinite: int = 0
+    sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    summed: int = 0
+    since: float = field(default_factory=time.perf_counter)
+
+
+class Trainer:
+    """
+    Everything that lives as long as a training.
+
+    :param model: fresh or pretrained; it is moved to the device and trained in place.
+    :param train: what to learn from.
+    :param val: what to measure AP on, or None.
+    :param processes: this process's place among all.
+    """
+
+    def __init__(self, model: Yolact, config: TrainConfig, train: SampleSource,
+                 val: SampleSource | None = None, processes: Processes | None = None,
+                 resume: bool = False) -> None:
+        self.config = config
+        self.processes = processes or Processes(torch.device('cpu'))
+        self.folder = RunFolder(config.out)
+        self.val = val
+        self.model = model.to(self.processes.device, memory_format=torch.channels_last)
+        freeze(self.model, config.freeze == 'backbone',
+               should_freeze_batch_norm(config, self.processes.world))
+        self.optimizer = build_optimizer(self.model, config)
+        self.average = WeightAverage(self.model, config.ema) if config.ema else None
+        self.schedule = make_schedule(config)
+        self.order = BatchOrder(len(train), config.batch_size, config.seed, self.processes.rank,
+                                self.processes.world)
+        network = model.config
+        self.pictures = TrainingPictures(train, config.augment, network.input_size,
+                                         network.pixel_mean, network.pixel_std, config.seed)
+        self.progress = Progress()
+        if resume:
+            self._restore()
+        self.module: torch.nn.Module = LossModule(self.model, config.loss, config.precision)
+        if self.processes.world > 1:
+            self.module = DistributedDataParallel(self.module)
+
+    def run(self, stop_at: int | None = None) -> bool:
+        """
+        Train to the end, or to stop_at or Ctrl-C.
+
+        :returns: True when the training is complete.
+        :raises RuntimeError: when the loss stays non-finite, or memory runs out.
+        """
+        last = min(stop_at or self.config.steps, self.config.steps)
+        loader = open_loader(self.pictures, self.order, self.progress.step, last,
+                             self.config.workers, self.processes.device.type == 'cuda')
+        train_mode(self.model)
+        with interruptible() as stop, tqdm(
+                total=self.config.steps, initial=self.progress.step, unit='step',
+                disable=not self.processes.is_main, dynamic_ncols=True) as bar:
+            for batch in loader:
+                self._step(batch, bar)
+                if not self.processes.all_of([not stop.requested])[0]:
+                    break
+        complete = self.progress.step >= self.config.steps
+        self.checkpoint()
+        if complete and self.progress.step % (self.config.evaluate_every or last + 1):
+            self.evaluate()
+        return complete
+
+    def _step(self, batch, bar: tqdm) -> None:
+        """Do one step and what is due after it."""
+        step = self.progress.step
+        rate = self.schedule.rate(step)
+        for group in self.optimizer.param_groups:
+            group['lr'] = rate
+        with explained_memory_errors(self.config.batch_size, self.model.config.input_size):
+            result = train_step(self.module, self.optimizer, batch.to(self.processes.device),
+                                self.config.seed + step * self.processes.world
+                                + self.processes.rank, self.config.clip_norm, self.processes)
+        self._check_finite(result)
+        if result.applied and self.average:
+            self.average.update(self.model, step)
+        self.progress.step += 1
+        bar.update()
+        self._log(result, rate, bar)
+        if self.progress.step % self.config.checkpoint_every == 0:
+            self.checkpoint()
+        every = self.config.evaluate_every
+        if every and self.progress.step % every == 0:
+            self.evaluate()
+
+    def _check_finite(self, result: StepResult) -> None:
+        """Report a skipped step with its pictures; give up after too many in a row."""
+        self.progress.nonfinite = 0 if result.applied else self.progress.nonfinite + 1
+        if result.applied:
+            return
+        values = ', '.join(f'{name} {value:.3g}' for name, value in result.losses.items())
+        logger.warning('step %d skipped: loss or gradient is not finite (%s, gradient norm %.3g); '
+                       'pictures: %s', self.progress.step, values, result.gradient_norm,
+                       ', '.join(result.culprits) or 'in another process')
+        if self.progress.nonfinite >= self.config.max_nonfinite:
+            raise RuntimeError(
+                f'the loss was not finite for {self.progress.nonfinite} steps in a row; lower '
+                '--learning-rate, set --clip-norm 10 or check the pictures named above. Weights '
+                f'of the last checkpoint are in {self.folder.path}')
+
+    def _log(self, result: StepResult, rate: float, bar: tqdm) -> None:
+        """Show the losses, and write their mean every log_every steps."""
+        progress = self.progress
+        if result.applied:
+            for name, value in result.losses.items():
+                progress.sums[name] += value
+            progress.summed += 1
+        if progress.step % self.config.log_every:
+            return
+        now = time.perf_counter()
+        pictures = self.config.log_every * self.config.batch_size
+        means = {name: value / progress.summed for name, value in progress.sums.items()}
+        if self.processes.is_main and means:
+            append_row(self.folder.losses, {
+                'step': progress.step, 'rate': rate, **means, 'gradient_norm':
+                result.gradient_norm, 'images_per_s': pictures / (now - progress.since)})
+            bar.set_postfix({name: f'{value:.2f}' for name, value in means.items()})
+        progress.sums.clear()
+        progress.summed, progress.since = 0, now
+
+    def checkpoint(self) -> None:
+        """Write weights and state; the old files survive a failure."""
+        if self.processes.is_main:
+            with self._averaged():
+                save_model(self.folder.last, self.model)
+            self.folder.save_state({
+                'step': self.progress.step, 'best_ap': self.progress.best_ap,
+                'model': self.model.state_dict(), 'optimizer': self.optimizer.state_dict(),
+                'average': self.average.state if self.average else {},
+                'random': torch.get_rng_state(),
+                'sums': dict(self.progress.sums), 'summed': self.progress.summed})
+            plot_history(self.folder)
+        self.processes.wait()
+
+    def evaluate(self) -> None:
+        """Measure AP, draw sample pictures, keep the best checkpoint."""
+        if self.val is not None and self.processes.is_main:
+            started = time.perf_counter()
+            with self._averaged():
+                scores = measure_ap(self.model, self.val, self.config.evaluate_images)
+                draw_samples(self.model, self.val, self.config.sample_pictures,
+                             self.folder.samples / f'step_{self.progress.step:06d}.jpg')
+                if scores['mask_ap'] > self.progress.best_ap:
+                    self.progress.best_ap = scores['mask_ap']
+                    save_model(self.folder.best, self.model)
+            append_row(self.folder.ap, {'step': self.progress.step, **scores})
+            plot_history(self.folder)
+            self.progress.since += time.perf_counter() - started
+            tqdm.write(f'step {self.progress.step}: ' + ', '.join(
+                f'{name} {value:.3f}' for name, value in scores.items()))
+            train_mode(self.model)
+        self.processes.wait()
+
+    def _averaged(self):
+        """Return a context in which the model has the weights that are evaluated and saved."""
+        return self.average.applied(self.model) if self.average else nullcontext()
+
+    def _restore(self) -> None:
+        """Continue where the saved state stopped."""
+        state = self.folder.load_state()
+        self.model.load_state_dict(state['model'])
+        self.optimizer.load_state_dict(state['optimizer'])
+        if self.average:
+            self.average.state = {key: tensor.to(self.processes.device)
+                                  for key, tensor in state['average'].items()}
+        torch.set_rng_state(state['random'])
+        self.progress.step, self.progress.best_ap = state['step'], state['best_ap']
+        self.progress.sums.update(state['sums'])
+        self.progress.summed = state['summed']
+        if self.processes.is_main:
+            for path in (self.folder.losses, self.folder.ap):
+                drop_rows_after(path, self.progress.step)
+
+
+def make_schedule(config: TrainConfig) -> Schedule:
+    """Return the learning rate of each step; the warm-up is not scaled with the batch."""
+    factor = config.batch_factor
+    return Schedule(config.schedule, config.learning_rate * factor, config.steps,
+                    tuple(int(drop // factor) for drop in config.lr_drops),
+                    config.lr_drop_factor, config.warmup, config.warmup_rate)
+
+
+@dataclass
+class StopFlag:
+    """Whether somebody asked to stop."""
+
+    requested: bool = False
+
+
+@contextmanager
+def interruptible() -> Iterator[StopFlag]:
+    """Turn the first Ctrl-C (or SIGTERM) into a flag; the second one interrupts as usual."""
+    flag = StopFlag()
+
+    def ask(number: int, frame: object) -> None:
+        if flag.requested:
+            raise KeyboardInterrupt
+        flag.requested = True
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def explained_memory_errors(batch_size: int, input_size: int) -> Iterator[None]:
+    """Say which batch to try when memory runs out."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
+            raise
+        raise RuntimeError(
+            f'out of memory with batch {batch_size} at {input_size} px; try --batch-size '
+            f'{max(batch_size // 2, 1)} or a smaller input, --model input_size='
+            f'{max(input_size * 3 // 4, 64)}') from error

@@ -1,0 +1,209 @@
+"""From raw predictions to Instances against the dense, naive route of the original."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from yolact_ros.config import PostprocessConfig
+from yolact_ros.inference.postprocess import (
+    ClassRules,
+    Detections,
+    assemble,
+    interpolation_matrix,
+    mask_to_pixels,
+    select_detections,
+    to_instances,
+)
+from yolact_ros.model.yolact import RawPredictions
+from yolact_ros.ops.masks import crop_masks
+from yolact_ros.structures import ImageSize
+
+NAMES = ('cup', 'fork', 'pan')
+CPU = torch.device('cpu')
+
+
+def raw_predictions(probabilities, count=None):
+    """Return predictions of one picture with given class probabilities on separate priors."""
+    probabilities = torch.tensor(probabilities, dtype=torch.float32)
+    rows = len(probabilities)
+    background = 1 - probabilities.sum(1, keepdim=True)
+    logits = torch.cat((background, probabilities), 1).clamp(min=1e-9).log()
+    raw = RawPredictions(torch.zeros(1, rows, 4), logits[None], torch.zeros(1, rows, 2),
+                         torch.zeros(1, 8, 8, 2))
+    centres = (torch.arange(rows) + 0.5) / rows
+    side = torch.full((rows,), 0.9 / rows)
+    return raw, torch.stack((centres, centres, side, side), 1)
+
+
+def select(raw, priors, **options):
+    """Return (class id, rounded score) pairs that a configuration selects."""
+    config = PostprocessConfig(**options)
+    found = select_detections(raw, 0, priors, ClassRules.resolve(config, NAMES, CPU), config, 550)
+    return [(int(kind), round(float(score), 3))
+            for kind, score in zip(found.class_ids, found.class_scores)]
+
+
+def test_no_candidate_gives_no_detection():
+    raw, priors = raw_predictions([[0.04, 0.04, 0.04]])
+
+    for nms in ('fast', 'cross_class', 'traditional'):
+        assert select(raw, priors, score_threshold=0.0, nms=nms) == []
+
+
+def test_low_scores_of_a_candidate_fill_the_list():
+    raw, priors = raw_predictions([[0.6, 0.02, 0.01], [0.04, 0.03, 0.02]])
+
+    assert select(raw, priors, score_threshold=0.0) == [(0, 0.6), (1, 0.02), (2, 0.01)]
+    assert select(raw, priors, score_threshold=0.0, max_instances=2) == [(0, 0.6), (1, 0.02)]
+
+
+def test_traditional_nms_has_a_second_threshold():
+    raw, priors = raw_predictions([[0.6, 0.02, 0.01]])
+
+    assert select(raw, priors, score_threshold=0.0, nms='traditional') == [(0, 0.6)]
+
+
+def test_an_object_gets_one_class_across_classes():
+    raw, priors = raw_predictions([[0.5, 0.4, 0.0]])
+
+    assert select(raw, priors, score_threshold=0.1) == [(0, 0.5), (1, 0.4)]
+    assert select(raw, priors, score_threshold=0.1, nms='cross_class') == [(0, 0.5)]
+
+
+@pytest.mark.parametrize('nms', ['fast', 'cross_class', 'traditional'])
+def test_classes_and_their_thresholds_filter(nms):
+    raw, priors = raw_predictions([[0.6, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.4]])
+    options = {'score_threshold': 0.3, 'nms': nms}
+
+    assert select(raw, priors, **options) == [(0, 0.6), (1, 0.5), (2, 0.4)]
+    assert select(raw, priors, classes=['fork', 2], **options) == [(1, 0.5), (2, 0.4)]
+    assert select(raw, priors, classes=[], **options) == []
+    assert select(raw, priors, class_thresholds={'cup': 0.7, 2: 0.45}, **options) == [(1, 0.5)]
+    assert select(raw, priors, classes=['pan'], max_instances=1, **options) == [(2, 0.4)]
+
+
+def test_the_threshold_must_be_exceeded():
+    raw, priors = raw_predictions([[0.5, 0.0, 0.0]])
+
+    assert select(raw, priors, score_threshold=0.25) == [(0, 0.5)]
+    assert select(raw, priors, score_threshold=0.50001) == []
+
+
+@pytest.mark.parametrize('threshold', [0.0, 0.1, 0.5])
+def test_filtering_before_nms_changes_nothing(threshold):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 400, 4, generator=generator) * 2
+    priors = torch.rand(400, 4, generator=generator) * 0.5 + 0.2
+    raw = RawPredictions(torch.zeros(1, 400, 4), logits, torch.zeros(1, 400, 2),
+                         torch.zeros(1, 8, 8, 2))
+
+    everything = select(raw, priors, score_threshold=0.0, max_instances=10_000)
+
+    expected = [pair for pair in everything if pair[1] > threshold][:100]
+    assert len(expected) > 20
+    assert select(raw, priors, score_threshold=threshold) == expected
+
+
+def test_an_unknown_class_is_refused():
+    with pytest.raises(ValueError, match="class 'knife' is not one"):
+        ClassRules.resolve(PostprocessConfig(classes=['knife']), NAMES, CPU)
+
+
+def random_detections(count, seed=0):
+    """Return detections whose boxes lie in, across and outside the picture."""
+    generator = torch.Generator().manual_seed(seed)
+    centre = torch.rand(count, 2, generator=generator) * 1.3 - 0.15
+    size = torch.rand(count, 2, generator=generator) ** 2
+    boxes = torch.cat((centre - size / 2, centre + size / 2), 1)
+    scores = torch.rand(count, generator=generator).sort(descending=True).values
+    return Detections(boxes, torch.zeros(count, dtype=torch.long), scores,
+                      torch.randn(count, 6, generator=generator))
+
+
+def soft_masks(detections, grid=(20, 20), seed=1):
+    """Return cropped soft masks of detections over random prototypes."""
+    prototypes = torch.randn(*grid, 6, generator=torch.Generator().manual_seed(seed))
+    return assemble(detections, prototypes, None)
+
+
+@pytest.mark.parametrize('size', [(48, 64), (123, 77), (20, 20), (7, 5), (1, 1), (1, 300)])
+def test_masks_have_the_pixels_of_the_dense_route(size):
+    detections = random_detections(40)
+    masks, scores = soft_masks(detections)
+
+    found = to_instances(detections, masks, scores, ImageSize(*size)).full_masks()
+
+    dense = functional.interpolate(masks[None], size, mode='bilinear', align_corners=False)[0]
+    # float32 rounding may decide pixels whose interpolated value is 0.5 to the last bit
+    undecided = (dense - 0.5).abs() < 1e-6
+    assert bool(((torch.from_numpy(found) == (dense > 0.5)) | undecided).all())
+    assert found.any()
+
+
+def test_no_detections_give_an_empty_result():
+    detections = random_detections(0)
+    masks, scores = soft_masks(detections)
+
+    assert len(to_instances(detections, masks, scores, ImageSize(9, 9))) == 0
+
+
+def test_rois_are_tight_and_empty_masks_have_none():
+    soft = np.zeros((4, 4), np.float32)
+    soft[1, 2] = 1.0
+
+    roi, crop = mask_to_pixels(soft, (1, 0, 4, 3), ImageSize(4, 4))
+    nothing, hole = mask_to_pixels(soft, (0, 2, 2, 4), ImageSize(4, 4))
+    outside, _ = mask_to_pixels(soft, (5, 0, 4, 4), ImageSize(4, 4))
+
+    assert roi == (2, 1, 3, 2) and crop.tolist() == [[True]]
+    assert nothing == outside == (0, 0, 0, 0) and hole.shape == (0, 0)
+
+
+def test_interpolation_by_hand():
+    # pixel centres 0.5, 1.5, 2.5, 3.5 of 4 lie at -0.25 (clamped), 0.25, 0.75, 1.25 of 2 cells
+    assert interpolation_matrix(2, 4).tolist() == [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
+    assert interpolation_matrix(1, 3).tolist() == [[1], [1], [1]]
+
+
+def test_boxes_are_ordered_and_clipped_to_the_picture():
+    boxes = torch.tensor([[-0.5, 0.25, 0.5, 1.5], [0.75, 0.5, 0.25, 0.0], [1.5, 1.5, 2.0, 2.0]])
+    detections = Detections(boxes, torch.zeros(3, dtype=torch.long),
+                            torch.tensor([0.9, 0.8, 0.7]), torch.zeros(3, 6))
+    masks, scores = soft_masks(detections)
+
+    found = to_instances(detections, masks, scores, ImageSize(100, 200))
+
+    assert found.boxes.dtype == np.float32
+    assert found.boxes.tolist() == [[0, 25, 100, 100], [50, 0, 150, 50], [200, 100, 200, 100]]
+
+
+def test_re_scoring_sees_cropped_soft_masks_and_sorts_again():
+    detections = Detections(torch.tensor([[0.0, 0, 0.5, 0.5], [0.4, 0.4, 1.0, 1.0]]),
+                            torch.tensor([1, 0]), torch.tensor([0.9, 0.8]), torch.randn(2, 6))
+    prototypes = torch.randn(10, 10, 6)
+    seen = []
+
+    def rescore(masks):
+        seen.append(masks)
+        return torch.tensor([[0.7, 0.25], [1.0, 0.1]])
+
+    masks, ious = assemble(detections, prototypes, rescore)
+    found = to_instances(detections, masks, ious, ImageSize(10, 10))
+
+    soft = torch.sigmoid(torch.einsum('hwk,nk->nhw', prototypes, detections.coefficients))
+    torch.testing.assert_close(seen[0][:, 0], crop_masks(soft, detections.boxes))
+    assert found.class_ids.tolist() == [0, 1]
+    np.testing.assert_allclose(found.mask_scores, [1.0, 0.25])
+    np.testing.assert_allclose(found.class_scores, [0.8, 0.9])
+    np.testing.assert_allclose(found.scores, [0.8, 0.225])
+
+
+def test_without_re_scoring_the_mask_score_is_unknown():
+    detections = random_detections(3)
+    masks, scores = soft_masks(detections)
+
+    found = to_instances(detections, masks, scores, ImageSize(10, 10))
+
+    assert np.isnan(found.mask_scores).all()
+    np.testing.assert_array_equal(found.scores, found.class_scores)

@@ -1,0 +1,165 @@
+"""The door to inference: every preset, every device, real pictures."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from yolact_ros.checkpoint import save_model
+from yolact_ros.config import MODEL_PRESETS, PostprocessConfig, yolact_plus_tiny
+from yolact_ros.inference.backends import fold_batch_norm
+from yolact_ros.inference.predictor import open_predictor
+from yolact_ros.model.yolact import Yolact
+from yolact_ros.structures import ImageSize
+
+EVERYTHING = PostprocessConfig(score_threshold=0.0, candidate_threshold=0.0)
+
+
+def seeded(config, path):
+    """Write a network with random weights and lively batch norms; return the path."""
+    model = Yolact(config)
+    generator = torch.Generator().manual_seed(0)
+    model.initialize(generator)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+            # A hundred residual sums without training would overflow.
+            nn.init.constant_(module.weight, 0.4)
+    save_model(path, model)
+    return path
+
+
+@pytest.fixture(scope='module')
+def tiny(tmp_path_factory):
+    """Return the path of a seeded tiny YOLACT++."""
+    return seeded(yolact_plus_tiny(4), tmp_path_factory.mktemp('weights') / 'tiny.safetensors')
+
+
+def noise(height, width, seed=0):
+    """Return a random picture."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def assert_same(first, second):
+    """Check that two results agree to rounding."""
+    assert len(first) == len(second)
+    np.testing.assert_array_equal(first.class_ids, second.class_ids)
+    np.testing.assert_allclose(first.scores, second.scores, atol=1e-4)
+    np.testing.assert_allclose(first.boxes, second.boxes, atol=0.05)
+
+
+@pytest.mark.parametrize('name', MODEL_PRESETS)
+def test_real_pictures_pass_through_every_preset(name, tmp_path, shared_data):
+    config = replace(MODEL_PRESETS[name](), input_size=256)
+    predictor = open_predictor(seeded(config, tmp_path / 'a.safetensors'), postprocess=EVERYTHING)
+    pictures = [cv2.imread(str(shared_data / path))[:, :, ::-1] for path in (
+        'media/photos/dog.jpg', 'media/robot_camera/ycbv_001073.jpg')]
+
+    for rgb, found in zip(pictures, predictor.predict_batch(pictures)):
+        assert len(found) == 100
+        assert found.image_size == ImageSize(*rgb.shape[:2])
+        assert np.isfinite(found.boxes).all()
+        assert np.isnan(found.mask_scores).all() == (not config.mask_rescoring)
+        assert np.all(np.diff(found.scores) <= 0)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 5000), (5000, 1), (3, 7), (480, 640)])
+def test_any_picture_size_is_served(tiny, size):
+    found = open_predictor(tiny, postprocess=EVERYTHING).predict(noise(*size))
+
+    assert len(found) == 100
+    assert (found.boxes[:, 2:] <= [size[1], size[0]]).all() and (found.boxes >= 0).all()
+
+
+def test_a_batch_equals_its_pictures_one_by_one(tiny):
+    predictor = open_predictor(tiny, postprocess=EVERYTHING)
+    pictures = [noise(60, 80), noise(100, 50, seed=1)]
+
+    for batched, rgb in zip(predictor.predict_batch(pictures), pictures):
+        assert_same(batched, predictor.predict(rgb))
+    assert predictor.predict_batch([]) == []
+
+
+def test_a_second_picture_does_not_change_the_first_result(tiny):
+    predictor = open_predictor(tiny, postprocess=EVERYTHING)
+    rgb = noise(60, 80)
+    before = rgb.copy()
+    first = predictor.predict(rgb)
+    copies = first.boxes.copy(), first.scores.copy(), first.full_masks()
+
+    predictor.predict(noise(60, 80, seed=1))
+
+    for kept, copied in zip((first.boxes, first.scores, first.full_masks()), copies):
+        np.testing.assert_array_equal(kept, copied)
+    np.testing.assert_array_equal(rgb, before)
+    assert_same(predictor.predict(rgb), first)
+
+
+def test_thresholds_change_while_running_and_bad_ones_do_not(tiny):
+    predictor = open_predictor(tiny, postprocess=EVERYTHING)
+
+    predictor.postprocess = replace(EVERYTHING, classes=['class_2'], max_instances=7)
+    with pytest.raises(ValueError, match="class 'dog' is not one"):
+        predictor.postprocess = replace(EVERYTHING, classes=['dog'])
+
+    assert predictor.postprocess.classes == ['class_2']
+    assert predictor.predict(noise(50, 50)).class_ids.tolist() == [2] * 7
+
+
+def test_a_predictor_tells_what_it_is(tiny):
+    predictor = open_predictor(tiny, device='cpu')
+    predictor.predict(noise(50, 50))
+
+    assert predictor.class_names == ('class_0', 'class_1', 'class_2', 'class_3')
+    assert predictor.model_config.name == 'yolact_plus_tiny'
+    assert 'yolact_plus_tiny on cpu, float32' in predictor.description
+    assert set(predictor.stage_ms) == {'preprocess', 'network', 'detect', 'masks'}
+    assert all(milliseconds >= 0 for milliseconds in predictor.stage_ms.values())
+
+
+@pytest.mark.parametrize('name', ['yolact_plus_tiny', 'yolact_darknet53'])
+def test_folding_batch_norm_changes_nothing(name):
+    model = Yolact(replace(MODEL_PRESETS[name](3), input_size=128)).eval().double()
+    model.initialize(torch.Generator().manual_seed(0))
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.uniform_(0.5, 1.5)
+            module.running_mean.normal_(0, 0.1)
+            nn.init.normal_(module.bias, 0, 0.1)
+    x = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(1)).double()
+
+    with torch.inference_mode():
+        before = model(x)
+        after = fold_batch_norm(model)(x)
+
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    for one, other in zip(before[:4], after[:4]):
+        torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize('options, error, message', [
+    ({'device': 'cuda:99'}, RuntimeError, "'cuda:99' was asked for, but torch .* sees"),
+    ({'device': 'gpu'}, ValueError, "device 'gpu' is unknown; known: auto, cpu, cuda"),
+    ({'backend': 'tensorrt'}, ValueError, "backend 'tensorrt' is unknown; known: auto, torch"),
+    ({'device': 'cpu', 'precision': 'float16'}, ValueError, 'float16 is for CUDA'),
+    ({'precision': 'int8'}, ValueError, "precision 'int8' is unknown; known: auto"),
+    ({'postprocess': PostprocessConfig(classes=['dog'])}, ValueError, "class 'dog'")])
+def test_wrong_options_are_refused(tiny, options, error, message):
+    with pytest.raises(error, match=message):
+        open_predictor(tiny, **options)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
+def test_cuda_agrees_with_the_cpu(tiny):
+    rgb = noise(240, 320)
+    expected = open_predictor(tiny, device='cpu', postprocess=EVERYTHING).predict(rgb)
+
+    found = open_predictor(tiny, device='cuda', precision='float32',
+                           postprocess=EVERYTHING).predict(rgb)
+
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)

@@ -246,6 +246,7 @@ def _class_names(num_classes: int | None, class_names: Sequence[str] | None,
     return tuple(f'class_{index}' for index in range(num_classes))
 
 
-def _three_scales(sides: Sequence[float] = (24, 48, 96, 192, 384)) -> tuple[tuple[float, ...], ...]:
+def _three_scales(
+        sides: Sequence[float] = (24, 48, 96, 192, 384)) -> tuple[tuple[float, ...], ...]:
     """Return three anchor scales an octave for each level (Bolya et al. 2020, section 3.3)."""
     return tuple(tuple(side * 2 ** (third / 3) for third in range(3)) for side in sides)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from yolact_ros.config import MODEL_PRESETS, yolact_plus_tiny, yolact_resnet50
-from yolact_ros.model.backbone import (BACKBONES, DeformConv, build_backbone, deformable_blocks)
+from yolact_ros.model.backbone import BACKBONES, DeformConv, build_backbone, deformable_blocks
 from yolact_ros.model.layers import FPN, MaskIouNet
 from yolact_ros.model.yolact import Yolact
 
@@ -69,7 +69,7 @@ def test_a_batch_equals_its_pictures_one_by_one():
 
 
 def test_a_wrong_input_size_is_named():
-    with pytest.raises(ValueError, match=r'input must be \(B, 3, 256, 256\), got \(1, 3, 64, 64\)'):
+    with pytest.raises(ValueError, match=r'be \(B, 3, 256, 256\), got \(1, 3, 64, 64\)'):
         tiny_yolact()(torch.zeros(1, 3, 64, 64))
 
 

@@ -3,8 +3,13 @@
 import pytest
 import torch
 
-from yolact_ros.ops.boxes import (box_iou, cxcywh_to_xyxy, decode_boxes, encode_boxes,
-                                  xyxy_to_cxcywh)
+from yolact_ros.ops.boxes import (
+    box_iou,
+    cxcywh_to_xyxy,
+    decode_boxes,
+    encode_boxes,
+    xyxy_to_cxcywh,
+)
 
 
 def test_no_boxes_give_no_overlaps():

@@ -13,10 +13,11 @@ import torch
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import ModelConfig, PostprocessConfig
 from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend
-from yolact_ros.inference.postprocess import (ClassRules, assemble, select_detections,
-                                              to_instances)
+from yolact_ros.inference.postprocess import ClassRules, assemble, select_detections, to_instances
 from yolact_ros.inference.preprocess import check_picture, preprocess
 from yolact_ros.structures import ImageSize, Instances
+
+DEFAULT_POSTPROCESS = PostprocessConfig()
 
 
 class Predictor:
@@ -114,7 +115,7 @@ class Predictor:
 
 def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
                    device: str = 'auto', backend: str = 'auto', precision: str = 'auto',
-                   postprocess: PostprocessConfig = PostprocessConfig()) -> Predictor:
+                   postprocess: PostprocessConfig = DEFAULT_POSTPROCESS) -> Predictor:
     """
     Return a predictor that is ready for pictures.
 
@@ -149,7 +150,8 @@ def choose_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f'device {device!r} is unknown; known: auto, cpu, cuda, cuda:N') from error
+        raise ValueError(f'device {device!r} is unknown; known: auto, cpu, cuda, '
+                         'cuda:N') from error
     if chosen.type == 'cuda' and (chosen.index or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise RuntimeError(f'device {device!r} was asked for, but torch {torch.__version__} sees '

@@ -2,9 +2,16 @@
 
 import pytest
 
-from yolact_ros.config import (COCO_CLASSES, MODEL_PRESETS, PASCAL_CLASSES, ModelConfig,
-                               PostprocessConfig, class_id_of, yolact_plus_resnet50,
-                               yolact_resnet50)
+from yolact_ros.config import (
+    COCO_CLASSES,
+    MODEL_PRESETS,
+    PASCAL_CLASSES,
+    ModelConfig,
+    PostprocessConfig,
+    class_id_of,
+    yolact_plus_resnet50,
+    yolact_resnet50,
+)
 
 
 def test_coco_has_80_classes_in_the_published_order():

@@ -20,7 +20,7 @@ from yolact_ros.training.synthetic.painter import Part
 
 def banana(rng: np.random.Generator, view: View, look: Look) -> list[Part]:
     """Return a bent arc that tapers to both ends, with a stem, a tip and a ridge."""
-    span, thick = rng.uniform(1.5, 2.3), rng.uniform(0.2, 0.26)
+    span, thick = rng.uniform(1.5, 2.3), rng.uniform(0.25, 0.31)
     stem, flip = rng.uniform(0.25, 0.4), rng.choice([-1, 1])
     radius = 0.46 / np.sin(min(span / 2, np.pi / 2))
     u = np.linspace(0, 1, 26)
@@ -43,8 +43,8 @@ def banana(rng: np.random.Generator, view: View, look: Look) -> list[Part]:
 
 def wrench(rng: np.random.Generator, view: View, look: Look) -> list[Part]:
     """Return a shaft with an open jaw, and a ring or a second jaw at its other end."""
-    head, shaft = rng.uniform(0.18, 0.21), rng.uniform(0.065, 0.085)
-    slot, tilt = rng.uniform(0.075, 0.095), rng.uniform(-0.35, 0.35)
+    head, shaft = rng.uniform(0.2, 0.23), rng.uniform(0.08, 0.1)
+    slot, tilt = rng.uniform(0.08, 0.1), rng.uniform(-0.35, 0.35)
     ring_end, inlaid = rng.random() < 0.5, rng.random() < 0.4
     bar = np.array([[-0.4, -shaft], [0.4, -shaft], [0.4, shaft], [-0.4, shaft]])
     jaw, mouth = _jaw(head, slot, tilt)

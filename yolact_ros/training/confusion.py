@@ -1,0 +1,113 @@
+"""Which classes are taken for which, what is missed, and which pictures go wrong most."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pycocotools import mask as rle_codec
+
+from yolact_ros.training.detections import Detection
+from yolact_ros.training.ground_truth import GroundTruth, ImageId, TrueObject
+
+
+@dataclass(frozen=True)
+class PictureErrors:
+    """What went wrong in one picture, at a fixed score and overlap."""
+
+    image_id: ImageId
+    right: int
+    wrong_class: int
+    missed: int
+    false_alarms: int
+
+    @property
+    def score(self) -> float:
+        """Return F1: 1 for a picture without any error, also an empty one."""
+        errors = self.missed + self.false_alarms + 2 * self.wrong_class
+        return 2 * self.right / (2 * self.right + errors) if self.right or errors else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """
+    Matches of detections and objects, regardless of class.
+
+    :param matrix: (C + 1, C + 1) int64, true class by found class; the last row is false alarms,
+        the last column what was missed.
+    :param pictures: in the order of the truth's pictures.
+    """
+
+    matrix: np.ndarray
+    pictures: tuple[PictureErrors, ...]
+    score_threshold: float
+    iou_threshold: float
+
+    def worst(self, count: int) -> list[PictureErrors]:
+        """Return the pictures with the lowest F1, worst first, only those with errors."""
+        wrong = [picture for picture in self.pictures if picture.score < 1]
+        return sorted(wrong, key=lambda picture: picture.score)[:count]
+
+
+def confusion(truth: GroundTruth, detections: Sequence[Detection], score_threshold: float = 0.3,
+              iou_threshold: float = 0.5) -> Confusion:
+    """
+    Match detections above a score with objects, best overlap first, whatever their classes.
+
+    Masks are compared where detections have them, else boxes. A detection that matches nothing but
+    lies in a crowd region for more than half is neither right nor wrong.
+    """
+    background = len(truth.class_names)
+    matrix = np.zeros((background + 1, background + 1), np.int64)
+    found = defaultdict(list)
+    for item in detections:
+        if item.score >= score_threshold:
+            found[item.image_id].append(item)
+    true = defaultdict(list)
+    for item in truth.objects:
+        true[item.image_id].append(item)
+    pictures = []
+    for image_id in truth.sizes:
+        pairs = _pairs(true[image_id], found[image_id], iou_threshold, background)
+        for pair in pairs:
+            matrix[pair] += 1
+        pictures.append(PictureErrors(
+            image_id, sum(a == b for a, b in pairs),
+            sum(a != b and background not in (a, b) for a, b in pairs),
+            sum(b == background for _, b in pairs), sum(a == background for a, _ in pairs)))
+    return Confusion(matrix, tuple(pictures), score_threshold, iou_threshold)
+
+
+def _pairs(true: list[TrueObject], found: list[Detection], iou_threshold: float,
+           background: int) -> list[tuple[int, int]]:
+    """Return (true class, found class) of every match, miss and false alarm of one picture."""
+    real = [item for item in true if not item.crowd]
+    crowds = [item for item in true if item.crowd]
+    overlaps = _overlaps(real, found)
+    pairs = []
+    free_true, free_found = set(range(len(real))), set(range(len(found)))
+    best_first = np.argsort(-overlaps, axis=None, kind='stable')
+    for row, column in zip(*np.unravel_index(best_first, overlaps.shape)):
+        if overlaps[row, column] < iou_threshold:
+            break
+        if row in free_found and column in free_true:
+            free_found.remove(row)
+            free_true.remove(column)
+            pairs.append((real[column].class_id, found[row].class_id))
+    excused = _overlaps(crowds, found).max(1, initial=0) > 0.5
+    pairs += [(real[column].class_id, background) for column in sorted(free_true)]
+    return pairs + [(background, found[row].class_id) for row in sorted(free_found)
+                    if not excused[row]]
+
+
+def _overlaps(true: list[TrueObject], found: list[Detection]) -> np.ndarray:
+    """Return the (found, true) IoU; for crowds the share of the detection that lies inside."""
+    if not true or not found:
+        return np.zeros((len(found), len(true)))
+    crowd = [int(item.crowd) for item in true]
+    if all(item.rle is not None for item in found):
+        return rle_codec.iou([item.rle for item in found], [item.rle for item in true], crowd)
+    return rle_codec.iou(np.array([item.bbox or rle_codec.toBbox(item.rle) for item in found]),
+                         np.array([item.bbox for item in true]), crowd)

@@ -1,0 +1,180 @@
+"""`yolact eval`: how good a model, or a file of its results, is on a labelled data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from yolact_ros.training.coco import read_image
+from yolact_ros.training.confusion import Confusion, confusion
+from yolact_ros.training.detections import Detection, read_results, write_results
+from yolact_ros.training.evaluation import (
+    EvalResult,
+    evaluate_detections,
+    evaluate_predictor,
+    evaluate_source,
+    picture_paths,
+)
+from yolact_ros.training.evaluation_plots import (
+    plot_confusion,
+    plot_precision_recall,
+    save_worst,
+)
+from yolact_ros.training.evaluation_report import report_lines
+from yolact_ros.training.files import replace_file
+from yolact_ros.training.ground_truth import ImageId, read_truth
+from yolact_ros.training.sample import SampleSource
+from yolact_ros.training.sources import PREFIX, open_source
+
+logger = logging.getLogger(__name__)
+
+ReadPicture = Callable[[ImageId], np.ndarray]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument('--data', required=True, metavar='FILE',
+                        help='COCO annotation file, or synthetic:easy, synthetic:hard, '
+                        'synthetic:mixed for the fixed synthetic scenes')
+    parser.add_argument('--images', metavar='DIR', help='folder of the pictures (default: near '
+                        'the annotation file)')
+    parser.add_argument('--weights', default='demo', metavar='FILE',
+                        help='checkpoint or known name (default: demo, the packaged model)')
+    parser.add_argument('--config', metavar='NAME', help='preset, where the checkpoint does not '
+                        'tell')
+    parser.add_argument('--results', nargs='+', metavar='FILE', help='score these detections '
+                        'instead of a model: COCO result lists or the original\'s web JSON')
+    parser.add_argument('--out', default='eval', metavar='DIR',
+                        help='folder for result.json, plots and the worst pictures '
+                        '(default: eval)')
+    parser.add_argument('--max-images', type=int, metavar='N',
+                        help='use at most N pictures, always the same ones')
+    parser.add_argument('--size', type=int, default=256, metavar='PX',
+                        help='side of synthetic pictures (default: 256)')
+    parser.add_argument('--nms', default='fast', choices=('fast', 'cross_class', 'traditional'))
+    parser.add_argument('--device', default='auto')
+    parser.add_argument('--backend', default='auto')
+    parser.add_argument('--precision', default='auto')
+    parser.add_argument('--original-ap', action='store_true',
+                        help='also the AP of the original\'s own evaluator')
+    parser.add_argument('--save-detections', metavar='FILE', help='write a COCO result list')
+    parser.add_argument('--score', type=float, default=0.3, metavar='S',
+                        help='score from which detections enter the confusion plot and the '
+                        'overlays (default: 0.3); AP always uses all')
+    parser.add_argument('--worst', type=int, default=8, metavar='N',
+                        help='overlays of the N worst pictures (default: 8)')
+    parser.add_argument('--no-plots', action='store_true', help='write numbers only')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate as told, print the table, write the files; return the exit code."""
+    _check(args)
+    result, read = _score_results(args) if args.results else _score_model(args)
+    matrix = confusion(result.truth, result.detections, args.score)
+    out = Path(args.out)
+    content = {'data': args.data, 'model': args.results or str(args.weights), **result.to_json(),
+               'worst_images': [errors.image_id for errors in matrix.worst(args.worst)]}
+    replace_file(out / 'result.json', json.dumps(content, indent=1).encode())
+    if args.save_detections:
+        write_results(args.save_detections, result.detections, result.truth)
+    print('\n'.join(report_lines(result)))
+    print(f'\nwrote {", ".join(_write_pictures(result, matrix, read, out, args))}')
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that make no sense before anything slow begins."""
+    if args.max_images is not None and args.max_images < 1:
+        raise ValueError(f'--max-images must be at least 1, got {args.max_images}')
+    if not 0 <= args.score <= 1:
+        raise ValueError(f'--score must be in [0, 1], got {args.score}')
+    if args.worst < 0:
+        raise ValueError(f'--worst must be at least 0, got {args.worst}')
+    if args.results and args.data.startswith(PREFIX):
+        raise ValueError('--results needs --data FILE.json: synthetic scenes have no image ids; '
+                         'write them to files with yolact synth')
+
+
+def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | None]:
+    """Return the scores of a checkpoint and a function that reads a picture."""
+    from yolact_ros.config import PostprocessConfig
+    from yolact_ros.inference.predictor import open_predictor
+    # The data first: a typing error in its path should not cost loading a model.
+    source = open_source(args.data, size=args.size) if args.data.startswith(PREFIX) else None
+    if source is None:
+        picture_paths(args.data, args.images)
+    predictor = open_predictor(args.weights, args.config, args.device, args.backend,
+                               args.precision,
+                               PostprocessConfig(score_threshold=0.0, nms=args.nms))
+    logger.info('evaluating %s', predictor.description)
+    progress = partial(tqdm, desc='evaluating', unit='image')
+    if source is not None:
+        return (evaluate_source(predictor, source, args.max_images, args.original_ap, progress),
+                partial(_read_sample, source))
+    result = evaluate_predictor(predictor, args.data, args.images, args.max_images,
+                                args.original_ap, progress)
+    return result, _file_reader(result, args)
+
+
+def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | None]:
+    """Return the scores of result files, and a function that reads a picture if there are any."""
+    truth = read_truth(args.data)
+    detections: list[Detection] = []
+    for path in args.results:
+        results = read_results(path, truth)
+        if results.image_ids is not None:
+            truth = truth.subset([image_id for image_id in truth.sizes
+                                  if image_id in set(results.image_ids)])
+        truth = replace(truth, notes=truth.notes + results.notes)
+        detections += results.detections
+    truth = truth.limited(args.max_images)
+    detections = [item for item in detections if item.image_id in truth.sizes]
+    result = evaluate_detections(truth, detections, args.original_ap)
+    try:
+        return result, _file_reader(result, args)
+    except FileNotFoundError as error:
+        if args.images:
+            raise
+        logger.warning('no overlays of the worst pictures: %s', error)
+        return result, None
+
+
+def _file_reader(result: EvalResult, args: argparse.Namespace) -> ReadPicture:
+    """Return a function that reads the picture of an image id from its file."""
+    pictures = picture_paths(args.data, args.images)
+
+    def read(image_id: ImageId) -> np.ndarray:
+        size = result.truth.sizes[image_id]
+        return read_image(pictures[image_id], size.height, size.width)
+
+    return read
+
+
+def _read_sample(source: SampleSource, image_id: int) -> np.ndarray:
+    """Return the picture of a sample source; image ids count from 1."""
+    return source.sample(image_id - 1, np.random.default_rng((7, image_id - 1))).image
+
+
+def _write_pictures(result: EvalResult, matrix: Confusion, read: ReadPicture | None, out: Path,
+                    args: argparse.Namespace) -> list[str]:
+    """Write plots and overlays; return the paths of all that lies in the folder now."""
+    written: list[Any] = [out / 'result.json']
+    if args.save_detections:
+        written.append(args.save_detections)
+    if not args.no_plots:
+        written += [out / 'precision_recall.png', out / 'confusion.png']
+        plot_precision_recall(result, written[-2])
+        plot_confusion(matrix, result.truth.class_names, written[-1])
+        if read is not None and args.worst:
+            worst = save_worst(result, matrix, read, out / 'worst', args.worst)
+            written += [f'{out / "worst"} ({len(worst)} pictures)']
+    return [str(path) for path in written]

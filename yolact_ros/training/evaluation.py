@@ -1,0 +1,193 @@
+"""How good is a model: run it over labelled pictures and score what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from yolact_ros.structures import Instances
+from yolact_ros.training.coco import CocoDataset, read_image
+from yolact_ros.training.coco_ap import ApSummary, coco_ap
+from yolact_ros.training.detections import Detection, detections_of
+from yolact_ros.training.ground_truth import (
+    GroundTruth,
+    ImageId,
+    read_truth,
+    sample_objects,
+    truth_of_samples,
+)
+from yolact_ros.training.original_ap import original_ap
+from yolact_ros.training.sample import Sample, SampleSource
+
+Progress = Callable[[Iterable], Iterable]
+
+
+class PictureModel(Protocol):
+    """Whatever finds objects in pictures: a Predictor, or a stand-in."""
+
+    class_names: tuple[str, ...]
+
+    def predict(self, rgb: np.ndarray) -> Instances:
+        """Return the objects in an (H, W, 3) uint8 RGB picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class EvalResult:
+    """
+    The scores of a set of detections.
+
+    :param box: COCO's numbers for boxes, ranked by class scores; None without boxes.
+    :param mask: COCO's numbers for masks, ranked by re-scored scores; None without masks.
+    :param original: the original evaluator's numbers, when asked for.
+    :param truth: what the detections were compared with.
+    """
+
+    box: ApSummary | None
+    mask: ApSummary | None
+    truth: GroundTruth
+    detections: tuple[Detection, ...]
+    original: dict[str, dict[str, float]] | None = None
+
+    @property
+    def box_ap(self) -> float:
+        """COCO box AP in [0, 1], -1 when nothing could be scored."""
+        return self.box.values['AP'] if self.box else -1.0
+
+    @property
+    def mask_ap(self) -> float:
+        """COCO mask AP in [0, 1], -1 when nothing could be scored."""
+        return self.mask.values['AP'] if self.mask else -1.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the detections, ready for json.dump; -1 = no such object."""
+        counted = [item for item in self.truth.objects if not item.crowd]
+        content: dict[str, Any] = {
+            'images': len(self.truth.sizes), 'instances': len(counted),
+            'crowds': len(self.truth.objects) - len(counted),
+            'detections': len(self.detections)}
+        for name, summary in (('box', self.box), ('mask', self.mask)):
+            if summary:
+                content[name] = dict(summary.values)
+                content[f'{name}_per_class'] = {
+                    row.name: {'instances': row.instances, 'AP': row.ap, 'AP50': row.ap50,
+                               'AP75': row.ap75, 'AR100': row.ar100} for row in summary.per_class}
+        if self.original:
+            content['original_ap'] = self.original
+        if self.truth.notes:
+            content['notes'] = list(self.truth.notes)
+        return content
+
+
+def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
+                        with_original: bool = False) -> EvalResult:
+    """
+    Score detections against the truth.
+
+    :param with_original: compute the original evaluator's AP as well.
+    :raises ValueError: when the truth holds no object to find.
+    """
+    if all(item.crowd for item in truth.objects):
+        raise ValueError(f'none of the {len(truth.sizes)} pictures has an object to find, so that '
+                         'there is no AP; choose pictures with annotations')
+    boxed = not detections or any(item.bbox is not None for item in detections)
+    masked = not detections or any(item.rle is not None for item in detections)
+    return EvalResult(coco_ap(truth, detections, 'bbox') if boxed else None,
+                      coco_ap(truth, detections, 'segm') if masked else None,
+                      truth, tuple(detections),
+                      original_ap(truth, detections) if with_original and boxed and masked
+                      else None)
+
+
+def evaluate_predictor(predictor: PictureModel, coco_json: str | Path,
+                       images_dir: str | Path | None = None, max_images: int | None = None,
+                       with_original: bool = False, progress: Progress = iter) -> EvalResult:
+    """
+    Run a model over a COCO data set and score it.
+
+    Give the predictor a score threshold of 0: AP wants the unlikely detections as well.
+
+    :param images_dir: folder of the pictures; None looks for one near the file.
+    :param max_images: use at most so many pictures, a fixed pseudo-random choice.
+    :param progress: wraps the loop over the pictures, for example tqdm.
+    :raises FileNotFoundError: when the file or a picture is missing.
+    :raises ValueError: when the file is broken or its classes are not the model's.
+    """
+    truth = read_truth(coco_json).limited(max_images)
+    class_of = match_classes(predictor.class_names, truth)
+    pictures = picture_paths(coco_json, images_dir)
+    detections: list[Detection] = []
+    for image_id in progress(list(truth.sizes)):
+        size = truth.sizes[image_id]
+        rgb = read_image(pictures[image_id], size.height, size.width)
+        detections += detections_of(predictor.predict(rgb), image_id, class_of)
+    return evaluate_detections(truth, detections, with_original)
+
+
+def evaluate_source(predictor: PictureModel, source: SampleSource, max_images: int | None = None,
+                    with_original: bool = False, progress: Progress = iter) -> EvalResult:
+    """
+    Run a model over labelled pictures that need not be files, synthetic scenes for example.
+
+    :param max_images: use at most so many pictures, evenly spread.
+    :raises ValueError: when the source's classes are not the model's.
+    """
+    if tuple(predictor.class_names) != tuple(source.class_names):
+        raise ValueError(_class_mismatch(predictor.class_names, source.class_names))
+    count = min(len(source), max_images or len(source))
+    indices = np.linspace(0, len(source) - 1, count).round().astype(int).tolist()
+    sizes, objects, detections = {}, [], []
+    for index in progress(indices):
+        sample = source.sample(index, np.random.default_rng((7, index)))
+        found = predictor.predict(sample.image)
+        sizes[index + 1] = found.image_size
+        objects += sample_objects(sample, index + 1)
+        detections += detections_of(found, index + 1)
+    names = tuple(source.class_names)
+    truth = GroundTruth(names, sizes, tuple(objects), tuple(range(1, len(names) + 1)))
+    return evaluate_detections(truth, detections, with_original)
+
+
+def evaluate_instances(pairs: Sequence[tuple[Instances, Sample]], class_names: Sequence[str],
+                       with_original: bool = False) -> EvalResult:
+    """Score what was found in pictures in memory against their labels."""
+    truth = truth_of_samples([sample for _, sample in pairs], class_names)
+    detections = [item for image_id, (found, _) in zip(truth.sizes, pairs)
+                  for item in detections_of(found, image_id)]
+    return evaluate_detections(truth, detections, with_original)
+
+
+def match_classes(model_names: Sequence[str], truth: GroundTruth) -> list[int | None]:
+    """
+    Return for each class of the model the truth's class id, None where the truth has none.
+
+    :raises ValueError: when the truth has objects of a class that the model does not know.
+    """
+    used = {truth.class_names[item.class_id] for item in truth.objects}
+    if used - set(model_names):
+        raise ValueError(_class_mismatch(model_names, sorted(used)))
+    return [truth.class_names.index(name) if name in truth.class_names else None
+            for name in model_names]
+
+
+def picture_paths(coco_json: str | Path, images_dir: str | Path | None) -> dict[ImageId, Path]:
+    """
+    Return image id -> file of a COCO data set.
+
+    :raises FileNotFoundError: naming the first picture that is missing, and how many are.
+    """
+    dataset = CocoDataset(coco_json, images_dir)
+    return dict(zip(read_truth(coco_json).sizes, (record.path for record in dataset.records)))
+
+
+def _class_mismatch(model_names: Sequence[str], data_names: Sequence[str]) -> str:
+    """Return what is wrong when a model does not know the classes of the data."""
+    missing = [name for name in data_names if name not in model_names]
+    what = f'the model does not know {", ".join(missing[:10])}' if missing else \
+        'the classes or their order differ'
+    return (f'{what}: the data has {len(data_names)} classes ({", ".join(data_names[:10])}), '
+            f'the model {len(model_names)} ({", ".join(model_names[:10])}); choose the checkpoint '
+            'that belongs to the data, or rename the categories')

@@ -1,0 +1,184 @@
+"""Pictures of an evaluation: precision over recall, confusions, the worst pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pycocotools import mask as rle_codec
+
+from yolact_ros.overlay import draw_instances
+from yolact_ros.structures import ImageSize, Instances
+from yolact_ros.training.coco_ap import ApSummary
+from yolact_ros.training.confusion import Confusion, PictureErrors
+from yolact_ros.training.detections import Detection
+from yolact_ros.training.evaluation import EvalResult
+from yolact_ros.training.files import replace_file
+from yolact_ros.training.ground_truth import ImageId, TrueObject
+
+RECALLS = np.linspace(0, 1, 101)
+SHOWN_IOUS = ((0, '0.50', 'tab:blue'), (5, '0.75', 'tab:orange'), (8, '0.90', 'tab:green'))
+MOST_CLASS_CURVES = 10
+MOST_NUMBERED_CLASSES = 15
+PANEL_SIDE = 480        # longer side of a picture in the overlays [px]
+
+
+def plot_precision_recall(result: EvalResult, path: Path) -> None:
+    """
+    Write a PNG: left the mean over classes for boxes and masks, right the classes by themselves.
+
+    :raises ImportError: when matplotlib is missing.
+    """
+    figure = _figure(12, 5)
+    means, classes = figure.subplots(1, 2)
+    for summary, style, name in ((result.mask, '-', 'mask'), (result.box, '--', 'box')):
+        if summary is None:
+            continue
+        for row, iou, color in SHOWN_IOUS:
+            curve = _class_mean(summary.precision[row])
+            means.plot(RECALLS, curve, style, color=color,
+                       label=f'{name}, IoU {iou}: {curve.mean():.3f}')
+    summary = result.mask or result.box
+    kind = 'mask' if result.mask else 'box'
+    _plot_classes(classes, summary)
+    means.set_title('mean over classes')
+    classes.set_title(f'{kind}, IoU 0.50, classes with the lowest AP50 first')
+    for axes in (means, classes):
+        axes.set(xlabel='recall', ylabel='precision', xlim=(0, 1), ylim=(0, 1.02))
+        axes.grid(alpha=0.3)
+        if axes.has_data():
+            axes.legend(loc='lower left', fontsize=8)
+    _save(figure, path)
+
+
+def _plot_classes(axes, summary: ApSummary) -> None:
+    """Draw a curve for each of the classes with the lowest AP50."""
+    scored = [index for index, row in enumerate(summary.per_class) if row.instances]
+    scored.sort(key=lambda index: summary.per_class[index].ap50)
+    for index in scored[:MOST_CLASS_CURVES]:
+        row = summary.per_class[index]
+        axes.plot(RECALLS, summary.precision[0, :, index],
+                  label=f'{row.name} ({row.instances}): {row.ap50:.3f}')
+
+
+def plot_confusion(matrix: Confusion, class_names: Sequence[str], path: Path) -> None:
+    """
+    Write a PNG of the confusion matrix: colour is the share of a true class, numbers are counts.
+
+    Classes that neither exist nor are found are left out.
+
+    :raises ImportError: when matplotlib is missing.
+    """
+    used = np.flatnonzero(matrix.matrix.sum(0) + matrix.matrix.sum(1))
+    used = np.union1d(used, [len(class_names)])
+    counts = matrix.matrix[np.ix_(used, used)]
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = max(5.0, 1.8 + 0.42 * len(used))
+    figure = _figure(side + 1, side)
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
+    figure.colorbar(image, label='share of the row')
+    names = [*class_names, 'nothing']
+    axes.set_xticks(range(len(used)), [names[index].replace('nothing', 'missed')
+                                       if index == len(class_names) else names[index]
+                                       for index in used], rotation=60, ha='right')
+    axes.set_yticks(range(len(used)), [names[index].replace('nothing', 'false alarm')
+                                       if index == len(class_names) else names[index]
+                                       for index in used])
+    axes.set(xlabel='found', ylabel='true',
+             title=f'score >= {matrix.score_threshold:g}, IoU >= {matrix.iou_threshold:g}')
+    if len(used) <= MOST_NUMBERED_CLASSES:
+        for row, column in zip(*np.nonzero(counts)):
+            axes.text(column, row, str(counts[row, column]), ha='center', va='center', fontsize=9,
+                      color='white' if shares[row, column] > 0.5 else 'black')
+    _save(figure, path)
+
+
+def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], np.ndarray],
+               folder: Path, count: int) -> list[Path]:
+    """
+    Write the pictures with the lowest F1 as PNG: the truth on the left, what was found right.
+
+    :param read: returns the (H, W, 3) uint8 RGB picture of an image id.
+    """
+    written = []
+    for rank, errors in enumerate(matrix.worst(count), start=1):
+        rgb = read(errors.image_id)
+        true = [item for item in result.truth.objects
+                if item.image_id == errors.image_id and not item.crowd]
+        found = [item for item in result.detections if item.image_id == errors.image_id
+                 and item.score >= matrix.score_threshold]
+        panels = [draw_instances(_shown(rgb), _scaled_instances(items, rgb.shape[:2]),
+                                 result.truth.class_names) for items in (true, found)]
+        path = folder / f'worst_{rank:02d}_{errors.image_id}.png'
+        canvas = np.vstack([_caption(errors, 2 * panels[0].shape[1]), np.hstack(panels)])
+        replace_file(path, cv2.imencode('.png', canvas[..., ::-1])[1].tobytes())
+        written.append(path)
+    return written
+
+
+def _shown(rgb: np.ndarray) -> np.ndarray:
+    """Return the picture at the size it is shown in."""
+    factor = PANEL_SIDE / max(rgb.shape[:2])
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    return cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=method)
+
+
+def _scaled_instances(items: Sequence[Detection | TrueObject], shape: tuple[int, int],
+                      ) -> Instances:
+    """Return objects as Instances of the shown picture, best first."""
+    items = sorted(items, key=lambda item: -getattr(item, 'score', 1.0))
+    factor = PANEL_SIDE / max(shape)
+    size = ImageSize(*(round(length * factor) for length in shape))
+    masks = [_mask(item, size) for item in items]
+    scores = np.array([getattr(item, 'score', 1.0) for item in items], np.float32)
+    boxes = np.array([item.bbox or rle_codec.toBbox(item.rle) for item in items],
+                     np.float32).reshape(-1, 4) * factor
+    boxes[:, 2:] += boxes[:, :2]
+    whole = np.tile(np.array([0, 0, size.width, size.height], np.int32), (len(items), 1))
+    return Instances(size, boxes, scores, np.full(len(items), np.nan, np.float32), scores,
+                     np.array([item.class_id for item in items], np.int64), whole, tuple(masks))
+
+
+def _mask(item: Detection | TrueObject, size: ImageSize) -> np.ndarray:
+    """Return an object's mask at the shown size."""
+    if item.rle is None:
+        return np.zeros((size.height, size.width), bool)
+    return cv2.resize(rle_codec.decode(item.rle), (size.width, size.height),
+                      interpolation=cv2.INTER_NEAREST).astype(bool)
+
+
+def _caption(errors: PictureErrors, width: int) -> np.ndarray:
+    """Return a white strip with what went wrong in a picture."""
+    strip = np.full((28, width, 3), 255, np.uint8)
+    text = (f'{errors.image_id}: truth | found.  {errors.right} right, {errors.missed} missed, '
+            f'{errors.false_alarms} false alarms, {errors.wrong_class} of another class')
+    cv2.putText(strip, text, (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip
+
+
+def _class_mean(precision: np.ndarray) -> np.ndarray:
+    """Return the (101,) mean over the classes that have objects."""
+    scored = precision[:, (precision > -1).all(0)]
+    return scored.mean(1) if scored.size else np.zeros(len(precision))
+
+
+def _figure(width: float, height: float):
+    """Return an empty matplotlib figure that needs no display."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('plots need matplotlib; pip install matplotlib, or pass '
+                          '--no-plots') from error
+    figure = Figure(figsize=(width, height), layout='constrained')
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure, path: Path) -> None:
+    """Write a figure as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)

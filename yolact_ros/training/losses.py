@@ -34,6 +34,8 @@ class LossConfig:
     :param negatives_in_empty: background anchors mined in a picture without objects; the
         published value is 0, which makes such pictures useless as negatives.
     :param masks_to_train: positives per picture whose mask is learnt.
+    :param maskious_to_train: positives in the batch whose mask is re-scored, 0 for all; the loss
+        is scaled back as if all were.
     :param min_maskiou_area: smaller masks are not re-scored [px of the prototype grid].
     """
 
@@ -48,6 +50,7 @@ class LossConfig:
     negatives_per_positive: int = 3
     negatives_in_empty: int = 0
     masks_to_train: int = 100
+    maskious_to_train: int = 0
     min_maskiou_area: float = 25.0
 
     def __post_init__(self) -> None:
@@ -178,7 +181,7 @@ def mask_losses(predictions: RawPredictions, matches: Sequence[Matches],
     with their true IoU.
     """
     # Sums of nothing keep the loss connected to the network when no picture has an object.
-    total = predictions.prototypes.new_zeros(()) + 0 * predictions.coefficients[:0].sum()
+    total = predictions.prototypes[:0].sum() + predictions.coefficients[:0].sum()
     soft, hard, class_ids = [], [], []
     # Unbound once: indexing the batch would make a gradient of the whole batch for each picture.
     for prototypes, coefficients, match, target in zip(
@@ -188,8 +191,7 @@ def mask_losses(predictions: RawPredictions, matches: Sequence[Matches],
         if count == 0:
             continue
         if count > config.masks_to_train:
-            rows = rows[torch.randperm(count, generator=generator)[:config.masks_to_train]
-                        .to(rows.device)]
+            rows = _choose(rows, config.masks_to_train, generator)
         chosen = match.objects[rows]
         masks = _masks_on_grid(target.masks, prototypes.shape[:2])[chosen].to(prototypes.dtype)
         boxes = target.boxes[chosen]
@@ -201,9 +203,9 @@ def mask_losses(predictions: RawPredictions, matches: Sequence[Matches],
     if maskiou_net is None:
         return total, None
     if not soft:
-        return total, _nothing_of(maskiou_net, total)
+        return total, predictions.prototypes[:0].sum()
     return total, mask_iou_loss(maskiou_net, torch.cat(soft), torch.cat(hard),
-                                torch.cat(class_ids), config.min_maskiou_area)
+                                torch.cat(class_ids), config, generator)
 
 
 def mask_loss(predicted: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
@@ -224,7 +226,8 @@ def mask_loss(predicted: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
 
 
 def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, masks: Tensor,
-                  class_ids: Tensor, min_area: float) -> Tensor:
+                  class_ids: Tensor, config: LossConfig,
+                  generator: torch.Generator | None = None) -> Tensor:
     """
     Return the sum of smooth L1 between predicted and true mask IoU (Bolya et al. 2020, 3.4).
 
@@ -232,16 +235,19 @@ def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, ma
     :param masks: (N, Hp, Wp) 0 or 1.
     :param class_ids: (N,) of the objects.
     """
-    kept = masks.sum((1, 2)) > min_area
+    kept = (masks.sum((1, 2)) > config.min_maskiou_area).nonzero().flatten()
+    count = len(kept)
+    if count == 0:
+        return predicted[kept].sum()
+    if 0 < config.maskious_to_train < count:
+        kept = _choose(kept, config.maskious_to_train, generator)
     predicted, masks, class_ids = predicted[kept], masks[kept], class_ids[kept]
-    if len(masks) == 0:
-        return _nothing_of(maskiou_net, predicted.sum())
     with torch.no_grad():
         binary = (predicted > 0.5).to(masks.dtype)
         overlap = (binary * masks).sum((1, 2))
         true_iou = overlap / (binary.sum((1, 2)) + masks.sum((1, 2)) - overlap)
     value = maskiou_net(predicted[:, None]).gather(1, class_ids[:, None])[:, 0]
-    return functional.smooth_l1_loss(value, true_iou, reduction='sum')
+    return functional.smooth_l1_loss(value, true_iou, reduction='sum') * (count / len(kept))
 
 
 def semantic_loss(semantic_logits: Tensor, objects: Sequence[Targets]) -> Tensor:
@@ -260,6 +266,11 @@ def semantic_loss(semantic_logits: Tensor, objects: Sequence[Targets]) -> Tensor
     return cost / (height * width) / batch
 
 
+def _choose(rows: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Return so many of the rows at random."""
+    return rows[torch.randperm(len(rows), generator=generator)[:count].to(rows.device)]
+
+
 def _masks_on_grid(masks: Tensor, size: Sequence[int]) -> Tensor:
     """Return (N, h, w) bool masks resized bilinearly, pixel centres at +0.5, and thresholded."""
     if len(masks) == 0:
@@ -267,11 +278,3 @@ def _masks_on_grid(masks: Tensor, size: Sequence[int]) -> Tensor:
     resized = functional.interpolate(masks[None].float(), tuple(size), mode='bilinear',
                                      align_corners=False)
     return resized[0] > 0.5
-
-
-def _nothing_of(maskiou_net: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
-    """Return 0 that depends on the net's parameters, which distributed training insists on."""
-    zero = torch.zeros_like(like)
-    for parameter in getattr(maskiou_net, 'parameters', tuple)():
-        zero = zero + 0 * parameter.sum()
-    return zero

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -47,17 +47,32 @@ class LossModule(nn.Module):
 
     def forward(self, batch: Batch, seed: int) -> tuple[dict[str, Tensor], RawPredictions]:
         """Return name -> loss, and the predictions they were computed from."""
-        device = batch.images.device.type
-        with torch.autocast(device, torch.bfloat16) if self.mixed else nullcontext():
+        with self._mixed(batch.images.device):
             raw = self.model(batch.images)
         predictions = RawPredictions(*(
             tensor.to(torch.promote_types(tensor.dtype, torch.float32)) for tensor in raw))
-        return self.losses(predictions, batch.targets, seed).parts(), predictions
+        losses = self.losses(predictions, batch.targets, seed).parts()
+        if 'mask_iou' in losses:
+            # Distributed training insists that every weight takes part, also without an object.
+            losses['mask_iou'] = losses['mask_iou'] + sum(
+                0 * weight.sum() for weight in self.model.maskiou_net.parameters())
+        return losses, predictions
 
     def losses(self, predictions: RawPredictions, targets: list[Targets], seed: int) -> Losses:
         """Return the losses of predictions."""
-        return compute_losses(predictions, self.model.priors, targets, self.config,
-                              self.model.maskiou_net, torch.Generator().manual_seed(seed))
+        rescore = self._rescore if self.model.maskiou_net is not None else None
+        return compute_losses(predictions, self.model.priors, targets, self.config, rescore,
+                              torch.Generator().manual_seed(seed))
+
+    def _rescore(self, masks: Tensor) -> Tensor:
+        """Return what the re-scoring net says, at least in float32."""
+        with self._mixed(masks.device):
+            value = self.model.maskiou_net(masks)
+        return value.to(torch.promote_types(value.dtype, torch.float32))
+
+    def _mixed(self, device: torch.device) -> AbstractContextManager:
+        """Return a context of the network's precision."""
+        return torch.autocast(device.type, torch.bfloat16) if self.mixed else nullcontext()
 
 
 def train_step(module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, seed: int,

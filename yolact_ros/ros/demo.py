@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,11 @@ import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.ros.demo_score import Region, RunningScore
@@ -48,12 +50,16 @@ class DemoViewer(Node):
         self._since_line: list[InstanceMaskArray] = []
         self._truths: dict[int, InstanceMaskArray] = {}
         self._unscored: deque[InstanceMaskArray] = deque(maxlen=JOIN_DEPTH)
+        self._known_classes: set[str] = set()
+        self._true_classes: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.glob('overlay_*.png'):
             old.unlink()
         self._subscribe(InstanceMaskArray, 'yolact/instances', self._on_instances, 10)
         self._subscribe(InstanceMaskArray, 'frame_source/truth', self._on_truth, 20)
         self._subscribe(Image, 'yolact/overlay', self._on_overlay, 1)
+        self._subscribe(String, 'yolact/class_names', self._on_class_names, 1,
+                        DurabilityPolicy.TRANSIENT_LOCAL)
 
     @property
     def running_for(self) -> float:
@@ -82,6 +88,9 @@ class DemoViewer(Node):
                 f'from camera to masks {median:.0f} ms (median), {late:.0f} ms (95 %)')
         if self.score.frames:
             text += f'\nagainst the truth: {self.score}'
+        if self._known_classes and self._true_classes - self._known_classes:
+            text += ('\nof what was shown this model does not know: '
+                     + ', '.join(sorted(self._true_classes - self._known_classes)))
         return text + ''.join(f'\noverlay: {path}' for path in self.overlays)
 
     def why_nothing(self) -> str:
@@ -93,9 +102,10 @@ class DemoViewer(Node):
             return 'no segmentation node publishes on /yolact/instances'
         return 'camera and node run, but no masks arrive; the log of the node says why'
 
-    def _subscribe(self, kind: type, topic: str, callback, depth: int) -> None:
-        self.create_subscription(
-            kind, topic, callback, QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE))
+    def _subscribe(self, kind: type, topic: str, callback: Callable, depth: int,
+                   durability: DurabilityPolicy = DurabilityPolicy.VOLATILE) -> None:
+        self.create_subscription(kind, topic, callback, QoSProfile(
+            depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=durability))
 
     def _on_instances(self, array: InstanceMaskArray) -> None:
         if self.started is None:
@@ -109,6 +119,9 @@ class DemoViewer(Node):
         self._truths[stamp_of(array)] = array
         while len(self._truths) > JOIN_DEPTH:
             del self._truths[next(iter(self._truths))]
+
+    def _on_class_names(self, message: String) -> None:
+        self._known_classes = set(json.loads(message.data))
 
     def _on_overlay(self, message: Image) -> None:
         """Save the picture when the next of the evenly spread moments has come."""
@@ -126,6 +139,7 @@ class DemoViewer(Node):
         for array in self._unscored:
             truth = self._truths.get(stamp_of(array))
             if truth is not None:
+                self._true_classes.update(item.class_name for item in truth.instances)
                 counted = [item for item in truth.instances if item.score > 0]
                 ignored = [item for item in truth.instances if item.score == 0]
                 self.score.add(regions(array.instances), regions(counted), regions(ignored))
@@ -189,6 +203,9 @@ def main(args: list[str] | None = None) -> int:
                      options.patience)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 130
+    except OSError as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 1
     finally:
         rclpy.try_shutdown()
 

@@ -1,0 +1,165 @@
+"""The rooms of the package and who may use whom; every arrow points one way."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / 'yolact_ros'
+
+# For each room (a folder or a single module) the other rooms it may import.
+ARROWS = {
+    'structures': set(),
+    'config': set(),
+    'published': set(),
+    'ops': set(),
+    'overlay': {'structures'},
+    'model': {'ops', 'config'},
+    'state_dict': {'config', 'model'},
+    'checkpoint': {'config', 'model', 'published', 'state_dict'},
+    'inference': {'model', 'ops', 'structures', 'config', 'checkpoint', 'published', 'overlay'},
+    'training': {'model', 'ops', 'inference', 'structures', 'config', 'checkpoint', 'published',
+                 'overlay'},
+    'ros': {'structures', 'config', 'overlay', 'msg', 'srv'},
+    'cli': {'inference', 'training'},
+}
+
+# The node's main opens the model it is given; the made-up camera needs pictures, not training.
+EXCEPTIONS = {
+    'ros/node.py': 'yolact_ros.inference.predictor',
+    'ros/synthetic_source.py': 'yolact_ros.training.synthetic',
+}
+
+# What a room may import from outside the standard library, where that is part of its purpose.
+OUTSIDE = {
+    'structures': {'numpy'},
+    'config': set(),
+    'published': set(),
+    'ops': {'torch', 'triton', 'torchvision'},
+    'model': {'torch'},
+    'overlay': {'numpy', 'cv2'},
+}
+ROS_PACKAGE = re.compile(
+    r'rclpy|launch|launch_ros|cv_bridge|ament_index_python|\w+_(msgs|srvs|interfaces)')
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement, also one inside of a function."""
+
+    file: str
+    line: int
+    module: str
+
+    @property
+    def room(self) -> str:
+        """Return the room that imports."""
+        return Path(self.file).parts[0].removesuffix('.py')
+
+    @property
+    def outside(self) -> str | None:
+        """Return the imported package, if it is neither ours nor Python's."""
+        package = self.module.split('.')[0]
+        return None if package in (*sys.stdlib_module_names, PACKAGE.name) else package
+
+    @property
+    def target(self) -> str | None:
+        """Return the imported room, if it is another one of ours."""
+        parts = self.module.split('.')
+        if parts[0] != PACKAGE.name or len(parts) == 1 or parts[1] == self.room:
+            return None
+        return parts[1]
+
+    def __str__(self) -> str:
+        """Return a place that an editor finds."""
+        return f'yolact_ros/{self.file}:{self.line} imports {self.module}'
+
+
+def imports_of(path: Path) -> list[Import]:
+    """Return all imports of a module."""
+    found = []
+    file = path.relative_to(PACKAGE).as_posix()
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            found += [Import(file, node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{file}:{node.lineno}: imports are absolute'
+            modules = [node.module] if node.module != PACKAGE.name else [
+                f'{PACKAGE.name}.{alias.name}' for alias in node.names]
+            found += [Import(file, node.lineno, module) for module in modules]
+    return found
+
+
+MODULES = sorted(PACKAGE.rglob('*.py'))
+IMPORTS = [statement for path in MODULES for statement in imports_of(path)]
+
+
+def test_every_room_has_its_arrows():
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix('.py') for path in MODULES}
+    assert rooms - {'__init__'} <= set(ARROWS)
+
+
+def test_the_arrows_form_no_circle():
+    remaining = dict(ARROWS)
+    while remaining:
+        leaves = [room for room, targets in remaining.items() if not targets & set(remaining)]
+        assert leaves, f'rooms that need each other: {sorted(remaining)}'
+        for room in leaves:
+            del remaining[room]
+
+
+@pytest.mark.parametrize('room', ARROWS)
+def test_a_room_imports_only_what_its_arrows_allow(room):
+    wrong = [str(statement) for statement in IMPORTS
+             if statement.room == room and statement.target
+             and statement.target not in ARROWS[room]
+             and not statement.module.startswith(EXCEPTIONS.get(statement.file, '-'))]
+    assert not wrong, '\n'.join(wrong)
+
+
+@pytest.mark.parametrize('room', OUTSIDE)
+def test_a_pure_room_needs_few_libraries(room):
+    wrong = [str(statement) for statement in IMPORTS
+             if statement.room == room and statement.outside
+             and statement.outside not in OUTSIDE[room]]
+    assert not wrong, '\n'.join(wrong)
+
+
+def test_only_the_ros_room_imports_ros():
+    wrong = [str(statement) for statement in IMPORTS
+             if statement.room != 'ros' and (ROS_PACKAGE.fullmatch(statement.outside or '')
+                                             or statement.target in ('msg', 'srv'))]
+    assert not wrong, '\n'.join(wrong)
+
+
+def test_the_ros_room_does_not_mention_torch():
+    wrong = [str(statement) for statement in IMPORTS
+             if statement.room == 'ros' and statement.outside == 'torch']
+    assert not wrong, '\n'.join(wrong)
+
+
+def test_importing_the_ros_room_loads_no_torch():
+    modules = [f'yolact_ros.ros.{path.stem}' for path in MODULES
+               if path.parent.name == 'ros' and path.stem != '__init__']
+    program = (f'import importlib, sys\nfor name in {modules!r}:\n'
+               '    importlib.import_module(name)\n'
+               'assert "torch" not in sys.modules')
+    ran = subprocess.run([sys.executable, '-c', program], text=True, capture_output=True,
+                         cwd=PACKAGE.parent, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_the_package_itself_only_extends_its_path():
+    # An installed __init__.py may be the generated empty one (ROS lyrical): nothing may need ours.
+    code = ast.parse((PACKAGE / '__init__.py').read_text(encoding='utf-8'))
+    assert [type(node).__name__ for node in code.body] == ['Expr', 'ImportFrom', 'Assign']
+
+
+def test_no_folder_of_ours_hides_the_generated_messages():
+    assert not [name for name in ('msg', 'srv', 'action') if (PACKAGE / name).exists()]

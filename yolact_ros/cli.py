@@ -1,0 +1,129 @@
+"""The `yolact` command: one word chooses what it does, only that part is imported."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+
+# name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
+COMMANDS: dict[str, tuple[str, str]] = {
+    'segment': ('yolact_ros.inference.segment',
+                'find objects in pictures, folders, videos or a camera'),
+    'download': ('yolact_ros.inference.zoo', 'fetch published weights into the cache'),
+    'models': ('yolact_ros.inference.weights_list', 'list the weights that can be used by name'),
+    'train': ('yolact_ros.training.train', 'train a network on your own objects'),
+    'eval': ('yolact_ros.training.evaluate', 'measure box and mask AP on a COCO data set'),
+    'synth': ('yolact_ros.training.synth', 'make a data set of synthetic tabletop scenes'),
+    'benchmark': ('yolact_ros.inference.benchmark', 'measure the speed on this machine'),
+    'export': ('yolact_ros.inference.export', 'write the network for other runtimes'),
+}
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run one command and return the exit code.
+
+    Failures are told in one paragraph on stderr; `--debug` adds the traceback.
+
+    :param argv: arguments without the program's name; None takes those of the process.
+    :returns: 0 done, 1 failed, 2 misused, 130 interrupted by Ctrl-C.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    name = argv[0] if argv else '--help'
+    try:
+        if name not in COMMANDS:
+            return _run_without_command(argv or ['--help'])
+        return _run_command(name, argv[1:])
+    except KeyboardInterrupt:
+        print(f'\nyolact {name}: interrupted', file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        sys.stdout = None
+        return FAILED
+
+
+def _run_without_command(argv: Sequence[str]) -> int:
+    """Answer --help and --version, refuse anything else."""
+    rows = '\n'.join(f'  {name:<11}{text}' for name, (_, text) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog='yolact', usage='yolact COMMAND [...]',
+        description='Instance segmentation with YOLACT and YOLACT++.',
+        epilog=f'commands:\n{rows}\n\nyolact COMMAND --help explains a command.\n'
+               'try: yolact segment photo.jpg -o out.jpg',
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--version', action='version', version=f'yolact {_version()}')
+    parser.add_argument('command', metavar='COMMAND', choices=COMMANDS,
+                        help='one of the commands below')
+    return _parse(parser, argv)[1]
+
+
+def _run_command(name: str, argv: Sequence[str]) -> int:
+    """Import the command's module, parse its arguments, run it."""
+    module_name, text = COMMANDS[name]
+    debug = '--debug' in argv
+    try:
+        module = importlib.import_module(module_name)
+        parser = argparse.ArgumentParser(
+            prog=f'yolact {name}', description=f'{text[0].upper()}{text[1:]}.',
+            formatter_class=argparse.RawDescriptionHelpFormatter)
+        module.add_arguments(parser)
+        parser.add_argument('--debug', action='store_true',
+                            help='show where in the program an error arose')
+        args, code = _parse(parser, argv)
+        if args is None:
+            return code
+        logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format='%(message)s')
+        return module.run(args)
+    except argparse.ArgumentError as error:  # what only run() can find out about the arguments
+        return _report(name, error, MISUSED, debug)
+    except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        return _report(name, error, FAILED, debug)
+
+
+def _parse(parser: argparse.ArgumentParser,
+           argv: Sequence[str]) -> tuple[argparse.Namespace | None, int]:
+    """Return the arguments, or None and the exit code where argparse has answered itself."""
+    try:
+        return parser.parse_args(argv), DONE
+    except SystemExit as answered:
+        return None, int(answered.code or DONE)
+
+
+def _report(name: str, error: Exception, code: int, debug: bool) -> int:
+    """Print the error as one paragraph, after the traceback where that is wanted."""
+    if debug:
+        traceback.print_exception(error, file=sys.stderr)
+    text = ' '.join(_describe(error).split())
+    print(f'yolact {name}: {text}', file=sys.stderr)
+    return code
+
+
+def _describe(error: Exception) -> str:
+    """Return what to tell the user about an error."""
+    if isinstance(error, OSError) and error.strerror:
+        return f'{error.filename!r}: {error.strerror}' if error.filename else error.strerror
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f'{error}; install it with "pip install {error.name.split(".")[0]}"'
+    if isinstance(error, MemoryError):
+        return f'not enough memory {error}'.strip()
+    return str(error) or type(error).__name__
+
+
+def _version() -> str:
+    """Return the installed version."""
+    try:
+        return metadata.version('yolact_ros')
+    except metadata.PackageNotFoundError:
+        return '(not installed, run from its source tree)'
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,218 @@
+"""Pictures, folders, videos and cameras as RGB frames, with errors that say what is wrong."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+PICTURE_SUFFIXES = ('.avif', '.bmp', '.exr', '.gif', '.hdr', '.jp2', '.jpeg', '.jpg', '.pbm',
+                    '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
+VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ogv', '.ts', '.webm',
+                  '.wmv')
+JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
+JPEG_SCAN = 0xda
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """
+    Pictures on disk.
+
+    :param paths: in natural order (img2 before img10), at least one.
+    :param folder: where they were found, None for a single picture that was named.
+    """
+
+    paths: tuple[Path, ...]
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Video:
+    """
+    A video file, a stream or a camera.
+
+    :param address: file name, URL or device name as OpenCV takes it; an integer is a camera.
+    :param live: True for cameras and streams, which have no end and cannot wait.
+    """
+
+    address: str | int
+    live: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return a name for people and for output files."""
+        if isinstance(self.address, int):
+            return f'camera{self.address}'
+        return Path(self.address).stem or 'stream'
+
+
+def find_source(text: str) -> Pictures | Video:
+    """
+    Return what a user means by a picture, folder, video, URL or camera number.
+
+    A file or folder of that name comes first, so './0' and '0' are told apart only where a
+    file '0' exists. Files with an unknown ending are told apart by their content.
+
+    :raises FileNotFoundError: when there is nothing of that name.
+    :raises ValueError: when a folder has no pictures.
+    """
+    path = Path(text)
+    if path.is_dir():
+        return Pictures(list_pictures(path), path)
+    if path.is_char_device():
+        return Video(text, live=True)
+    if path.exists():
+        return Pictures((path,)) if _is_picture(path) else Video(text)
+    if text.isdecimal():
+        return Video(int(text), live=True)
+    if '://' in text:
+        return Video(text, live=True)
+    raise FileNotFoundError(f'{text!r} does not exist; give a picture, a folder of pictures, a '
+                            'video, a stream URL or the number of a camera (0 is the first)')
+
+
+def list_pictures(folder: Path) -> tuple[Path, ...]:
+    """
+    Return the pictures of a folder in natural order; subfolders and hidden files are left out.
+
+    :raises ValueError: when there are none, naming the endings looked for.
+    """
+    paths = [path for path in folder.iterdir()
+             if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith('.')
+             and path.is_file()]
+    if not paths:
+        raise ValueError(f'folder {str(folder)!r} has no pictures; looked for files that end in '
+                         f'{" ".join(PICTURE_SUFFIXES)} (not in its subfolders)')
+    return tuple(sorted(paths, key=_natural_order))
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """
+    Return a picture file as (H, W, 3) uint8 RGB.
+
+    Grey becomes RGB, transparency is dropped, 16 bits become 8 by dividing by 257, floating
+    point is taken as 0 to 1. The EXIF orientation of photos is applied, as OpenCV does by
+    default: the picture, its boxes and its masks are upright. Of several pages or animation
+    frames the first is taken.
+
+    :raises OSError: when the file cannot be opened.
+    :raises ValueError: when its content is no picture that OpenCV can read.
+    """
+    return decode_picture(path.read_bytes(), str(path))
+
+
+def decode_picture(data: bytes, name: str) -> np.ndarray:
+    """
+    Return the picture that encoded bytes (JPEG, PNG, ...) hold, as read_picture does.
+
+    :param name: what error messages call it.
+    :raises ValueError: when the bytes are no picture that OpenCV can read.
+    """
+    if not data:
+        raise ValueError(f'{name!r} is an empty file; wanted a picture, copy it again')
+    if data.lstrip()[:1] == b'<':
+        raise ValueError(f'{name!r} is a web page or other text, not a picture; download the '
+                         'picture itself')
+    if _is_cut_off_jpeg(data):
+        raise ValueError(f'{name!r} is cut off: a JPEG without its end ({len(data)} bytes); '
+                         'copy it again')
+    image = _decode(np.frombuffer(data, np.uint8))
+    if image is None:
+        raise ValueError(f'{name!r} cannot be read as a picture ({len(data)} bytes): it is '
+                         'damaged or of a kind that OpenCV does not know; copy it again or '
+                         'convert it to PNG' + _exr_advice(name))
+    return rgb_of(image, name)
+
+
+def rgb_of(image: np.ndarray, name: str) -> np.ndarray:
+    """
+    Return (H, W, 3) uint8 RGB from an array as OpenCV decodes it.
+
+    :param image: (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA of uint8, uint16 or float.
+    :param name: what error messages call it.
+    :raises ValueError: when values or channels have no meaning as a picture.
+    """
+    image = _to_8_bit(image, name)
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    codes = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+    if channels not in codes:
+        raise ValueError(f'{name!r} has {channels} channels; wanted 1 (grey), 3 (colour) or 4 '
+                         '(with transparency)')
+    return cv2.cvtColor(image, codes[channels])
+
+
+def silence_opencv() -> None:
+    """Keep OpenCV from writing its own complaints to stderr; ours say the same in one line."""
+    if hasattr(cv2, 'setLogLevel'):
+        cv2.setLogLevel(0)
+
+
+def _decode(data: np.ndarray) -> np.ndarray | None:
+    """Return the decoded picture, None where OpenCV cannot."""
+    for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, cv2.IMREAD_UNCHANGED):
+        try:
+            image = cv2.imdecode(data, flags)
+        except cv2.error:
+            continue
+        if image is not None:  # grey float TIFF decodes only with IMREAD_UNCHANGED
+            return image
+    return None
+
+
+def _to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
+    """Return the array as uint8, full range to full range."""
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        return np.rint(image / 257.0).astype(np.uint8)
+    if image.dtype.kind != 'f':
+        raise ValueError(f'{name!r} has {image.dtype} pixels; wanted 8 or 16 bits without sign, '
+                         'or floating point from 0 to 1')
+    low, high = float(image.min()), float(image.max())
+    if not (low >= 0.0 and high <= 1.0):  # NaN fails too
+        raise ValueError(f'{name!r} has floating point pixels from {low:g} to {high:g}; wanted 0 '
+                         'to 1, because nothing says which value is white: scale it and save '
+                         'it as 8-bit PNG')
+    return np.rint(image * 255.0).astype(np.uint8)
+
+
+def _is_picture(path: Path) -> bool:
+    """Tell a picture from a video: by the ending, else by the content."""
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES or suffix in VIDEO_SUFFIXES:
+        return suffix in PICTURE_SUFFIXES
+    return cv2.haveImageReader(str(path))
+
+
+def _is_cut_off_jpeg(data: bytes) -> bool:
+    """
+    Return whether a JPEG ends before its end marker; some OpenCVs fill the rest with grey.
+
+    Segments are skipped up to the first scan, because EXIF thumbnails have end markers of
+    their own, and whatever a phone appends behind the picture does not matter.
+    """
+    if not data.startswith(JPEG_START):
+        return False
+    position = len(JPEG_START)
+    while position + 4 <= len(data):
+        if data[position + 1] == JPEG_SCAN:
+            return data.find(JPEG_END, position) < 0
+        position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')
+    return True
+
+
+def _exr_advice(name: str) -> str:
+    """Return what OpenCV wants before it reads OpenEXR files."""
+    if Path(name).suffix.lower() != '.exr':
+        return ''
+    return ', or set the environment variable OPENCV_IO_ENABLE_OPENEXR=1'
+
+
+def _natural_order(path: Path) -> list[tuple[int, int, str]]:
+    """Return a sort key by which 'img2' comes before 'img10'."""
+    parts = re.split(r'(\d+)', path.name)
+    return [(0, int(part), '') if part.isdecimal() else (1, 0, part.lower()) for part in parts]

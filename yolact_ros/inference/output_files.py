@@ -1,0 +1,88 @@
+"""Write files that are whole or not there at all: under a temporary name, renamed at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a hidden name beside the path; it keeps the ending, by which writers go."""
+    return path.with_name(f'.{path.stem}.part-{os.getpid()}{path.suffix}')
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """
+    Yield a temporary name to write to; it takes the path's place when the block succeeds.
+
+    An exception removes the temporary file and leaves an older file of that name as it was.
+    """
+    part = temporary_name(path)
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """
+    Make a folder for output and check that files can be written there.
+
+    :raises OSError: naming the folder and the cure.
+    """
+    probe = folder / f'.yolact-{os.getpid()}'
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+    except OSError as error:
+        raise OSError(f'cannot write to folder {str(folder)!r} ({error.strerror}); choose another '
+                      'with -o, or change its permissions') from error
+    finally:
+        if os.access(probe, os.F_OK):
+            probe.unlink()
+
+
+def check_picture_suffix(path: Path) -> None:
+    """
+    Check that a colour picture can be written under this name.
+
+    :raises ValueError: when OpenCV has no writer for the ending.
+    """
+    if not can_write_picture(path):
+        raise ValueError(f'a picture cannot be written as {path.name!r}; wanted a name that ends '
+                         'in .jpg .png .bmp .webp or .tif')
+
+
+def can_write_picture(path: Path) -> bool:
+    """Return whether OpenCV writes 8-bit colour pictures with this ending."""
+    greyscale_or_float = ('.pgm', '.pbm', '.exr', '.hdr', '.pic')
+    return (bool(path.suffix) and path.suffix.lower() not in greyscale_or_float
+            and cv2.haveImageWriter(path.name))
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """
+    Write a picture in the format of the path's ending.
+
+    :param picture: (H, W, 3) uint8 RGB or (H, W, 4) uint8 RGBA.
+    :raises OSError: when it cannot be written.
+    :raises ValueError: when the format has no such pictures.
+    """
+    code = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    height, width = picture.shape[:2]
+    try:
+        done, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, code))
+    except cv2.error:
+        done = False
+    if not done:
+        raise ValueError(f'a {width}x{height} px picture cannot be written as {path.name!r}; '
+                         'choose .png')
+    with replacing(path) as part:
+        part.write_bytes(data.tobytes())

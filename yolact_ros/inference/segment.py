@@ -1,0 +1,147 @@
+"""`yolact segment`: find the objects in pictures, folders, videos or a camera."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from yolact_ros.config import MODEL_PRESETS, NMS_KINDS, PostprocessConfig
+from yolact_ros.inference.media import find_source, silence_opencv
+from yolact_ros.inference.output_plan import OutputPlan, plan_output
+from yolact_ros.inference.segment_job import SegmentJob
+from yolact_ros.overlay import OverlayStyle
+
+DEFAULTS = PostprocessConfig()
+STYLE = OverlayStyle()
+EXAMPLES = """
+examples:
+  yolact segment photo.jpg -o out.jpg
+  yolact segment pictures/ -o overlays/ --json results.json --crops cut_out/
+  yolact segment video.mp4 --weights yolact_plus_resnet50 --classes person,dog
+  yolact segment 0 -o camera.mp4          (the first camera, until Ctrl-C)
+
+An existing output is replaced. A picture that cannot be read is reported, the rest of its
+folder goes on, and the exit code is 1. EXIF orientation of photos is applied: boxes and masks
+are those of the upright picture. 16-bit pictures are reduced to 8 bits, transparency is dropped.
+"""
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `yolact segment`."""
+    parser.epilog = EXAMPLES
+    parser.add_argument('source', metavar='SOURCE',
+                        help='a picture, a folder of pictures, a video, a stream URL, or a camera '
+                             'number such as 0')
+    _add_output_arguments(parser.add_argument_group('output'))
+    _add_model_arguments(parser.add_argument_group('model'))
+    _add_selection_arguments(parser.add_argument_group('which objects'))
+    _add_drawing_arguments(parser.add_argument_group('overlay'))
+
+
+def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add where results go."""
+    group.add_argument('-o', '--output', type=Path, metavar='OUT',
+                       help='overlay file, or a folder for it; default: the source\'s name with '
+                            '_yolact in the current folder, unless --json or --crops is given')
+    group.add_argument('--json', type=Path, metavar='FILE',
+                       help='write COCO results with RLE masks; category ids are COCO\'s for its '
+                            '80 classes, else 1 to N; image ids are the number in the file name, '
+                            'else 1 to N, of a video the frame number from 0')
+    group.add_argument('--crops', type=Path, metavar='DIR',
+                       help='write every object as a PNG of its own, transparent around the mask')
+    group.add_argument('--max-frames', type=_positive, metavar='N',
+                       help='stop after N frames of a video or camera')
+
+
+def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add which network runs where."""
+    group.add_argument('--weights', default='demo', metavar='FILE|NAME',
+                       help='a checkpoint, or a name that "yolact models" lists (default: demo, a '
+                            'small packaged model of synthetic tabletop objects)')
+    group.add_argument('--config', choices=sorted(MODEL_PRESETS), metavar='PRESET',
+                       help='network of a checkpoint that does not tell it itself')
+    group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    group.add_argument('--precision', default='auto',
+                       help='auto, float32, float16 or bfloat16')
+    group.add_argument('--backend', default='auto', help='auto, torch or an installed runtime')
+
+
+def _add_selection_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add what counts as a detection."""
+    group.add_argument('--score-threshold', type=float, default=DEFAULTS.score_threshold,
+                       metavar='S', help='smallest class score (default: %(default)s)')
+    group.add_argument('--classes', type=_class_list, metavar='A,B',
+                       help='only these classes, names or ids, separated by commas')
+    group.add_argument('--max-instances', type=int, default=DEFAULTS.max_instances, metavar='N',
+                       help='at most N objects in a picture (default: %(default)s)')
+    group.add_argument('--nms', choices=NMS_KINDS, default=DEFAULTS.nms,
+                       help='how double detections are removed; cross_class allows one class per '
+                            'object (default: %(default)s)')
+    group.add_argument('--iou-threshold', type=float, default=DEFAULTS.iou_threshold, metavar='T',
+                       help='boxes that overlap more are double (default: %(default)s)')
+
+
+def _add_drawing_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add how the overlay looks."""
+    group.add_argument('--alpha', type=float, default=STYLE.alpha, metavar='A',
+                       help='opacity of the masks, 0 to 1 (default: %(default)s)')
+    for part in ('boxes', 'labels', 'contours'):
+        group.add_argument(f'--no-{part}', dest=part, action='store_false',
+                           help=f'leave out the {part}')
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Segment the source and write what was asked for.
+
+    :returns: 0, or 1 when a part of the source could not be read.
+    :raises argparse.ArgumentError: when output options do not fit the source.
+    """
+    silence_opencv()
+    postprocess, style = _settings(args)
+    source = find_source(args.source)
+    try:
+        plan = plan_output(OutputPlan(args.output, args.json, args.crops), source)
+    except ValueError as error:
+        raise argparse.ArgumentError(None, str(error)) from error
+    from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
+    predictor = open_predictor(args.weights, args.config, args.device, args.backend,
+                               args.precision, postprocess)
+    logger.info('%s, %d classes', predictor.description, len(predictor.class_names))
+    if args.weights == 'demo':
+        logger.info('the demo model knows only %s; choose another with --weights, see '
+                    '"yolact models"', ', '.join(predictor.class_names))
+    with logging_redirect_tqdm():
+        return SegmentJob(predictor, style, plan, args.max_frames).run(source)
+
+
+def _settings(args: argparse.Namespace) -> tuple[PostprocessConfig, OverlayStyle]:
+    """Return validated settings; a value out of range is a usage error."""
+    try:
+        return (PostprocessConfig(score_threshold=args.score_threshold, classes=args.classes,
+                                  iou_threshold=args.iou_threshold, nms=args.nms,
+                                  max_instances=args.max_instances),
+                OverlayStyle(args.alpha, args.boxes, args.labels, args.contours))
+    except ValueError as error:
+        raise argparse.ArgumentError(None, str(error)) from error
+
+
+def _class_list(text: str) -> tuple[str | int, ...]:
+    """Return names and ids from a list separated by commas."""
+    parts = [part.strip() for part in text.split(',') if part.strip()]
+    if not parts:
+        raise argparse.ArgumentTypeError('wanted class names or ids separated by commas')
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
+
+
+def _positive(text: str) -> int:
+    """Return a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'wanted a whole number of at least 1, got {text!r}')
+    return int(text)
+
+

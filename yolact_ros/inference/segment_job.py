@@ -1,0 +1,158 @@
+"""Segment a whole source: every picture of a folder, every frame of a video or camera."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from yolact_ros.inference.coco_results import CocoResultFile, image_ids
+from yolact_ros.inference.crops import CropFolder, unique_stems
+from yolact_ros.inference.media import Pictures, Video, read_picture
+from yolact_ros.inference.output_files import write_picture
+from yolact_ros.inference.output_plan import OutputPlan, writable_name
+from yolact_ros.inference.video import DEFAULT_FPS, VideoReader, VideoWriter
+from yolact_ros.overlay import OverlayStyle, draw_instances
+from yolact_ros.structures import Instances
+
+logger = logging.getLogger(__name__)
+
+
+class Predictor(Protocol):
+    """What is needed of yolact_ros.inference.predictor.Predictor."""
+
+    class_names: tuple[str, ...]
+
+    def predict(self, rgb: np.ndarray) -> Instances:
+        """Return the objects in a picture."""
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """
+    What to do with every frame.
+
+    :param plan: from plan_output, so its folders exist.
+    :param max_frames: stop a video after so many frames.
+    :param clock: seconds; paces the video that a camera's frames are written to.
+    """
+
+    predictor: Predictor
+    style: OverlayStyle
+    plan: OutputPlan
+    max_frames: int | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self, source: Pictures | Video) -> int:
+        """
+        Write all results of the source.
+
+        :returns: exit code 0, or 1 when a part of the source could not be read.
+        """
+        with ExitStack() as stack:
+            results = _Results(self, stack)
+            if isinstance(source, Pictures):
+                problem = self._pictures(source, results)
+            else:
+                problem = self._video(source, results)
+        logger.info('%s -> %s', results.summary(), ', '.join(map(str, self.plan.places)))
+        if problem is not None:
+            logger.error('%s', problem)
+        return int(problem is not None)
+
+    def _pictures(self, source: Pictures, results: _Results) -> str | None:
+        """Segment every picture; a bad one of a folder is reported and left out."""
+        bad = 0
+        stems, ids = unique_stems(source.paths), image_ids(source.paths)
+        bar = tqdm(source.paths, unit='picture', disable=None)
+        for path, stem, image_id in zip(bar, stems, ids):
+            try:
+                rgb = read_picture(path)
+                instances = self.predictor.predict(rgb)
+            except (OSError, ValueError) as error:
+                if source.folder is None:
+                    raise
+                logger.error('left out: %s', error)
+                bad += 1
+                continue
+            if self.plan.overlay is not None:
+                in_folder = self.plan.overlay / writable_name(path.name)
+                write_picture(self.plan.overlay if source.folder is None else in_folder,
+                              self._draw(rgb, instances))
+            results.add(stem, image_id, rgb, instances)
+        return f'{bad} of {len(source.paths)} pictures were left out, see above' if bad else None
+
+    def _video(self, source: Video, results: _Results) -> str | None:
+        """Segment every frame; Ctrl-C ends a camera's video, but abandons that of a file."""
+        with ExitStack() as stack:
+            reader = stack.enter_context(VideoReader(source))
+            writer = None
+            if self.plan.overlay is not None:
+                fps = reader.fps or DEFAULT_FPS
+                writer = stack.enter_context(VideoWriter(self.plan.overlay, fps))
+            total = min(filter(None, (reader.frame_count, self.max_frames)), default=None)
+            bar = stack.enter_context(tqdm(total=total, unit='frame', disable=None))
+            try:
+                self._frames(reader, writer, results, bar)
+            except KeyboardInterrupt:
+                if not source.live:
+                    raise
+                logger.info('stopped by Ctrl-C')
+            return reader.problem
+
+    def _frames(self, reader: VideoReader, writer: VideoWriter | None, results: _Results,
+                bar: tqdm) -> None:
+        """Segment frames until the end or the wanted number."""
+        start = self.clock()
+        for number, rgb in enumerate(reader):
+            instances = self.predictor.predict(rgb)
+            if writer is not None:
+                overlay = self._draw(rgb, instances)
+                live_time = self.clock() - start if reader.video.live else None
+                for _ in range(_copies(writer, live_time)):
+                    writer.write(overlay)
+            results.add(f'{reader.video.name}_{number:06d}', number, rgb, instances)
+            bar.update()
+            if number + 1 == self.max_frames:
+                return
+
+    def _draw(self, rgb: np.ndarray, instances: Instances) -> np.ndarray:
+        """Return the overlay."""
+        return draw_instances(rgb, instances, self.predictor.class_names, self.style)
+
+
+class _Results:
+    """The JSON file and the crops where they are wanted, and the count of everything."""
+
+    def __init__(self, job: SegmentJob, stack: ExitStack) -> None:
+        plan, class_names = job.plan, job.predictor.class_names
+        self._json = plan.json and stack.enter_context(CocoResultFile(plan.json, class_names))
+        self._crops = plan.crops and CropFolder(plan.crops, class_names)
+        self._frames, self._objects, self._start = 0, 0, time.monotonic()
+
+    def add(self, stem: str, image_id: int, rgb: np.ndarray, instances: Instances) -> None:
+        """Add one frame."""
+        self._frames += 1
+        self._objects += len(instances)
+        if self._json is not None:
+            self._json.add(image_id, instances)
+        if self._crops is not None:
+            self._crops.add(stem, rgb, instances)
+
+    def summary(self) -> str:
+        """Return what was done, for the closing line."""
+        rate = self._frames / max(time.monotonic() - self._start, 1e-9)
+        return f'{self._objects} objects in {self._frames} frames, {rate:.1f} frames/s'
+
+
+def _copies(writer: VideoWriter, live_time: float | None) -> int:
+    """Return how often to write a frame: once, but a camera's so often that time runs true."""
+    if live_time is None:
+        return 1
+    return max(0, round(live_time * writer.fps) + 1 - writer.frames_written)

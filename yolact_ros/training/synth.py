@@ -32,6 +32,7 @@ from yolact_ros.training.synthetic.world import MODES
 VAL_SEEDS = {'easy': VAL_EASY, 'hard': VAL_HARD}
 JPEG_QUALITY = 95
 MOST_WORKERS = 8
+LONGEST_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'or WIDTHxHEIGHT (default: 256)')
     parser.add_argument('--seed', type=int, default=0, metavar='S',
                         help='first seed; pictures with other seeds share nothing (default: 0)')
-    parser.add_argument('--mode', default='still', choices=MODES,
-                        help='other than still: a video of the world of that seed (default: '
-                        'still)')
+    parser.add_argument('--mode', default='still', choices=(*MODES, 'varied'),
+                        help='still or varied: single scenes, varied also cut from videos; the '
+                        'others: a video of the world of that seed (default: still)')
     parser.add_argument('--rate', type=float, default=10.0, metavar='HZ',
                         help='pictures per second of a video (default: 10)')
     parser.add_argument('--val', action='store_true', help='the fixed validation scenes, 200 easy '
@@ -106,12 +107,23 @@ def plan(args: argparse.Namespace) -> dict[str, list[Shot]]:
     if args.mode == 'still':
         shots = [Shot(args.seed + index, 0.0, size, 'still', kinds[index % len(kinds)])
                  for index in range(args.count)]
+    elif args.mode == 'varied':
+        shots = [_varied_shot(args.seed + index, size, kinds[index % len(kinds)])
+                 for index in range(args.count)]
     else:
         if args.rate <= 0:
             raise ValueError(f'--rate must be above 0 Hz, got {args.rate}')
         shots = [Shot(args.seed, index / args.rate, size, args.mode, kinds[0])
                  for index in range(args.count)]
     return {'instances_train.json': shots}
+
+
+def _varied_shot(seed: int, size: tuple[int, int], difficulty: str) -> Shot:
+    """Return a scene of that seed, every other one a moment of a video."""
+    rng = np.random.default_rng(seed)
+    mode = 'still' if rng.random() < 0.5 else MODES[rng.integers(len(MODES))]
+    t = 0.0 if mode == 'still' else round(float(rng.uniform(0, LONGEST_S)), 3)
+    return Shot(seed, t, size, mode, difficulty)
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -87,10 +87,13 @@ class ImageInput:
                          reliability=ReliabilityPolicy.RELIABLE if reliable
                          else ReliabilityPolicy.BEST_EFFORT)
         self.reliable, self.arrived = reliable, False
+        try:
+            self._subscription = self._node.create_subscription(
+                self._type, self._name, self._on_message, qos, event_callbacks=self._events())
+        except RuntimeError:
+            # This very process has the topic with another type; the watchdog will tell.
+            return
         self._last_sign = time.monotonic()
-        self._subscription = self._node.create_subscription(
-            self._type, self._name, self._on_message, qos,
-            event_callbacks=self._events())
 
     def _on_message(self, message: object) -> None:
         """Hand a message on."""

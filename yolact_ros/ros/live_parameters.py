@@ -98,8 +98,7 @@ def _declare(node: Node, row: Field) -> Any:
     try:
         parameter = node.declare_parameter(row.name, start, descriptor_of(row))
     except InvalidParameterTypeException as error:
-        raise ValueError(f'parameter {row.name} must be {_type_name(default)}, got '
-                         f'{error._parameter.value!r}') from error
+        raise ValueError(f'{row.name} must be {_type_name(default)}: {error}') from error
     except InvalidParameterValueException as error:
         raise ValueError(str(error)) from error
     if parameter.type_ == Parameter.Type.NOT_SET:

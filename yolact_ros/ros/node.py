@@ -58,8 +58,8 @@ class YolactNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
         self._active = False
-        self._parameters = LiveParameters(self, self._check, self._follow)
-        start = self._parameters.current
+        self._live = LiveParameters(self, self._check, self._follow)
+        start = self._live.current
         self._source = ModelSource(start.weights, start.config)
         self._metrics = Metrics()
         self._look_again = self.create_guard_condition(self._follow)
@@ -73,7 +73,7 @@ class YolactNode(LifecycleNode):
 
     def start(self) -> bool:
         """Configure and activate unless told not to; return False when that failed."""
-        if not self._parameters.current.autostart:
+        if not self._live.current.autostart:
             self.get_logger().info('autostart is false: waiting for lifecycle transitions')
             return True
         success = TransitionCallbackReturn.SUCCESS
@@ -91,7 +91,7 @@ class YolactNode(LifecycleNode):
         """Load the model and advertise the outputs."""
         try:
             self._predictor = load_model(self._open_predictor, self._source,
-                                         self._parameters.current)
+                                         self._live.current)
         except Exception as error:  # rclpy would swallow it without a word
             self.get_logger().error(f'cannot start: {_reason(error)}')
             return TransitionCallbackReturn.FAILURE
@@ -147,7 +147,7 @@ class YolactNode(LifecycleNode):
 
     def _follow(self) -> None:
         """Open or close the input as listeners, publishers and parameters ask for."""
-        parameters = self._parameters.current
+        parameters = self._live.current
         wanted = self._active and parameters.enabled and self._has_listeners()
         self._input.follow(wanted, parameters.image_qos)
         if not wanted and self._worker is not None:
@@ -155,7 +155,7 @@ class YolactNode(LifecycleNode):
 
     def _job(self) -> Job | None:
         """Return what the worker shall do with an image (worker's thread)."""
-        predictor, outputs, parameters = self._predictor, self._outputs, self._parameters.current
+        predictor, outputs, parameters = self._predictor, self._outputs, self._live.current
         if not self._active or not parameters.enabled or predictor is None or outputs is None:
             return None
         return Job(predictor, parameters, outputs)
@@ -209,13 +209,13 @@ class YolactNode(LifecycleNode):
             raise RuntimeError('the node has no model yet; run: ros2 lifecycle set '
                                f'{self.get_fully_qualified_name()} configure')
         source = ModelSource(request.weights, request.config) if request.weights else self._source
-        parameters = self._parameters.current
+        parameters = self._live.current
         predictor = await in_background(
             lambda: load_model(self._open_predictor, source, parameters),
             self._look_again.trigger)
         if self._predictor is None:
             raise RuntimeError('the node was cleaned up meanwhile')
-        self._parameters.current.postprocess.check_classes(predictor.class_names)
+        self._live.current.postprocess.check_classes(predictor.class_names)
         self._predictor, self._source = predictor, source
         self._announce()
         return f'loaded {source.weights or DEMO_WEIGHTS}: {predictor.description}'
@@ -223,7 +223,7 @@ class YolactNode(LifecycleNode):
     def _announce(self) -> None:
         """Publish the latched class names."""
         self._outputs.announce(self._predictor.class_names,
-                               self._parameters.current.score_threshold)
+                               self._live.current.score_threshold)
 
     # state
 
@@ -233,7 +233,7 @@ class YolactNode(LifecycleNode):
 
     def _state(self) -> NodeState:
         """Return what the reporter asks for."""
-        return NodeState(self._active, self._parameters.current.enabled,
+        return NodeState(self._active, self._live.current.enabled,
                          self._outputs.topics if self._outputs else (), self._has_listeners(),
                          self._predictor.description if self._predictor else '')
 

@@ -13,6 +13,7 @@ from typing import Protocol
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 JOIN_TIMEOUT_S = 0.5
 
@@ -67,7 +68,7 @@ class _Spinning:
         """Start to spin."""
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
-        self._ended = threading.Event()
+        self._stop, self._ended = Future(), threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._spin, name='executor', daemon=True)
         self._thread.start()
@@ -78,15 +79,23 @@ class _Spinning:
         return 0 if self._error is None else 1
 
     def stop(self) -> bool:
-        """Stop to spin; return False when a callback is still busy."""
-        self._executor.shutdown(timeout_sec=JOIN_TIMEOUT_S)
+        """
+        Stop to spin; return False when a callback is still busy.
+
+        The thread must have left the executor before its shutdown: rclpy clears the executor's
+        nodes and guard there, and a thread just about to wait would then wait for ever.
+        """
+        self._stop.set_result(None)
         self._thread.join(JOIN_TIMEOUT_S)
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            return False
+        self._executor.shutdown()
+        return True
 
     def _spin(self) -> None:
-        """Spin until shutdown."""
+        """Spin until told to stop."""
         try:
-            self._executor.spin()
+            self._executor.spin_until_future_complete(self._stop)
         except ExternalShutdownException:
             pass
         except BaseException as error:

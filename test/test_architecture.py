@@ -33,6 +33,7 @@ ARROWS = {
 # The node's main opens the model it is given; the made-up camera needs pictures, not training.
 EXCEPTIONS = {
     'ros/node.py': 'yolact_ros.inference.predictor',
+    'ros/sources.py': 'yolact_ros.inference',
     'ros/synthetic_source.py': 'yolact_ros.training.synthetic',
 }
 

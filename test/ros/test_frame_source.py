@@ -21,9 +21,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from yolact_ros.msg import InstanceMaskArray
-from yolact_ros.ros.frame_source import Pacer
 from yolact_ros.ros.image_codec import decode_compressed, decode_image
 from yolact_ros.ros.instance_codec import to_bool
+from yolact_ros.ros.pacer import Pacer
 from yolact_ros.training.synthetic import CLASS_NAMES, scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,7 +204,7 @@ def test_it_stops_within_three_seconds_and_without_an_error(listener, tmp_path, 
 
 
 @pytest.mark.parametrize('parameters, words', [
-    ({'source': 'missing.mp4'}, "source 'missing.mp4' not found"),
+    ({'source': 'missing.mp4'}, "'missing.mp4' does not exist"),
     ({'rate': 'fast'}, "parameter rate must be a number, got 'fast'")], ids=['path', 'number'])
 def test_a_start_that_cannot_work_ends_with_code_1_and_the_reason(parameters, words):
     with playing(**parameters) as process:

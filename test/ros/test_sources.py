@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.ros.source_parameters import SourceParameters, convert
-from yolact_ros.ros.sources import is_bag, open_source, webcam_index
+from yolact_ros.ros.sources import is_bag, open_source
 
 RED = (255, 0, 0)
 BLUE = (0, 0, 255)
@@ -57,10 +57,11 @@ def test_a_video_plays_all_its_frames_in_colour_at_its_own_times(shared_data):
 
 
 @pytest.mark.parametrize('name, content, words', [
-    ('missing.mp4', None, 'not found'),
+    ('missing.mp4', None, 'does not exist.*rosbag2 or synthetic:MODE'),
+    ('missing.mcap', None, 'does not exist'),
     ('text.mp4', b'hello', 'ffmpeg'),
     ('text.txt', b'hello', 'ffmpeg'),
-    ('empty.mp4', b'', 'ffmpeg'),
+    ('empty.mp4', b'', 'empty file'),
     ('damaged.jpg', b'hello', 'damaged'),
     ('damaged.mcap', b'hello', 'mcap recover'),
     ('damaged.db3', b'hello', 'ros2 bag reindex'),
@@ -74,24 +75,25 @@ def test_a_source_that_cannot_be_played_is_refused_with_the_cure(tmp_path, name,
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match='no picture'):
+    with pytest.raises(ValueError, match='no pictures'):
         play(tmp_path)
 
 
-def test_a_webcam_that_is_not_there_is_refused():
-    with pytest.raises(RuntimeError, match='webcam 99 delivers no picture'):
-        play('99')
+@pytest.mark.parametrize('spec', ['99', '/dev/video99'])
+def test_a_webcam_that_is_not_there_is_refused(spec):
+    with pytest.raises(OSError, match='video99 does not|camera 99 cannot be opened|not exist'):
+        play(spec)
+
+
+def test_depth_is_refused_where_nobody_knows_it(tmp_path):
+    write_picture(tmp_path / 'a.png', RED)
+    with pytest.raises(ValueError, match='depth is known of synthetic scenes only'):
+        play(tmp_path, depth=True)
 
 
 def test_an_unknown_synthetic_mode_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match='synthetic:conveyor'):
         play('synthetic:flying')
-
-
-@pytest.mark.parametrize('spec, index', [
-    ('0', 0), ('12', 12), ('/dev/video3', 3), ('', None), ('1.mp4', None), ('video', None)])
-def test_a_webcam_is_a_number_or_a_video_device(spec, index):
-    assert webcam_index(spec) == index
 
 
 def test_a_folder_with_a_recording_in_it_is_a_bag(tmp_path):

@@ -24,6 +24,7 @@ from yolact_ros.ros.camera_messages import (
     size_of,
 )
 from yolact_ros.ros.instance_codec import encode_array
+from yolact_ros.ros.pacer import Pacer
 from yolact_ros.ros.source_parameters import declare_parameters
 from yolact_ros.ros.sources import Frame, Truth, open_source
 
@@ -31,38 +32,6 @@ QUEUE_DEPTH = 10
 DEFAULT_FRAME_ID = 'camera_optical_frame'
 SAME_ERROR_SECONDS = 10
 FLUSH_SECONDS = 2  # how long the last frames may take to reach a slow subscriber
-
-
-class Pacer:
-    """Says when the next frame is due; a late frame delays the following ones, no catching up."""
-
-    def __init__(self, rate: float, source_rate: float | None) -> None:
-        """
-        Start with the first frame.
-
-        :param rate: frames per second [Hz]; 0: by the frames' own times.
-        :param source_rate: of the source itself [Hz]; None: it is live, never hold its frames.
-        """
-        self._step = 1 / rate if rate else None
-        self._live = not rate and source_rate is None
-        self._gap_between_laps = 1 / source_rate if source_rate else 0.0
-        self._due: float | None = None
-        self._last_time = 0.0
-
-    def due(self, frame_time: float, now: float) -> float:
-        """
-        Return when to publish the next frame, on the clock of now [s].
-
-        :param frame_time: since the start of the source [s]; falls back when it begins again.
-        """
-        gap = frame_time - self._last_time
-        step = self._step or (gap if gap > 0 else self._gap_between_laps)
-        self._last_time = frame_time
-        if self._due is None or self._live or now > self._due + 2 * step:
-            self._due = now
-        else:
-            self._due += step
-        return self._due
 
 
 class FrameSource(Node):
@@ -91,9 +60,13 @@ class FrameSource(Node):
         pacer = Pacer(self.parameters.rate, self.source.rate)
         self._wait_for_subscriber(executor)
         while True:
+            played = False
             for frame in self.source:
                 self._spin_until(executor, pacer.due(frame.time, time.monotonic()))
                 self._try_publish(frame)
+                played = True
+            if not played:
+                raise ValueError(f"'{self.parameters.source}' has no frames any more")
             if not self.parameters.loop:
                 break
         self._images.wait_for_all_acked(Duration(seconds=FLUSH_SECONDS))
@@ -134,6 +107,7 @@ class FrameSource(Node):
         self._infos = self.create_publisher(CameraInfo, f'{beside}/camera_info', qos)
         if self.source.knows_truth:
             self._truths = self.create_publisher(InstanceMaskArray, '~/truth', qos)
+        if self.parameters.depth:
             self._depths = self.create_publisher(Image, f'{beside}/depth/image', qos)
         self._clocks = (self.create_publisher(Clock, '/clock', 10)
                        if self.parameters.publish_clock else None)
@@ -161,8 +135,15 @@ class FrameSource(Node):
                     or DEFAULT_FRAME_ID)
         if recorded and not self.parameters.restamp:
             return Header(stamp=recorded.stamp, frame_id=frame_id)
+        if not self.parameters.restamp:
+            self.get_logger().warning('restamp is false, but only bags have recorded stamps: '
+                                      'the time of publishing it is', once=True)
         # A node that publishes the clock cannot read it.
         now = Time(nanoseconds=time.time_ns()) if self._clocks else self.get_clock().now()
+        if not now.nanoseconds:
+            self.get_logger().warning(
+                'frames are stamped 0: use_sim_time is on, but nothing publishes /clock; '
+                'publish_clock:=true lets this node do it', throttle_duration_sec=5.0)
         return Header(stamp=now.to_msg(), frame_id=frame_id)
 
     def _image_message(self, frame: Frame, header: Header) -> Image | CompressedImage:

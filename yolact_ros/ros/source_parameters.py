@@ -26,9 +26,9 @@ class SourceParameters:
     source: str = _start(
         'synthetic:conveyor',
         'A folder of pictures, a picture, a video, a rosbag2 (folder, .mcap or .db3), a webcam '
-        '(its number or /dev/videoN), or synthetic:MODE.')
+        '(its number or /dev/videoN), a stream (rtsp://...), or synthetic:MODE.')
     rate: float = _start(
-        0.0, 'Frames per second; 0: as recorded, a folder 5, synthetic 10.', low=0, high=1000)
+        0.0, 'Frames per second; 0: as recorded, a folder 5, synthetic 15.', low=0, high=1000)
     loop: bool = _start(True, 'Begin again at the end; false: stop there with exit code 0.')
     image_transport: str = _start(
         'raw', 'raw: sensor_msgs/Image on image; compressed: JPEG on image/compressed.',
@@ -51,10 +51,10 @@ class SourceParameters:
     wait_for_subscriber: float = _start(
         0.0, 'Hold the first frame until somebody listens, at most so long [s].',
         low=0, high=3600)
-    width: int = _start(640, 'Width asked of a webcam or of synthetic scenes [px].',
-                        low=16, high=16384)
-    height: int = _start(480, 'Height asked of a webcam or of synthetic scenes [px].',
-                         low=16, high=16384)
+    width: int = _start(640, 'Width of synthetic scenes [px].',
+                        low=32, high=16384)
+    height: int = _start(480, 'Height of synthetic scenes [px].',
+                         low=32, high=16384)
     seed: int = _start(0, 'Which synthetic scene; the same seed shows the same scene.')
     difficulty: str = _start('easy', 'easy or hard synthetic scenes.', choices=('easy', 'hard'))
     depth: bool = _start(

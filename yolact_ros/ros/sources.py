@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from yolact_ros.inference.media import Pictures, Video, find_source, read_picture
+from yolact_ros.inference.video import DEFAULT_FPS, VideoReader
 from yolact_ros.ros.source_parameters import SourceParameters
 from yolact_ros.structures import Instances
 
-PICTURE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.webp', '.tif', '.tiff')
 BAG_SUFFIXES = ('.mcap', '.db3')
 PICTURE_RATE = 5.0  # [Hz], slow enough to look at, quick enough to feel like a camera
 
@@ -79,33 +79,26 @@ def open_source(parameters: SourceParameters) -> Source:
     """
     Return the source that the user means.
 
-    :raises FileNotFoundError: when it is a path that does not exist.
+    :raises OSError: when it does not exist or does not open.
     :raises ValueError: when it exists but cannot be played; the message names the cure.
     """
     spec = parameters.source
     if spec.partition(':')[0] == 'synthetic':
         from yolact_ros.ros.synthetic_source import SyntheticSource
         return SyntheticSource(parameters)
-    device = webcam_index(spec)
-    if device is not None:
-        return WebcamSource(device, parameters.width, parameters.height)
+    if parameters.depth:
+        raise ValueError(f"depth is known of synthetic scenes only, source is '{spec}'; leave out "
+                         'depth:=true')
     path = Path(spec).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(
-            f"source '{spec}' not found (looked in {Path.cwd()}); wanted a folder of pictures, a "
-            'picture, a video, a rosbag2, a webcam number or synthetic:MODE')
     if is_bag(path):
         from yolact_ros.ros.bag_source import BagSource
         return BagSource(path, parameters.bag_topic)
-    if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
-        return PictureSource(path)
-    return VideoSource(path)
-
-
-def webcam_index(spec: str) -> int | None:
-    """Return 1 for '1' and '/dev/video1', None for anything else."""
-    number = spec.removeprefix('/dev/video')
-    return int(number) if number.isdecimal() else None
+    try:
+        found = find_source(str(path) if spec.startswith('~') else spec)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{error}; a rosbag2 or synthetic:MODE will do as well. '
+                                f'Looked in {Path.cwd()}') from error
+    return PictureSource(found) if isinstance(found, Pictures) else VideoSource(found)
 
 
 def is_bag(path: Path) -> bool:
@@ -113,114 +106,72 @@ def is_bag(path: Path) -> bool:
     if path.is_dir():
         return (path / 'metadata.yaml').exists() or any(
             entry.suffix in BAG_SUFFIXES for entry in path.iterdir())
-    return path.suffix in BAG_SUFFIXES
+    return path.is_file() and path.suffix in BAG_SUFFIXES
 
 
 class PictureSource:
-    """The pictures of a folder in the order of their names, or one picture."""
+    """The pictures of a folder, or one picture."""
 
     rate = PICTURE_RATE
     knows_truth = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, pictures: Pictures) -> None:
         """
-        Find the pictures.
+        Look for a picture that can be read.
 
-        :raises ValueError: when there is none, or none that can be read.
+        :raises OSError, ValueError: when there is none; says what is wrong with the last one.
         """
-        self.paths = [path] if path.is_file() else sorted(
-            entry for entry in path.iterdir() if entry.suffix.lower() in PICTURE_SUFFIXES)
-        if not self.paths:
-            raise ValueError(f"folder '{path}' has no picture; wanted files that end in "
-                             f"{', '.join(PICTURE_SUFFIXES)}")
-        self._unreadable: set[Path] = set()
+        self._paths = pictures.paths
+        self._refused: dict[Path, Exception] = {}
+        self.description = f'{len(self._paths)} pictures of {pictures.folder or self._paths[0]}'
         if next(iter(self), None) is None:
-            raise ValueError(f"none of the {len(self.paths)} pictures of '{path}' can be read; "
-                             f"is '{self.paths[0].name}' damaged?")
-        self.description = f'{len(self.paths)} pictures of {path}'
+            raise self._refused[self._paths[-1]]
 
     def __iter__(self) -> Iterator[Frame]:
         """Play all readable pictures; name each unreadable one once."""
         count = 0
-        for path in self.paths:
-            picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if picture is not None:
-                yield Frame(count / self.rate, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-                count += 1
-            elif path not in self._unreadable:
-                self._unreadable.add(path)
-                logger.warning("picture '%s' cannot be read and is left out", path)
+        for path in self._paths:
+            try:
+                picture = read_picture(path)
+            except (OSError, ValueError) as error:
+                if path not in self._refused:
+                    logger.warning('left out: %s', error)
+                self._refused[path] = error
+                continue
+            yield Frame(count / self.rate, picture)
+            count += 1
 
 
 class VideoSource:
-    """The frames of a video file."""
+    """The frames of a video file; of a webcam or stream as fast as they come."""
 
     knows_truth = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, video: Video) -> None:
         """
-        Look into the video.
+        Open it.
 
-        :raises ValueError: when OpenCV cannot read it.
+        :raises OSError: when it delivers nothing.
         """
-        self.path = path
-        capture = cv2.VideoCapture(str(path))
-        readable, frame = capture.read()
-        if not readable:
-            raise ValueError(
-                f"'{path}' is neither a picture, a bag nor a video that OpenCV can read; convert "
-                f"it, for example: ffmpeg -i '{path}' -c:v libx264 -pix_fmt yuv420p video.mp4")
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        self.rate = rate if 0 < rate <= 1000 else 25.0  # some containers do not know
-        self.description = (f'video {path}: {frame.shape[1]}x{frame.shape[0]} at '
-                            f'{self.rate:.3g} Hz')
-        capture.release()
+        self._video = video
+        self._opened: VideoReader | None = VideoReader(video)
+        self.rate = None if video.live else self._opened.fps or DEFAULT_FPS
+        pace = 'live' if video.live else f'{self._opened.frame_count} frames at {self.rate:.3g} Hz'
+        self.description = f'video {video.address}, {pace}'
 
     def __iter__(self) -> Iterator[Frame]:
-        """Play the video once."""
-        capture = cv2.VideoCapture(str(self.path))
-        try:
-            for count in range(2 ** 62):
-                readable, picture = capture.read()
-                if not readable:
-                    return
-                yield Frame(count / self.rate, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-        finally:
-            capture.release()
-
-
-class WebcamSource:
-    """A webcam, as fast as it delivers."""
-
-    rate = None
-    knows_truth = False
-
-    def __init__(self, device: int, width: int, height: int) -> None:
         """
-        Open the camera; it may choose another size than the one asked for.
+        Play to the end.
 
-        :raises RuntimeError: when it does not open or delivers nothing.
+        :raises OSError: when a webcam or stream goes away.
         """
-        self._device = device
-        self._capture = cv2.VideoCapture(device)
-        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
-        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
-        frame = self._read()
-        self.description = f'webcam {device}: {frame.shape[1]}x{frame.shape[0]}'
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Play until the camera goes away."""
+        reader, self._opened = self._opened or VideoReader(self._video), None
         start = time.monotonic()
-        while True:
-            picture = self._read()
-            yield Frame(time.monotonic() - start, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
-
-    def _read(self) -> np.ndarray:
-        """Return the next picture, BGR."""
-        readable, picture = self._capture.read()
-        if not readable:
-            found = ', '.join(sorted(str(path) for path in Path('/dev').glob('video*')))
-            raise RuntimeError(
-                f'webcam {self._device} delivers no picture; is it plugged in, used by another '
-                f"program, or are you not in group 'video'? Cameras here: {found or 'none'}")
-        return picture
+        with reader:
+            for count, picture in enumerate(reader):
+                elapsed = time.monotonic() - start if self.rate is None else count / self.rate
+                yield Frame(elapsed, picture)
+        if reader.problem and self._video.live:
+            raise OSError(reader.problem)
+        if reader.problem:
+            logger.warning(reader.problem)

@@ -14,7 +14,7 @@ from yolact_ros.structures import ImageSize, Instances
 from yolact_ros.training.synthetic import CLASS_NAMES, Scene, scene
 from yolact_ros.training.synthetic.world import MODES
 
-DEFAULT_RATE = 10.0  # [Hz], a good half of a core for rendering 640x480
+DEFAULT_RATE = 15.0  # [Hz], 0.6 of a core for rendering 640x480
 STILL_SECONDS = 1.0  # how long a still scene is shown before the next one
 
 

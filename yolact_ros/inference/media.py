@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,12 @@ def rgb_of(image: np.ndarray, name: str) -> np.ndarray:
 
 
 def silence_opencv() -> None:
-    """Keep OpenCV from writing its own complaints to stderr; ours say the same in one line."""
+    """
+    Keep OpenCV and its FFmpeg from complaining on stderr; our errors say the same in one line.
+
+    FFmpeg listens only before the first video of the process.
+    """
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     if hasattr(cv2, 'setLogLevel'):
         cv2.setLogLevel(0)
 

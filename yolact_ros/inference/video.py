@@ -26,11 +26,13 @@ class VideoReader:
 
     :param video: what to open.
     :raises OSError: when it cannot be opened or has not a single frame.
+    :ivar fps: frame rate [1/s], None when the source does not tell a believable one.
+    :ivar frame_count: how many frames the file announces, None for cameras and streams.
+    :ivar frames_read: how many have been handed out.
     """
 
     def __init__(self, video: Video) -> None:
         """Open the video and decode its first frame."""
-        os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')  # complains per packet otherwise
         self.video = video
         self.frames_read = 0
         self._capture = cv2.VideoCapture(video.address)
@@ -38,6 +40,10 @@ class VideoReader:
         if not opened:
             self._capture.release()
             raise OSError(_why_not_opened(video))
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.fps: float | None = fps if 0.1 <= fps <= 1000.0 else None
+        self.frame_count: int | None = count if count > 0 and not video.live else None
 
     def __enter__(self) -> VideoReader:
         """Return the reader; leaving the block closes it."""
@@ -57,18 +63,6 @@ class VideoReader:
             self._next = following if got else None
 
     @property
-    def fps(self) -> float | None:
-        """Return the frame rate [1/s], None when the source does not tell a believable one."""
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        return fps if 0.1 <= fps <= 1000.0 else None
-
-    @property
-    def frame_count(self) -> int | None:
-        """Return how many frames the file announces, None for cameras and streams."""
-        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        return count if count > 0 and not self.video.live else None
-
-    @property
     def problem(self) -> str | None:
         """Return why the frames ended too early, None when they did not."""
         if self._next is not None:
@@ -86,6 +80,8 @@ class VideoReader:
 class VideoWriter:
     """
     A video file that appears under its name only when it is complete.
+
+    OpenCV writes even sizes only: an odd width or height loses its last column or row.
 
     :param path: its ending chooses the container, see CODECS.
     :param fps: frame rate [1/s].

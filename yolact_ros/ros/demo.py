@@ -91,6 +91,10 @@ class DemoViewer(Node):
         if self._known_classes and self._true_classes - self._known_classes:
             text += ('\nof what was shown this model does not know: '
                      + ', '.join(sorted(self._true_classes - self._known_classes)))
+        others = self.count_publishers(self.resolve_topic_name('yolact/instances')) - 1
+        if others > 0:
+            text += (f'\n{others} other publishers of /yolact/instances are mixed in here: '
+                     'another demo or node runs; set another ROS_DOMAIN_ID')
         return text + ''.join(f'\noverlay: {path}' for path in self.overlays)
 
     def why_nothing(self) -> str:

@@ -246,8 +246,10 @@ def _reason(error: Exception) -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted and return the exit status."""
-    def build() -> YolactNode:
-        from yolact_ros.inference.predictor import open_predictor
-        return YolactNode(open_predictor)
+    return run(lambda: YolactNode(_open_predictor), args)
 
-    return run(build, args)
+
+def _open_predictor(*arguments: Any, **options: Any) -> Predictor:
+    """Import the network only when it is needed: a refused parameter is told at once."""
+    from yolact_ros.inference.predictor import open_predictor
+    return open_predictor(*arguments, **options)

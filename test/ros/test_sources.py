@@ -64,6 +64,7 @@ def test_a_video_plays_all_its_frames_in_colour_at_its_own_times(shared_data):
     ('empty.mp4', b'', 'empty file'),
     ('damaged.jpg', b'hello', 'damaged'),
     ('damaged.mcap', b'hello', 'mcap recover'),
+    ('old.bag', b'#ROSBAG V2.0', 'rosbags-convert --src'),
     ('damaged.db3', b'hello', 'ros2 bag reindex'),
 ])
 def test_a_source_that_cannot_be_played_is_refused_with_the_cure(tmp_path, name, content, words):

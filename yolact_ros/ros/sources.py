@@ -93,6 +93,9 @@ def open_source(parameters: SourceParameters) -> Source:
     if is_bag(path):
         from yolact_ros.ros.bag_source import BagSource
         return BagSource(path, parameters.bag_topic)
+    if path.suffix == '.bag' and path.is_file():
+        raise ValueError(f"'{path}' is a ROS 1 bag; convert it: rosbags-convert --src '{path}' "
+                         f"--dst '{path.with_suffix('')}'")
     try:
         found = find_source(str(path) if spec.startswith('~') else spec)
     except FileNotFoundError as error:

@@ -32,24 +32,33 @@ def deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor,
     :returns: (B, O, Ho, Wo).
     :raises ValueError: when offset or mask do not have the shape of the output.
     """
+    out_channels, channels, kernel_h, kernel_w = weight.shape
+    columns = sample_columns(x, offset, mask, (kernel_h, kernel_w), stride, padding)
+    kernel = weight.permute(0, 2, 3, 1).reshape(out_channels, kernel_h * kernel_w * channels)
+    return functional.linear(columns, kernel, bias).permute(0, 3, 1, 2)
+
+
+def sample_columns(x: Tensor, offset: Tensor, mask: Tensor, kernel: tuple[int, int],
+                   stride: int = 1, padding: int = 1) -> Tensor:
+    """
+    Return what every kernel tap reads: (B, Ho, Wo, taps * C), channels fastest.
+
+    Parameters as of deform_conv2d; the convolution is a matrix product of this.
+    """
     batch, channels, height, width = x.shape
-    out_channels, _, kernel_h, kernel_w = weight.shape
-    out_h = (height + 2 * padding - kernel_h) // stride + 1
-    out_w = (width + 2 * padding - kernel_w) // stride + 1
-    taps = kernel_h * kernel_w
+    out_h = (height + 2 * padding - kernel[0]) // stride + 1
+    out_w = (width + 2 * padding - kernel[1]) // stride + 1
+    taps = kernel[0] * kernel[1]
     for name, tensor, rows in (('offset', offset, 2 * taps), ('mask', mask, taps)):
         if tensor.shape != (batch, rows, out_h, out_w):
             raise ValueError(f'{name} must be {(batch, rows, out_h, out_w)}, '
                              f'got {tuple(tensor.shape)}')
-    indices, weights = _neighbours(offset, mask, (height, width), (kernel_h, kernel_w),
-                                   stride, padding)
-    pixels = x.permute(0, 2, 3, 1).reshape(batch * height * width, channels)
+    # A border of zeros stands for everything outside the picture.
+    pixels = functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).reshape(-1, channels)
+    indices, weights = _neighbours(offset, mask, (height, width), kernel, stride, padding)
     columns = functional.embedding_bag(indices, pixels, mode='sum',
                                        per_sample_weights=weights.to(pixels.dtype))
-    columns = columns.reshape(batch * out_h * out_w, taps * channels)
-    kernel = weight.permute(0, 2, 3, 1).reshape(out_channels, taps * channels)
-    out = functional.linear(columns, kernel, bias)
-    return out.reshape(batch, out_h, out_w, out_channels).permute(0, 3, 1, 2)
+    return columns.reshape(batch, out_h, out_w, taps * channels)
 
 
 def _neighbours(offset: Tensor, mask: Tensor, size: tuple[int, int], kernel: tuple[int, int],
@@ -57,34 +66,40 @@ def _neighbours(offset: Tensor, mask: Tensor, size: tuple[int, int], kernel: tup
     """
     Return which pixels every tap reads and how much of each.
 
-    :returns: indices (B * Ho * Wo * taps, 4) into the flattened (B * H * W) pixels, and weights
-        of the same shape; neighbours outside the picture have weight 0.
+    :param size: height and width of the picture [px] without its border of one pixel.
+    :returns: indices (B * Ho * Wo * taps, 4) int32 into the flattened (B, H + 2, W + 2) pixels,
+        and weights of the same shape.
     """
     batch, taps, out_h, out_w = mask.shape
-    height, width = size
-    device, real = offset.device, offset.dtype
+    (height, width), device = size, offset.device
+    # (B, 2 * taps, Ho, Wo) -> (B, Ho, Wo, taps) twice: the order in which the bags lie
+    shift_y, shift_x = offset.permute(0, 2, 3, 1).reshape(batch, out_h, out_w, taps, 2).unbind(-1)
     tap = torch.arange(taps, device=device)
-    base_y = torch.arange(out_h, device=device) * stride - padding
-    base_x = torch.arange(out_w, device=device) * stride - padding
-    shift_y, shift_x = offset.reshape(batch, taps, 2, out_h, out_w).unbind(2)
-    y = shift_y + (base_y[None, :, None] + (tap // kernel[1])[:, None, None]).to(real)
-    x = shift_x + (base_x[None, None, :] + (tap % kernel[1])[:, None, None]).to(real)
+    start_y = torch.arange(-padding, out_h * stride - padding, stride, device=device)
+    start_x = torch.arange(-padding, out_w * stride - padding, stride, device=device)
+    low_y, share_y = _split(shift_y, start_y[:, None, None] + tap // kernel[1], height)
+    low_x, share_x = _split(shift_x, start_x[:, None] + tap % kernel[1], width)
+    first = torch.arange(batch, device=device, dtype=torch.int32).reshape(-1, 1, 1, 1) \
+        * ((height + 2) * (width + 2))
+    # The border moves everything one row and one column down.
+    top_left = (low_y + 1) * (width + 2) + (low_x + 1) + first
+    corners = torch.tensor((0, 1, width + 2, width + 3), device=device, dtype=torch.int32)
+    mask = mask.permute(0, 2, 3, 1)
+    weights = torch.stack([y * x * mask for y in (share_y, 1 - share_y)
+                           for x in (share_x, 1 - share_x)], -1)
+    return (top_left[..., None] + corners).reshape(-1, 4), weights.reshape(-1, 4)
+
+
+def _split(shift: Tensor, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """
+    Return the pixel before each position along one axis, and that pixel's share.
+
+    :param shift: (B, Ho, Wo, taps) offset from the start [px].
+    :param start: broadcasts to it, integers.
+    :param size: of the picture along the axis; positions further out read the border.
+    :returns: int32 in [-1, size - 1], and (B, Ho, Wo, taps) in [0, 1].
+    """
+    at = (shift + start.to(shift.dtype)).clamp(-1, size)
     # A diverged training may offer NaN: read somewhere valid, the NaN weight reports it.
-    low_y, low_x = (at.detach().floor().nan_to_num(-1.0) for at in (y, x))
-    indices, weights = [], []
-    first_row = (torch.arange(batch, device=device) * height).reshape(-1, 1, 1, 1)
-    for corner_y in (low_y, low_y + 1):
-        weight_y = 1 - (y - corner_y).abs()
-        inside_y = (corner_y >= 0) & (corner_y < height)
-        row = (first_row + corner_y.clamp(0, height - 1).long()) * width
-        for corner_x in (low_x, low_x + 1):
-            inside = inside_y & (corner_x >= 0) & (corner_x < width)
-            share = weight_y * (1 - (x - corner_x).abs()) * mask
-            indices.append(row + corner_x.clamp(0, width - 1).long())
-            weights.append(torch.where(inside, share, torch.zeros_like(share)))
-    return _flatten_taps(indices), _flatten_taps(weights)
-
-
-def _flatten_taps(corners: list[Tensor]) -> Tensor:
-    """Return four (B, taps, Ho, Wo) tensors as rows of four: (B * Ho * Wo * taps, 4)."""
-    return torch.stack(corners, -1).permute(0, 2, 3, 1, 4).reshape(-1, 4)
+    low = at.detach().floor().nan_to_num(-1.0).clamp_(max=size - 1)
+    return low.int(), 1 - (at - low)

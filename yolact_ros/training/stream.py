@@ -126,7 +126,13 @@ def open_loader(pictures: TrainingPictures, order: BatchOrder, start: int, stop:
 
 
 def _start_worker(worker: int) -> None:
-    """Prepare a loader process: one thread, and Ctrl-C is the main process's business."""
+    """
+    Prepare a loader process: one thread, and stopping is the main process's business.
+
+    A terminal or batch system signals the whole group, but the main process still wants the
+    batches of its last step; a second SIGTERM ends the loader.
+    """
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.signal(number, signal.SIG_DFL))

@@ -1,12 +1,16 @@
 # Two commands: `make demo` shows the node at work, `make test` runs all tests. Both first prepare
 # .venv/, which takes a few minutes once and a moment afterwards.
 
-# A folder, video, camera number, rosbag or 'synthetic'; empty plays made-up scenes.
+# A folder, picture, video, webcam number, rosbag2 or synthetic:MODE; empty plays made-up scenes.
 SOURCE ?=
 # A weights file or known name; empty uses the model in the package.
 WEIGHTS ?=
 # How long the demo runs [s].
 DURATION ?= 20
+
+# A sourced ROS installation would mix its libraries with those of .venv/.
+unexport LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .PHONY: help setup demo test lint clean
 

@@ -23,11 +23,10 @@ from torch import Tensor
 
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.published import PUBLISHED, cache_path
+from yolact_ros.published import DEMO_WEIGHTS, PUBLISHED, cache_path
 from yolact_ros.state_dict import clean_published_keys, infer_config
 
 FORMAT_VERSION = 1
-DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'yolact_plus_tiny.safetensors'
 
 logger = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -35,16 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: 0 done, 1 failed, 2 misused, 130 interrupted by Ctrl-C.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    name = argv[0] if argv else '--help'
+    name = argv[0] if argv else ''
     try:
-        if name not in COMMANDS:
-            return _run_without_command(argv or ['--help'])
-        return _run_command(name, argv[1:])
+        code = _run_command(name, argv[1:]) if name in COMMANDS else _run_without_command(argv)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print(f'\nyolact {name}: interrupted', file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
-        sys.stdout = None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return FAILED
 
 
@@ -60,7 +61,7 @@ def _run_without_command(argv: Sequence[str]) -> int:
     parser.add_argument('--version', action='version', version=f'yolact {_version()}')
     parser.add_argument('command', metavar='COMMAND', choices=COMMANDS,
                         help='one of the commands below')
-    return _parse(parser, argv)[1]
+    return _parse(parser, argv or ['--help'])[1]
 
 
 def _run_command(name: str, argv: Sequence[str]) -> int:

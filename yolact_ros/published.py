@@ -1,4 +1,4 @@
-"""The weights that the authors of YOLACT publish, and where this machine keeps them."""
+"""The weights that are known by a name, and where this machine keeps them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HUGGING_FACE = 'https://huggingface.co'
+DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'yolact_plus_tiny.safetensors'
 BYTES_PER_PARAMETER = 4  # every published file is float32
 
 

@@ -48,6 +48,9 @@ def coco_results(instances: Instances, image_id: int,
     """
     Return one COCO result for every instance, best score first.
 
+    COCOeval takes the object's area from the bbox where there is one; for mask AP by object
+    size drop that field first.
+
     :param categories: category id of every class id, see category_ids.
     :returns: dicts of image_id, category_id, bbox [x, y, width, height] rounded to 0.1 px,
         score and segmentation (compressed RLE of the whole picture, counts as str).
@@ -93,7 +96,9 @@ def _run_lengths(crop: np.ndarray, roi: np.ndarray, size: ImageSize) -> list[int
     edges = np.stack([starts, ends], axis=1) + x0 * size.height + y0
     joined = np.flatnonzero(edges[1:, 0] == edges[:-1, 1])  # full columns touch the next one
     flat = np.delete(edges.reshape(-1), np.concatenate([2 * joined + 1, 2 * joined + 2]))
-    return np.diff(np.concatenate([[0], flat, [size.height * size.width]])).tolist()
+    behind = size.height * size.width  # a last run of length zero is not written
+    last = [behind] if len(flat) == 0 or flat[-1] < behind else []
+    return np.diff(np.concatenate([[0], flat, last])).astype(int).tolist()
 
 
 class CocoResultFile:

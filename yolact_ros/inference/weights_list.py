@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from yolact_ros.published import (
+    DEMO_WEIGHTS,
     HUGGING_FACE,
     PUBLISHED,
     PublishedWeights,
@@ -39,7 +40,6 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _demo_row() -> tuple[str, ...]:
     """Return the row of the packaged model."""
-    from yolact_ros.checkpoint import DEMO_WEIGHTS  # imports torch
     size = f'{DEMO_WEIGHTS.stat().st_size / 1e6:.0f} MB' if DEMO_WEIGHTS.exists() else '-'
     return ('demo', '-', size, 'yes' if DEMO_WEIGHTS.exists() else 'no',
             'packaged, synthetic tabletop objects')

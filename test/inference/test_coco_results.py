@@ -1,0 +1,120 @@
+"""Instances as COCO results."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools import mask as mask_api
+
+from yolact_ros.config import COCO_CLASSES
+from yolact_ros.inference.coco_results import (
+    CocoResultFile,
+    category_ids,
+    coco_results,
+    coco_rle,
+    image_ids,
+)
+from yolact_ros.structures import ImageSize, Instances
+
+
+def found(size: ImageSize, roi: tuple[int, int, int, int], crop: np.ndarray) -> Instances:
+    """Return one instance of class 1."""
+    x0, y0, x1, y1 = roi
+    one = np.array([0.75], np.float32)
+    return Instances(size, np.array([[x0 + 0.25, y0, x1, y1]], np.float32), one, one * np.nan, one,
+                     np.array([1]), np.array([roi], np.int32), (crop,))
+
+
+def full(crop: np.ndarray, roi: np.ndarray, size: ImageSize) -> np.ndarray:
+    """Return the mask at picture size."""
+    mask = np.zeros((size.height, size.width), np.uint8)
+    mask[roi[1]:roi[3], roi[0]:roi[2]] = crop
+    return mask
+
+
+@pytest.mark.parametrize(('roi', 'size'), [
+    ((0, 0, 0, 0), (5, 7)), ((0, 0, 7, 5), (5, 7)), ((2, 0, 6, 5), (5, 7)), ((2, 1, 6, 4), (5, 7)),
+    ((6, 4, 7, 5), (5, 7)), ((0, 0, 1, 1), (1, 1)), ((0, 3, 1, 90), (100, 1)),
+    ((3, 0, 80, 1), (1, 99))],
+    ids=['empty', 'whole', 'full height', 'inside', 'last pixel', '1x1', 'column', 'row'])
+@pytest.mark.parametrize('kind', ['full', 'random', 'ring'])
+def test_run_lengths_equal_those_of_pycocotools_at_picture_size(roi, size, kind):
+    size, roi = ImageSize(*size), np.array(roi)
+    crop = np.ones((roi[3] - roi[1], roi[2] - roi[0]), bool)
+    if kind == 'random':
+        crop = np.random.default_rng(7).random(crop.shape) > 0.4
+    if kind == 'ring':
+        crop[1:-1, 1:-1] = False
+    expected = mask_api.encode(np.asfortranarray(full(crop, roi, size)))
+    assert coco_rle(crop, roi, size) == {'size': [size.height, size.width],
+                                         'counts': expected['counts'].decode()}
+
+
+def test_a_picture_without_instances_has_no_results():
+    assert coco_results(Instances.empty(ImageSize(4, 5)), 3, category_ids(('a', 'b'))) == []
+
+
+def test_a_result_has_the_fields_that_coco_wants():
+    size = ImageSize(20, 30)
+    result, = coco_results(found(size, (4, 5, 10, 9), np.ones((4, 6), bool)), 17,
+                           category_ids(('a', 'b')))
+    assert result['image_id'] == 17
+    assert result['category_id'] == 2
+    assert result['score'] == 0.75
+    assert result['bbox'] == [4.2, 5.0, 5.8, 4.0]
+    assert mask_api.area(result['segmentation']) == 24
+
+
+def test_category_ids_are_cocos_for_its_classes():
+    ids = dict(zip(COCO_CLASSES, category_ids(COCO_CLASSES)))
+    assert len(ids) == 80
+    assert (ids['person'], ids['stop sign'], ids['parking meter']) == (1, 13, 14)
+    assert (ids['backpack'], ids['dining table'], ids['toilet'], ids['tv']) == (27, 67, 70, 72)
+    assert (ids['book'], ids['toothbrush']) == (84, 90)
+
+
+def test_category_ids_agree_with_a_real_annotation_file(shared_data):
+    text = (shared_data / 'coco_mini/annotations/instances_val.json').read_text()
+    listed = {row['name']: row['id'] for row in json.loads(text)['categories']}
+    assert dict(zip(COCO_CLASSES, category_ids(COCO_CLASSES))) == listed
+
+
+def test_category_ids_of_other_classes_count_from_one():
+    assert category_ids(('mug', 'bowl')) == (1, 2)
+
+
+@pytest.mark.parametrize(('names', 'expected'), [
+    (['000000397133.jpg', '000000000139.jpg'], [397133, 139]),
+    (['COCO_val2014_000000000042.jpg'], [42]),
+    (['cup.jpg', '7.jpg'], [1, 2]),
+    (['7.jpg', '07.png'], [1, 2]),
+    (['run1_0005.jpg'], [1]),
+], ids=['numbers', '2014', 'a name', 'twice', 'other prefix'])
+def test_image_ids_are_the_numbers_in_the_names_where_all_have_one(names, expected):
+    assert image_ids([Path(name) for name in names]) == expected
+
+
+def test_the_file_is_read_by_pycocotools(tmp_path, shared_data):
+    from pycocotools.coco import COCO
+    truth = COCO(str(shared_data / 'coco_mini/annotations/instances_val.json'))
+    image = truth.loadImgs(truth.getImgIds()[:1])[0]
+    size = ImageSize(image['height'], image['width'])
+    with CocoResultFile(tmp_path / 'r.json', COCO_CLASSES) as file:
+        file.add(image['id'], found(size, (4, 5, 10, 9), np.ones((4, 6), bool)))
+        file.add(image['id'], found(size, (40, 50, 60, 70), np.ones((20, 20), bool)))
+    results = truth.loadRes(str(tmp_path / 'r.json'))
+    assert [int(mask_api.area(row['segmentation']))
+            for row in results.loadAnns(results.getAnnIds())] == [24, 400]
+
+
+def test_a_file_without_results_is_an_empty_list(tmp_path):
+    with CocoResultFile(tmp_path / 'r.json', ('a',)):
+        pass
+    assert json.loads((tmp_path / 'r.json').read_text()) == []
+
+
+def test_an_interrupted_file_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), CocoResultFile(tmp_path / 'r.json', ('a',)):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []

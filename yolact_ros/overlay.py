@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -19,6 +19,7 @@ FIRST_HUE = 0.06  # [turns]
 LIGHTNESS = (0.68, 0.55, 0.82)
 DARK = (24, 24, 24)
 BRIGHT = (255, 255, 255)
+CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_CAP_HEIGHT = 21  # [px] of a capital letter at scale 1
 MIN_MARGIN = 2  # [px] between the letters and the edge of their plate
@@ -158,21 +159,25 @@ def _draw_contour(canvas: np.ndarray, crop: np.ndarray, roi: np.ndarray, color: 
         return
     rim = max(1, line // 2)
     mask = cv2.copyMakeBorder(crop.view(np.uint8), rim, rim, rim, rim, cv2.BORDER_CONSTANT)
-    band = mask - cv2.erode(mask, _disc(line))
+    band = mask - _octagonal(cv2.erode, mask, line)
     x0, y0, x1, y1 = (roi + np.array((-rim, -rim, rim, rim))).tolist()
     height, width = canvas.shape[:2]
     inside = np.s_[max(-y0, 0):mask.shape[0] - max(y1 - height, 0),
                    max(-x0, 0):mask.shape[1] - max(x1 - width, 0)]
     window = canvas[max(y0, 0):y1, max(x0, 0):x1]
-    _paint(window, (cv2.dilate(mask, _disc(rim)) - mask)[inside], DARK)
+    _paint(window, (_octagonal(cv2.dilate, mask, rim) - mask)[inside], DARK)
     _paint(window, band[inside], color)
 
 
-@lru_cache(maxsize=64)
-def _disc(radius: int) -> np.ndarray:
-    """Return a round structuring element; of radius 1 it is a 3x3 square, which is faster."""
-    shape = cv2.MORPH_RECT if radius == 1 else cv2.MORPH_ELLIPSE
-    return cv2.getStructuringElement(shape, (2 * radius + 1, 2 * radius + 1))
+def _octagonal(morph: Callable[..., np.ndarray], mask: np.ndarray, radius: int) -> np.ndarray:
+    """
+    Return cv2.erode or cv2.dilate of the mask with a nearly round element.
+
+    A square and repeated crosses make an octagon, at radius 11 in a tenth of a disc's time.
+    """
+    square = 2 * ((radius + 1) // 2) + 1
+    result = morph(mask, np.ones((square, square), np.uint8))
+    return morph(result, CROSS, iterations=radius // 2) if radius > 1 else result
 
 
 def _paint(window: np.ndarray, mask: np.ndarray, color: Color) -> None:

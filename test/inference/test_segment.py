@@ -10,9 +10,9 @@ from pycocotools import mask as mask_api
 from yolact_ros import cli
 from yolact_ros.config import COCO_CLASSES
 from yolact_ros.inference import predictor as predictor_module
-from yolact_ros.inference import segment_job
 from yolact_ros.inference.media import Video, read_picture
 from yolact_ros.inference.output_plan import OutputPlan
+from yolact_ros.inference.segment_job import SegmentJob
 from yolact_ros.inference.video import VideoReader, VideoWriter
 from yolact_ros.overlay import OverlayStyle
 from yolact_ros.structures import ImageSize, Instances
@@ -231,13 +231,11 @@ class FakeCamera(VideoReader):
     problem = None
 
 
-def test_ctrl_c_ends_a_cameras_video_and_its_time_runs_true(finder, tmp_path, monkeypatch):
-    monkeypatch.setattr(segment_job, 'VideoReader', FakeCamera)
+def test_ctrl_c_ends_a_cameras_video_and_its_time_runs_true(finder, tmp_path):
     # seconds: the start, then after each frame; the network takes half a second a frame
     clock = iter([0.0, 0.5, 1.0, 1.5, 2.0, 2.5]).__next__
-    job = segment_job.SegmentJob(finder, OverlayStyle(), OutputPlan(tmp_path / 'out.mp4'),
-                                 clock=clock)
-    assert job.run(Video(0, live=True)) == 0
+    job = SegmentJob(finder, OverlayStyle(), OutputPlan(tmp_path / 'out.mp4'), clock=clock)
+    assert job.run(FakeCamera(Video(0, live=True))) == 0
     with VideoReader(Video(str(tmp_path / 'out.mp4'))) as reader:
         assert sum(1 for _ in reader) == 26, '2.5 s at 10 frames a second, and the first frame'
 
@@ -291,6 +289,20 @@ def test_an_output_folder_that_cannot_be_written_to_is_told_before_the_model_is_
     assert segment(photo, '-o', '/proc/none/out.png') == 1
     assert "cannot write to folder '/proc/none'" in capsys.readouterr().err
     assert finder.opened_with is None
+
+
+@pytest.mark.parametrize(('source', 'message'), [
+    ('98', 'camera 98 cannot be opened'), ('a.mp4', 'neither a picture nor a video')])
+def test_a_bad_video_is_told_before_the_model_is_loaded(finder, tmp_path, monkeypatch, capfd,
+                                                        source, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'a.mp4').write_bytes(bytes(100))
+    assert segment(source, '-o', 'out.mp4') == 1
+    errors = capfd.readouterr().err
+    assert message in errors
+    assert errors.count('\n') == 1, 'OpenCV itself is silent'
+    assert finder.opened_with is None
+    assert names(tmp_path) == ['a.mp4']
 
 
 def test_a_picture_too_large_for_its_overlay_format_leaves_nothing(finder, tmp_path, capsys):

@@ -153,8 +153,7 @@ def silence_opencv() -> None:
     FFmpeg listens only before the first video of the process.
     """
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    if hasattr(cv2, 'setLogLevel'):
-        cv2.setLogLevel(0)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _decode(data: np.ndarray) -> np.ndarray | None:

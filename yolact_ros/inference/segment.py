@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.config import MODEL_PRESETS, NMS_KINDS, PostprocessConfig
-from yolact_ros.inference.media import find_source, silence_opencv
+from yolact_ros.inference.media import Video, find_source, silence_opencv
 from yolact_ros.inference.output_plan import OutputPlan, plan_output
-from yolact_ros.inference.segment_job import SegmentJob
+from yolact_ros.inference.segment_job import Predictor, SegmentJob
+from yolact_ros.inference.video import VideoReader
 from yolact_ros.overlay import OverlayStyle
 
 DEFAULTS = PostprocessConfig()
@@ -108,6 +110,16 @@ def run(args: argparse.Namespace) -> int:
         plan = plan_output(OutputPlan(args.output, args.json, args.crops), source)
     except ValueError as error:
         raise argparse.ArgumentError(None, str(error)) from error
+    with ExitStack() as stack:
+        frames = (stack.enter_context(VideoReader(source)) if isinstance(source, Video)
+                  else source)
+        job = SegmentJob(_open_predictor(args, postprocess), style, plan, args.max_frames)
+        with logging_redirect_tqdm():
+            return job.run(frames)
+
+
+def _open_predictor(args: argparse.Namespace, postprocess: PostprocessConfig) -> Predictor:
+    """Return the predictor and say what it is."""
     from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
     predictor = open_predictor(args.weights, args.config, args.device, args.backend,
                                args.precision, postprocess)
@@ -115,8 +127,7 @@ def run(args: argparse.Namespace) -> int:
     if args.weights == 'demo':
         logger.info('the demo model knows only %s; choose another with --weights, see '
                     '"yolact models"', ', '.join(predictor.class_names))
-    with logging_redirect_tqdm():
-        return SegmentJob(predictor, style, plan, args.max_frames).run(source)
+    return predictor
 
 
 def _settings(args: argparse.Namespace) -> tuple[PostprocessConfig, OverlayStyle]:

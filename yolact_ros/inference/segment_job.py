@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from yolact_ros.inference.coco_results import CocoResultFile, image_ids
 from yolact_ros.inference.crops import CropFolder, unique_stems
-from yolact_ros.inference.media import Pictures, Video, read_picture
+from yolact_ros.inference.media import Pictures, read_picture
 from yolact_ros.inference.output_files import write_picture
 from yolact_ros.inference.output_plan import OutputPlan, writable_name
 from yolact_ros.inference.video import DEFAULT_FPS, VideoReader, VideoWriter
@@ -28,6 +28,7 @@ class Predictor(Protocol):
     """What is needed of yolact_ros.inference.predictor.Predictor."""
 
     class_names: tuple[str, ...]
+    description: str
 
     def predict(self, rgb: np.ndarray) -> Instances:
         """Return the objects in a picture."""
@@ -49,9 +50,9 @@ class SegmentJob:
     max_frames: int | None = None
     clock: Callable[[], float] = time.monotonic
 
-    def run(self, source: Pictures | Video) -> int:
+    def run(self, source: Pictures | VideoReader) -> int:
         """
-        Write all results of the source.
+        Write all results of the source; the caller opens and closes a video.
 
         :returns: exit code 0, or 1 when a part of the source could not be read.
         """
@@ -88,10 +89,9 @@ class SegmentJob:
             results.add(stem, image_id, rgb, instances)
         return f'{bad} of {len(source.paths)} pictures were left out, see above' if bad else None
 
-    def _video(self, source: Video, results: _Results) -> str | None:
+    def _video(self, reader: VideoReader, results: _Results) -> str | None:
         """Segment every frame; Ctrl-C ends a camera's video, but abandons that of a file."""
         with ExitStack() as stack:
-            reader = stack.enter_context(VideoReader(source))
             writer = None
             if self.plan.overlay is not None:
                 fps = reader.fps or DEFAULT_FPS
@@ -101,10 +101,10 @@ class SegmentJob:
             try:
                 self._frames(reader, writer, results, bar)
             except KeyboardInterrupt:
-                if not source.live:
+                if not reader.video.live:
                     raise
                 logger.info('stopped by Ctrl-C')
-            return reader.problem
+        return reader.problem
 
     def _frames(self, reader: VideoReader, writer: VideoWriter | None, results: _Results,
                 bar: tqdm) -> None:

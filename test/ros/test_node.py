@@ -313,7 +313,8 @@ def test_diagnostics_tell_rates_model_and_latency(bench):
     assert dict_of(source)['publishers'] == 'peer'
     assert dict_of(source)['reliability'] == 'reliable'
     assert dict_of(result)['model'] == 'fake demo'
-    assert float(dict_of(result)['latency p95 [ms]']) >= float(dict_of(result)['network [ms]'])
+    assert float(dict_of(result)['latency p95 [ms]']) >= float(dict_of(result)['latency p50 [ms]'])
+    assert dict_of(result)['network [ms]'] == '1.0'
     assert source.level == b'\0' and source.message == 'images arrive on /image'
 
 

@@ -15,13 +15,7 @@ from std_srvs.srv import SetBool
 from yolact_ros.ros.image_input import ImageInput
 from yolact_ros.ros.live_parameters import LiveParameters
 from yolact_ros.ros.metrics import Metrics
-from yolact_ros.ros.model_loading import (
-    DEMO_WEIGHTS,
-    ModelSource,
-    OpenPredictor,
-    in_background,
-    load_model,
-)
+from yolact_ros.ros.model_slot import DEMO_WEIGHTS, ModelSlot, ModelSource, OpenPredictor
 from yolact_ros.ros.outputs import Outputs
 from yolact_ros.ros.parameters import Parameters
 from yolact_ros.ros.reporter import NodeState, Reporter
@@ -53,14 +47,13 @@ class YolactNode(LifecycleNode):
         :raises ValueError: when a parameter is refused.
         """
         super().__init__('yolact', **options)
-        self._open_predictor = open_predictor
-        self._predictor: Predictor | None = None
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
         self._active = False
         self._live = LiveParameters(self, self._check, self._follow)
         start = self._live.current
-        self._source = ModelSource(start.weights, start.config)
+        self._model = ModelSlot(open_predictor, ModelSource(start.weights, start.config),
+                                lambda: self._live.current)
         self._metrics = Metrics()
         self._look_again = self.create_guard_condition(self._follow)
         self._input = ImageInput(self, start.image_transport, self._receive,
@@ -90,14 +83,13 @@ class YolactNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and advertise the outputs."""
         try:
-            self._predictor = load_model(self._open_predictor, self._source,
-                                         self._live.current)
+            self._model.fill()
         except Exception as error:  # rclpy would swallow it without a word
             self.get_logger().error(f'cannot start: {_reason(error)}')
             return TransitionCallbackReturn.FAILURE
-        if not self._source.weights:
+        if not self._model.source.weights:
             self.get_logger().info('weights is empty: using the packaged demo model, which knows '
-                                   f'{", ".join(self._predictor.class_names)}')
+                                   f'{", ".join(self._model.predictor.class_names)}')
         self._outputs = Outputs(self, self._look_again.trigger)
         self._worker = Worker(self._job, self._age_of, self._metrics, self._complain)
         self._worker.start()
@@ -109,8 +101,8 @@ class YolactNode(LifecycleNode):
         self._active = True
         self._announce()
         self._follow()
-        self.get_logger().info(f'{self._predictor.description} listens to {self._input.topic}, '
-                               f'publishes {self._outputs.topics[0]}')
+        self.get_logger().info(f'{self._model.predictor.description}: listens to '
+                               f'{self._input.topic}, publishes {self._outputs.topics[0]}')
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -136,7 +128,8 @@ class YolactNode(LifecycleNode):
         self.stop()
         if self._outputs is not None:
             self._outputs.destroy()
-        self._predictor, self._outputs, self._worker = None, None, None
+        self._model.empty()
+        self._outputs, self._worker = None, None
 
     # images
 
@@ -155,10 +148,13 @@ class YolactNode(LifecycleNode):
 
     def _job(self) -> Job | None:
         """Return what the worker shall do with an image (worker's thread)."""
-        predictor, outputs, parameters = self._predictor, self._outputs, self._live.current
-        if not self._active or not parameters.enabled or predictor is None or outputs is None:
+        while True:
+            predictor, parameters = self._model.predictor, self._live.current
+            if predictor is self._model.predictor:
+                break  # no reload in between: these parameters were checked for this model
+        if not self._active or not parameters.enabled or predictor is None:
             return None
-        return Job(predictor, parameters, outputs)
+        return Job(predictor, parameters, self._outputs)
 
     def _age_of(self, header: Header) -> float:
         """Return the seconds since a stamp, NaN for the stamp 0 of cameras without a clock."""
@@ -175,8 +171,8 @@ class YolactNode(LifecycleNode):
 
     def _check(self, parameters: Parameters) -> None:
         """Refuse class names that the loaded model does not know."""
-        if self._predictor is not None:
-            parameters.postprocess.check_classes(self._predictor.class_names)
+        if self._model.predictor is not None:
+            parameters.postprocess.check_classes(self._model.predictor.class_names)
 
     def _add_services(self) -> None:
         """Offer the services; a reload takes seconds, so it must not hold up the others."""
@@ -194,35 +190,27 @@ class YolactNode(LifecycleNode):
     async def _on_reload(self, request: Reload.Request,
                          response: Reload.Response) -> Reload.Response:
         """Load in the background, then swap between two images; keep the old model on failure."""
+        if self._model.predictor is None:
+            response.message = ('the node has no model yet; run: ros2 lifecycle set '
+                                f'{self.get_fully_qualified_name()} configure')
+            return response
         try:
-            response.message = await self._reload(request)
-            response.success = True
-            self.get_logger().info(response.message)
+            await self._model.replace(ModelSource(request.weights, request.config),
+                                      self._look_again.trigger)
+            self._announce()
         except Exception as error:  # no file may cost the running model
             response.message = f'kept the old model: {_reason(error)}'
             self.get_logger().error(response.message)
+            return response
+        response.success = True
+        response.message = (f'loaded {self._model.source.weights or DEMO_WEIGHTS}: '
+                            f'{self._model.predictor.description}')
+        self.get_logger().info(response.message)
         return response
-
-    async def _reload(self, request: Reload.Request) -> str:
-        """Replace the model and return what is loaded now."""
-        if self._predictor is None:
-            raise RuntimeError('the node has no model yet; run: ros2 lifecycle set '
-                               f'{self.get_fully_qualified_name()} configure')
-        source = ModelSource(request.weights, request.config) if request.weights else self._source
-        parameters = self._live.current
-        predictor = await in_background(
-            lambda: load_model(self._open_predictor, source, parameters),
-            self._look_again.trigger)
-        if self._predictor is None:
-            raise RuntimeError('the node was cleaned up meanwhile')
-        self._live.current.postprocess.check_classes(predictor.class_names)
-        self._predictor, self._source = predictor, source
-        self._announce()
-        return f'loaded {source.weights or DEMO_WEIGHTS}: {predictor.description}'
 
     def _announce(self) -> None:
         """Publish the latched class names."""
-        self._outputs.announce(self._predictor.class_names,
+        self._outputs.announce(self._model.predictor.class_names,
                                self._live.current.score_threshold)
 
     # state
@@ -235,7 +223,7 @@ class YolactNode(LifecycleNode):
         """Return what the reporter asks for."""
         return NodeState(self._active, self._live.current.enabled,
                          self._outputs.topics if self._outputs else (), self._has_listeners(),
-                         self._predictor.description if self._predictor else '')
+                         self._model.predictor.description if self._model.predictor else '')
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,34 @@
+"""The reference tables tell what the running node really offers."""
+
+from yolact_ros.ros.parameters import PARAMETERS
+from yolact_ros.ros.reference import diagnostics_table, markdown, parameter_table, topic_table
+
+ROS_TOPICS = {'/parameter_events', '/rosout', '/yolact/transition_event'}
+
+
+def column(table, index):
+    return [line.split(' | ')[index].strip('| `') for line in table.splitlines()[2:]]
+
+
+def test_table_without_rows_is_its_head():
+    assert markdown(('A', 'B'), []) == '| A | B |\n| --- | --- |'
+
+
+def test_every_parameter_is_in_the_table():
+    assert column(parameter_table(), 0) == list(PARAMETERS)
+
+
+def test_topics_of_the_table_are_those_of_the_running_node(bench):
+    running = {name: kinds for name, kinds in
+               bench.node.get_publisher_names_and_types_by_node('yolact', '/')
+               if name not in ROS_TOPICS}
+    table = dict(zip(column(topic_table(), 0), column(topic_table(), 1)))
+    told = {topic.replace('~', '/yolact'): [kind.replace('/', '/msg/')]
+            for topic, kind in table.items()
+            if not topic.startswith('image') and not kind.startswith('vision_msgs')}
+    assert told == running
+
+
+def test_diagnostics_have_a_line_for_every_value():
+    assert {'topic', 'rate [Hz]', 'latency p95 [ms]', 'model'} <= set(column(diagnostics_table(),
+                                                                             1))

@@ -62,7 +62,8 @@ class SegmentJob:
                 problem = self._pictures(source, results)
             else:
                 problem = self._video(source, results)
-        logger.info('%s -> %s', results.summary(), ', '.join(map(str, self.plan.places)))
+        unit = 'pictures' if isinstance(source, Pictures) else 'frames'
+        logger.info('%s -> %s', results.summary(unit), ', '.join(map(str, self.plan.places)))
         if problem is not None:
             logger.error('%s', problem)
         return int(problem is not None)
@@ -145,10 +146,10 @@ class _Results:
         if self._crops is not None:
             self._crops.add(stem, rgb, instances)
 
-    def summary(self) -> str:
+    def summary(self, unit: str) -> str:
         """Return what was done, for the closing line."""
         rate = self._frames / max(time.monotonic() - self._start, 1e-9)
-        return f'{self._objects} objects in {self._frames} frames, {rate:.1f} frames/s'
+        return f'{self._objects} objects in {self._frames} {unit}, {rate:.1f} {unit}/s'
 
 
 def _copies(writer: VideoWriter, live_time: float | None) -> int:

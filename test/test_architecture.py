@@ -19,7 +19,8 @@ ARROWS = {
     'config': set(),
     'published': set(),
     'ops': set(),
-    'overlay': {'structures'},
+    'labels': {'structures'},
+    'overlay': {'structures', 'labels'},
     'model': {'ops', 'config'},
     'state_dict': {'config', 'model'},
     'checkpoint': {'config', 'model', 'published', 'state_dict'},
@@ -44,6 +45,7 @@ OUTSIDE = {
     'published': set(),
     'ops': {'torch', 'triton', 'torchvision'},
     'model': {'torch'},
+    'labels': {'numpy', 'cv2'},
     'overlay': {'numpy', 'cv2'},
 }
 ROS_PACKAGE = re.compile(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -11,24 +10,14 @@ from functools import cache, lru_cache
 import cv2
 import numpy as np
 
+from yolact_ros.labels import DARK, Color, draw_labels
 from yolact_ros.structures import Instances
 
 GOLDEN_TURN = (math.sqrt(5) - 1) / 2  # successive multiples never come close to each other soon
 # Chosen by search: the first 8, 12 and 20 classes stay 37, 26 and 20 apart in CIE Lab.
 FIRST_HUE = 0.06  # [turns]
 LIGHTNESS = (0.68, 0.55, 0.82)
-DARK = (24, 24, 24)
-BRIGHT = (255, 255, 255)
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-FONT = cv2.FONT_HERSHEY_SIMPLEX
-FONT_CAP_HEIGHT = 21  # [px] of a capital letter at scale 1
-MIN_MARGIN = 2  # [px] between the letters and the edge of their plate
-LIGHT_COLOR = 0.28  # relative luminance above which dark letters are easier to read than white
-HIDDEN_SHARE = 0.3  # a label covered by better ones more than this cannot be read
-MIN_CAP_HEIGHT = 5  # [px] smaller letters cannot be read, so they are not drawn
-
-Color = tuple[int, int, int]
-Rect = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -80,7 +69,7 @@ def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[
         if style.boxes:
             _draw_box(canvas, instances.boxes[row], colors[row], (line + 1) // 2)
     if style.labels:
-        _draw_labels(canvas, instances, class_names, colors)
+        draw_labels(canvas, instances, class_names, colors)
     return canvas
 
 
@@ -193,95 +182,3 @@ def _draw_box(canvas: np.ndarray, box: np.ndarray, color: Color, line: int) -> N
     x0, y0, x1, y1 = np.rint(box).astype(int).tolist()
     last = (min(max(x1 - 1, x0), width - 1), min(max(y1 - 1, y0), height - 1))
     cv2.rectangle(canvas, (min(x0, width - 1), min(y0, height - 1)), last, color, line)
-
-
-def _draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[str],
-                 colors: Sequence[Color]) -> None:
-    """Place labels best score first, so that it gets the best place; draw them in reverse."""
-    height, width = canvas.shape[:2]
-    taken: list[Rect] = []
-    plates: list[tuple[Rect, np.ndarray]] = []
-    scores = instances.scores.tolist()
-    for row, class_id in enumerate(instances.class_ids.tolist()):
-        text = f'{_name_of(class_id, class_names)} {scores[row]:.2f}'
-        box = instances.boxes[row]
-        plate = _plate(text, colors[row], _cap_height(height, width, text, box[3] - box[1]))
-        if plate is None:
-            continue
-        place = _free_place(plate.shape[:2], box, (height, width), taken)
-        if place is not None:
-            taken.append(place)
-            plates.append((place, plate))
-    for (x0, y0, x1, y1), plate in reversed(plates):
-        canvas[y0:y1, x0:x1] = plate
-
-
-def _name_of(class_id: int, class_names: Sequence[str]) -> str:
-    """Return the class's name in the ASCII letters that OpenCV's font has, else its number."""
-    name = class_names[class_id] if class_id < len(class_names) else ''
-    return unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode() or (
-        f'class {class_id}')
-
-
-def _cap_height(height: int, width: int, text: str, box_height: float) -> int:
-    """
-    Return the height of capital letters [px].
-
-    It follows the picture's size, is smaller on small objects lest the label hide them and
-    their neighbours, and lets the text fit into the picture.
-    """
-    wanted = max(8, round(min(height, width) / 50))
-    for_box = max(8, round(0.6 * wanted), int(box_height / 4))
-    (text_width, _), _ = cv2.getTextSize(text, FONT, 1.0, 1)
-    by_width = int((width - 2 * MIN_MARGIN) * FONT_CAP_HEIGHT / (text_width + FONT_CAP_HEIGHT))
-    return min(wanted, for_box, by_width, height // 2)
-
-
-@lru_cache(maxsize=4096)
-def _plate(text: str, color: Color, cap_height: int) -> np.ndarray | None:
-    """Return (h, w, 3) uint8, the text on its coloured plate; None where it were unreadable."""
-    if cap_height < MIN_CAP_HEIGHT:
-        return None
-    scale, pen = cap_height / FONT_CAP_HEIGHT, max(1, round(cap_height / 9))
-    (width, _), descent = cv2.getTextSize(text, FONT, scale, pen)
-    margin = max(MIN_MARGIN, cap_height // 3)
-    plate = np.full((cap_height + descent // 2 + 2 * margin, width + 2 * margin, 3), color,
-                    np.uint8)
-    ink = DARK if _luminance(color) > LIGHT_COLOR else BRIGHT
-    cv2.putText(plate, text, (margin, margin + cap_height), FONT, scale, ink, pen, cv2.LINE_AA)
-    cv2.rectangle(plate, (0, 0), (plate.shape[1] - 1, plate.shape[0] - 1), DARK)
-    plate.setflags(write=False)
-    return plate
-
-
-def _luminance(color: Color) -> float:
-    """Return the relative luminance in [0, 1] (WCAG 2)."""
-    return sum(weight * (value / 255) ** 2.2
-               for weight, value in zip((0.2126, 0.7152, 0.0722), color))
-
-
-def _free_place(plate: tuple[int, int], box: np.ndarray, picture: tuple[int, int],
-                taken: Sequence[Rect]) -> Rect | None:
-    """Return a rectangle at the box, inside the picture, or None where others would hide it."""
-    high, wide = plate
-    x0, y0, x1, y1 = np.rint(box).astype(int).tolist()
-    corners = ((x0, y0 - high), (x0, y0), (x1 - wide, y0 - high), (x1 - wide, y0),
-               (x0, y1), (x0, y1 - high), (x1 - wide, y1 - high), (x0, (y0 + y1 - high) // 2))
-    best, least = None, math.inf
-    for left, top in corners:
-        left = min(max(left, 0), max(picture[1] - wide, 0))
-        top = min(max(top, 0), max(picture[0] - high, 0))
-        place = (left, top, min(left + wide, picture[1]), min(top + high, picture[0]))
-        covered = sum(_shared_area(place, other) for other in taken)
-        if covered < least:
-            best, least = place, covered
-        if least == 0:
-            break
-    return best if least <= HIDDEN_SHARE * high * wide else None
-
-
-def _shared_area(a: Rect, b: Rect) -> int:
-    """Return the area that two rectangles share [px^2]."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return max(width, 0) * max(height, 0)

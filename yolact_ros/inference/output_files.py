@@ -42,8 +42,8 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
     except OSError as error:
-        raise OSError(f'cannot write to folder {str(folder)!r} ({error.strerror}); choose another, '
-                      'or change its permissions') from error
+        raise OSError(f'cannot write to folder {str(folder)!r} ({error.strerror}); choose '
+                      'another, or change its permissions') from error
     finally:
         if os.access(probe, os.F_OK):
             probe.unlink()

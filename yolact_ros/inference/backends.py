@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
 from yolact_ros.config import ModelConfig
+from yolact_ros.inference.allocator import keep_freed_memory
 from yolact_ros.inference.onednn import fuse_activations, onednn_available
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.yolact import RawPredictions, Yolact
@@ -57,8 +58,10 @@ class TorchBackend:
         self.description = f'{device}, {precision}, torch'
         self._model = fold_batch_norm(model).to(
             device, self.dtype, memory_format=torch.channels_last).eval()
-        if device.type == 'cpu' and onednn_available():
-            fuse_activations(self._model)
+        if device.type == 'cpu':
+            keep_freed_memory()
+            if onednn_available():
+                fuse_activations(self._model)
 
     def __call__(self, x: Tensor) -> RawPredictions:
         """Return raw predictions of (B, 3, S, S) float32."""

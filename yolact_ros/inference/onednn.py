@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from yolact_ros.model.backbone import BasicBlock, Bottleneck, DeformConv, ResNet
-from yolact_ros.model.layers import FPN, Upsample2, upsample
+from yolact_ros.model.layers import FPN, PredictionHead, Upsample2, upsample
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.deform_conv import sample_columns
 
@@ -38,10 +39,7 @@ def fuse_activations(model: Yolact) -> Yolact:
         _fuse_sequences(model.backbone)
     model.fpn = FusedFPN(model.fpn)
     model.proto_net = _fuse_sequence(model.proto_net)
-    for head in model.prediction_layers:
-        _fuse_sequences(head)
-        for name in ('bbox_layer', 'conf_layer', 'mask_layer'):
-            setattr(head, name, FusedConv(getattr(head, name)))
+    model.prediction_layers[0] = FusedHead(model.prediction_layers[0])
     if model.maskiou_net is not None:
         model.maskiou_net.maskiou_net = _fuse_sequence(model.maskiou_net.maskiou_net)
     return model
@@ -120,10 +118,10 @@ class FusedDeformConv(nn.Module):
         return self.taps.add_to(total, self._sample(x))
 
     def _sample(self, x: Tensor) -> Tensor:
-        """Return (B, taps * C, Ho, Wo), channels last, of (B, C, H, W)."""
+        """Return what the taps read, (B, taps * C, Ho, Wo) channels last, of (B, C, H, W)."""
         raw = self.conv_offset_mask(x).float()
-        columns = sample_columns(x, raw[:, :18], raw[:, 18:].sigmoid_(), (3, 3), self.stride, 1)
-        return columns.permute(0, 3, 1, 2)
+        return sample_columns(x, raw[:, :18], raw[:, 18:].sigmoid_(), (3, 3), self.stride,
+                              1).permute(0, 3, 1, 2)
 
 
 class FusedBlock(nn.Module):
@@ -159,7 +157,7 @@ class FusedResNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return [C3, C4, C5] of (B, 3, S, S)."""
-        x = nn.functional.max_pool2d(self.stem(x), 3, 2, 1)
+        x = functional.max_pool2d(self.stem(x), 3, 2, 1)
         features = []
         for stage in self.layers:
             x = stage(x)
@@ -188,6 +186,35 @@ class FusedFPN(nn.Module):
         for downsample in self.downsample_layers:
             levels.append(downsample(levels[-1]))
         return levels
+
+
+class FusedHead(nn.Module):
+    """A prediction head that writes every level's result where it belongs, as float32."""
+
+    def __init__(self, head: PredictionHead) -> None:
+        super().__init__()
+        self.upfeature = _fuse_sequence(head.upfeature)
+        self.layers = nn.ModuleList(FusedConv(conv) for conv in (
+            head.bbox_layer, head.conf_layer, head.mask_layer))
+        self._widths = 4, head.num_classes + 1, head.num_prototypes
+        self._anchors = head.bbox_layer.out_channels // 4
+
+    def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return box offsets (B, P, 4), class logits (B, P, C + 1), coefficients (B, P, K)."""
+        counts = [level.shape[2] * level.shape[3] * self._anchors for level in levels]
+        batch = len(levels[0])
+        results = [levels[0].new_empty(batch, sum(counts), width, dtype=torch.float32)
+                   for width in self._widths]
+        start = 0
+        for level, count in zip(levels, counts):
+            shared = self.upfeature(level)
+            for result, layer, width in zip(results, self.layers, self._widths):
+                # (B, anchors * width, H, W) -> (B, H * W * anchors, width)
+                result[:, start:start + count] = layer(shared).permute(0, 2, 3, 1).reshape(
+                    batch, count, width)
+            start += count
+        offsets, logits, coefficients = results
+        return offsets, logits, coefficients.tanh_()
 
 
 def _fuse_conv(conv: nn.Conv2d | DeformConv, activation: nn.Module) -> nn.Module:

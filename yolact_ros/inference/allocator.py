@@ -1,0 +1,35 @@
+"""Memory that stays mapped from picture to picture."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+
+logger = logging.getLogger(__name__)
+
+# Parameters of glibc's mallopt (malloc.h).
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+LARGEST_KEPT_BLOCK = 32 << 20   # [bytes]; glibc before 2.34 refuses more
+KEPT_MEMORY = 512 << 20         # [bytes]
+
+
+def keep_freed_memory() -> bool:
+    """
+    Ask glibc to keep freed memory for the next picture instead of returning it to the kernel.
+
+    A frame allocates some 60 MB of feature maps and frees them again. Mapping and zeroing
+    them anew costs 15 000 page faults, 15 % of the time of yolact_plus_resnet50 in bfloat16.
+    This holds for the whole process; its memory stays at the peak of a frame.
+
+    :returns: whether the C library could be told; others than glibc are left as they are.
+    """
+    if not sys.platform.startswith('linux'):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is None:
+        return False
+    told = bool(mallopt(_MMAP_THRESHOLD, LARGEST_KEPT_BLOCK)
+                and mallopt(_TRIM_THRESHOLD, KEPT_MEMORY))
+    logger.debug('keep freed memory: %s', told)
+    return told

@@ -28,11 +28,11 @@ TABLE_PIXELS, HIDDEN_PIXELS = -1, -2    # owners that are no item
 
 
 def background(world: World, now: Moment, backdrop: np.ndarray | None) -> np.ndarray:
-    """Return table and wall, or the backdrop, (H, W, 3) float32."""
+    """Return table and wall, or the backdrop, as (3, H, W) float32 RGB planes."""
     camera = now.camera
     shape = (camera.width, camera.height)
     if backdrop is not None:
-        return cv2.resize(backdrop, shape, interpolation=cv2.INTER_AREA).astype(np.float32)
+        return _planes(cv2.resize(backdrop, shape, interpolation=cv2.INTER_AREA))
     texel = world.camera.distance / textures.TABLE_SIDE
     half = textures.TABLE_SIDE / 2
     to_table = np.array([[texel, 0, now.table_shift - half * texel], [0, -texel, half * texel],
@@ -40,12 +40,16 @@ def background(world: World, now: Moment, backdrop: np.ndarray | None) -> np.nda
     image = cv2.warpPerspective(textures.table_top(world.table),
                                 camera.table_to_pixels() @ to_table, shape,
                                 flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    image = image.astype(np.float32)
     if world.mode == 'conveyor':
         _frame_belt(image, world)
     if world.edge < 50:
         _raise_wall(image, world, camera)
-    return image
+    return _planes(image)
+
+
+def _planes(image: np.ndarray) -> np.ndarray:
+    """Return an (H, W, 3) uint8 picture as (3, H, W) float32 planes."""
+    return np.stack(cv2.split(image)).astype(np.float32)
 
 
 def _raise_wall(image: np.ndarray, world: World, camera: TableCamera) -> None:
@@ -55,13 +59,12 @@ def _raise_wall(image: np.ndarray, world: World, camera: TableCamera) -> None:
     slope = (right - left)[1] / (right - left)[0]
     borders = left[1] - left[0] * slope + np.array([0, camera.width * slope])
     reach = int(np.clip(borders.max() + 2, 0, camera.height))
+    fade = np.linspace(0.75, 1.1, camera.height)[:reach, None, None] * np.array(world.wall)
+    fade = np.broadcast_to(fade, (reach, camera.width, 3))
     behind = np.zeros((reach, camera.width), np.uint8)
-    if not reach:
-        return
-    cv2.fillPoly(behind, [np.round(above * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    fade = np.linspace(0.75, 1.1, camera.height, dtype=np.float32)[:reach, None, None]
-    cover = behind.astype(np.float32)[..., None] / 255
-    image[:reach] += cover * (fade * np.array(world.wall, np.float32) - image[:reach])
+    if reach:
+        cv2.fillPoly(behind, [np.round(above * 16).astype(np.int32)], 1, cv2.LINE_8, 4)
+        cv2.copyTo(np.clip(fade, 0, 255).astype(np.uint8), behind, image[:reach])
     ends = np.round(np.array([left, right]) * 16).astype(np.int32)
     cv2.polylines(image, [ends], False, [value * 0.5 for value in world.wall],
                   max(1, image.shape[0] // 90), cv2.LINE_AA, 4)
@@ -89,7 +92,7 @@ def draw_items(image: np.ndarray, world: World,
         for a gripper; and the pixels of each whole silhouette, hidden ones included.
     """
     light = np.array(world.light)
-    owners = np.full(image.shape[:2], TABLE_PIXELS, np.int16)
+    owners = np.full(image.shape[1:], TABLE_PIXELS, np.int16)
     areas = {}
     places = [now.camera.place(item.x, item.y, item.lift) for item in now.items]
     for row in sorted(range(len(places)),

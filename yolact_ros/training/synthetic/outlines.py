@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,22 +50,33 @@ class Look:
 def arc(center: tuple[float, float], semi: tuple[float, float],
         span: tuple[float, float] = (0.0, 2 * np.pi), points: int = 36) -> np.ndarray:
     """Return points (K, 2) on an ellipse; angles grow from +x towards +y (down)."""
-    angles = np.linspace(*span, points)
-    return np.stack([center[0] + semi[0] * np.cos(angles),
-                     center[1] + semi[1] * np.sin(angles)], 1)
+    return _unit_arc(float(span[0]), float(span[1]), points) * semi + center
+
+
+@lru_cache(maxsize=256)
+def _unit_arc(start: float, end: float, points: int) -> np.ndarray:
+    """Return points (K, 2) on the unit circle, to be read only."""
+    angles = np.linspace(start, end, points)
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    circle.setflags(write=False)
+    return circle
 
 
 def box_frame(center: tuple[float, float], half: tuple[float, float],
               turn: float = 0.0) -> np.ndarray:
     """Return the (2, 3) map that sends a turned rectangle to [-1, 1] x [-1, 1]."""
-    cos, sin = np.cos(turn), np.sin(turn)
-    linear = np.array([[cos, sin], [-sin, cos]]) / np.array(half)[:, None]
-    return np.column_stack([linear, -linear @ center])
+    cos, sin = math.cos(turn), math.sin(turn)
+    x, y = center
+    return np.array([[cos / half[0], sin / half[0], -(cos * x + sin * y) / half[0]],
+                     [-sin / half[1], cos / half[1], (sin * x - cos * y) / half[1]]])
 
 
 def corner_frame(corner: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
     """Return the (2, 3) map that sends the parallelogram from corner to [-1, 1] x [-1, 1]."""
-    linear = 2 * np.linalg.pinv(np.column_stack([along, across]))
+    area = along[0] * across[1] - along[1] * across[0]
+    # A face seen from its edge has no area; any frame will do for the nothing it shows.
+    area = area if abs(area) > 1e-6 else 1e-6
+    linear = 2 / area * np.array([[across[1], -across[0]], [-along[1], along[0]]])
     return np.column_stack([linear, -linear @ corner - 1])
 
 

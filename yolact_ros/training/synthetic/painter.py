@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import cv2
@@ -91,7 +92,8 @@ class Sprite:
     A painted object before it is put into the picture.
 
     :param corner: (x, y) of its top-left pixel in the picture; may lie outside.
-    :param color: (h, w, 3) float32 RGB, multiplied by alpha.
+    :param color: (3, h, w) float32 RGB planes, multiplied by alpha. Planes, because NumPy
+        multiplies them by alpha several times as fast as interleaved colours.
     :param alpha: (h, w) float32 in [0, 1].
     """
 
@@ -112,54 +114,63 @@ def paint(parts: list[Part], placement: Placement, light: np.ndarray) -> Sprite:
     :param light: (3,) unit vector towards the light: x right, y down, z towards the viewer.
     """
     to_pixels = placement.matrix()
-    low, high = _window([part for part in parts if not part.detail], to_pixels, placement.scale)
-    to_pixels[:, 2] -= low
-    width, height = (high - low).tolist()
-    color = np.zeros((height, width, 3), np.float32)
+    outlines = [[outline @ to_pixels[:, :2].T + to_pixels[:, 2] for outline in part.outlines]
+                for part in parts]
+    windows = [_window(lines, part.stroke * placement.scale)
+               for part, lines in zip(parts, outlines)]
+    solid = [window for part, window in zip(parts, windows) if not part.detail]
+    low = np.min([window[0] for window in solid], 0)
+    width, height = (np.max([window[1] for window in solid], 0) - low).tolist()
+    color = np.zeros((3, height, width), np.float32)
     alpha = np.zeros((height, width), np.float32)
-    for part in parts:
-        _paint_part(part, color, alpha, to_pixels, light, placement.scale)
+    for part, lines, (first, last) in zip(parts, outlines, windows):
+        first, last = np.maximum(first, low), np.minimum(last, low + (width, height))
+        if np.all(last > first):
+            corner = first - low
+            window = (slice(corner[1], corner[1] + last[1] - first[1]),
+                      slice(corner[0], corner[0] + last[0] - first[0]))
+            to_window = to_pixels.copy()
+            to_window[:, 2] -= first
+            _paint_part(part, [line - first for line in lines], to_window, color[(..., *window)],
+                        alpha[window], light, placement.scale)
     _darken_rim(color, alpha, placement.scale)
-    np.minimum(color, 255 * alpha[..., None], out=color)
+    np.minimum(color, 255 * alpha, out=color)
     return Sprite((int(low[0]), int(low[1])), color, alpha)
 
 
-def _paint_part(part: Part, color: np.ndarray, alpha: np.ndarray, to_pixels: np.ndarray,
-                light: np.ndarray, scale: float) -> None:
-    """Paint one part over those before it (color and alpha are modified in place)."""
-    low, high = _window([part], to_pixels, scale)
-    low, high = np.maximum(low, 0), np.minimum(high, alpha.shape[::-1])
-    if np.any(high <= low):
-        return
-    window = slice(low[1], high[1]), slice(low[0], high[0])
-    to_window = to_pixels.copy()
-    to_window[:, 2] -= low
-    below = alpha[window]
-    cover = _coverage(part, to_window, below.shape, scale)
+def _paint_part(part: Part, outlines: list[np.ndarray], to_pixels: np.ndarray, color: np.ndarray,
+                alpha: np.ndarray, light: np.ndarray, scale: float) -> None:
+    """
+    Paint one part over those before it (color and alpha are modified in place).
+
+    :param outlines: the part's, in pixels of this window.
+    :param color: (3, h, w) and alpha: (h, w), the window of the part.
+    """
+    cover = _coverage(part, outlines, to_pixels, alpha.shape, scale)
     if part.detail:
-        cover *= below
-    surface = _surface(part, to_window, cover, light, scale)
-    surface -= color[window]
-    surface *= cover[..., None]
-    color[window] += surface
-    below += cover * (1 - below)
+        cover *= alpha
+    surface = _surface(part, to_pixels, cover, light, scale)
+    surface -= color
+    surface *= cover
+    color += surface
+    alpha += cover * (1 - alpha)
 
 
 def blend(image: np.ndarray, sprite: Sprite) -> tuple[tuple[slice, slice], np.ndarray] | None:
     """
     Put the sprite into the picture (modified in place).
 
-    :param image: (H, W, 3) float32 RGB.
+    :param image: (3, H, W) float32 RGB planes.
     :returns: the picture's rows and columns it touches and its (h, w) bool silhouette there; None
         when it lies outside.
     """
-    inside = overlap(image.shape[:2], sprite.corner, sprite.alpha.shape)
+    inside = overlap(image.shape[1:], sprite.corner, sprite.alpha.shape)
     if inside is None:
         return None
     target, source = inside
     alpha = sprite.alpha[source]
-    image[target] *= (1 - alpha)[..., None]
-    image[target] += sprite.color[source]
+    image[(..., *target)] *= 1 - alpha
+    image[(..., *target)] += sprite.color[(..., *source)]
     return target, alpha >= 0.5
 
 
@@ -178,7 +189,7 @@ def cast_shadow(image: np.ndarray, sprite: Sprite, leans: list[tuple[np.ndarray,
                         [x + width, y + height, 1]])
     reached = np.concatenate([corners @ lean.T for lean, _ in leans])
     low = np.maximum(np.floor(reached.min(0) - 2 * softness).astype(int), 0)
-    high = np.minimum(np.ceil(reached.max(0) + 2 * softness).astype(int), image.shape[1::-1])
+    high = np.minimum(np.ceil(reached.max(0) + 2 * softness).astype(int), image.shape[:0:-1])
     if np.any(high <= low):
         return
     # At half the resolution: a blurred thing needs no more.
@@ -191,7 +202,7 @@ def cast_shadow(image: np.ndarray, sprite: Sprite, leans: list[tuple[np.ndarray,
     kernel = 2 * int(softness / 2) + 1
     light = cv2.blur(cv2.blur(light, (kernel, kernel)), (kernel, kernel))
     light = cv2.resize(light, tuple((high - low).tolist()))
-    image[low[1]:high[1], low[0]:high[0]] *= light[..., None]
+    image[:, low[1]:high[1], low[0]:high[0]] *= light
 
 
 def overlap(frame: tuple[int, int], corner: tuple[int, int], shape: tuple[int, int],
@@ -207,52 +218,56 @@ def overlap(frame: tuple[int, int], corner: tuple[int, int], shape: tuple[int, i
     return tuple(target), tuple(source)
 
 
-def _window(parts: list[Part], to_pixels: np.ndarray,
-            scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the top-left and the bottom-right pixel (2,) int of a window around the parts."""
-    pixels = np.concatenate([outline for part in parts for outline in part.outlines])
-    pixels = pixels @ to_pixels[:, :2].T + to_pixels[:, 2]
-    margin = 2 + max(part.stroke for part in parts) * scale / 2
+def _window(outlines: list[np.ndarray], stroke: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the top-left and the bottom-right pixel (2,) int of a window around outlines."""
+    pixels = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
+    margin = 2 + stroke / 2
     return (np.floor(pixels.min(0) - margin).astype(int),
             np.ceil(pixels.max(0) + margin).astype(int))
 
 
-def _coverage(part: Part, to_pixels: np.ndarray, shape: tuple[int, int],
-              scale: float) -> np.ndarray:
+def _coverage(part: Part, outlines: list[np.ndarray], to_pixels: np.ndarray,
+              shape: tuple[int, int], scale: float) -> np.ndarray:
     """Return the share of each pixel that the part covers, (h, w) float32."""
     fine = 4 if max(shape) <= 90 else 2
     canvas = np.zeros((shape[0] * fine, shape[1] * fine), np.uint8)
-    for value, outlines in ((255, part.outlines), (0, part.holes)):
-        for outline in outlines:
-            # Pixel centres lie at +0.5 in the picture and at whole numbers for OpenCV.
-            pixels = (outline @ to_pixels[:, :2].T + to_pixels[:, 2]) * fine - 0.5
-            pixels = np.round(pixels * 2 ** SUBPIXEL_BITS).astype(np.int32)
-            if part.stroke and value:
-                thickness = max(1, round(part.stroke * scale * fine))
-                cv2.polylines(canvas, [pixels], False, value, thickness, cv2.LINE_8, SUBPIXEL_BITS)
-            else:
-                cv2.fillPoly(canvas, [pixels], value, cv2.LINE_8, SUBPIXEL_BITS)
+    for outline in outlines:
+        if part.stroke:
+            thickness = max(1, round(part.stroke * scale * fine))
+            cv2.polylines(canvas, [_fixed_point(outline, fine)], False, 255, thickness,
+                          cv2.LINE_8, SUBPIXEL_BITS)
+        else:
+            cv2.fillPoly(canvas, [_fixed_point(outline, fine)], 255, cv2.LINE_8, SUBPIXEL_BITS)
+    for hole in part.holes:
+        pixels = hole @ to_pixels[:, :2].T + to_pixels[:, 2]
+        cv2.fillPoly(canvas, [_fixed_point(pixels, fine)], 0, cv2.LINE_8, SUBPIXEL_BITS)
     small = cv2.resize(canvas, shape[::-1], interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) * np.float32(1 / 255)
 
 
+def _fixed_point(pixels: np.ndarray, fine: int) -> np.ndarray:
+    """Return pixels as OpenCV draws them on a finer canvas: centres at whole numbers, shifted."""
+    unit = 2 ** SUBPIXEL_BITS
+    return np.rint(pixels * (fine * unit) - 0.5 * unit).astype(np.int32)
+
+
 def _surface(part: Part, to_pixels: np.ndarray, cover: np.ndarray, light: np.ndarray,
              scale: float) -> np.ndarray:
-    """Return the part's lit colour, (h, w, 3) float32, at least 0."""
+    """Return the part's lit colour, (3, h, w) float32, at least 0."""
     from_pixels = cv2.invertAffineTransform(to_pixels)
     frame = part.frame[:, :2] @ from_pixels
     frame[:, 2] += part.frame[:, 2]
     material = part.material
-    lit = np.empty((*cover.shape, 3), np.float32)
-    lit[:] = material.color
+    lit = np.empty((3, *cover.shape), np.float32)
+    lit[:] = material.color.reshape(3, 1, 1)
     if material.texture is not None:
-        share = _textured(material, frame, cover.shape)[..., None]
-        lit += share * (material.second_color - material.color).astype(np.float32)
+        change = (material.second_color - material.color).astype(np.float32)
+        lit += change.reshape(3, 1, 1) * _textured(material, frame, cover.shape)
     facing = np.maximum(_facing(part, frame, cover, light, scale), 0)
-    lit *= (AMBIENT + DIFFUSE * facing)[..., None]
+    lit *= AMBIENT + DIFFUSE * facing
     if material.gloss > 0.05 and part.shade != 'flat':
-        narrow = np.square(facing * facing * facing)
-        lit += (200 * material.gloss) * np.square(narrow)[..., None]
+        sixth = np.square(facing * facing * facing)
+        lit += (200 * material.gloss) * np.square(sixth)
     return lit
 
 
@@ -282,15 +297,17 @@ def _facing(part: Part, frame: np.ndarray, cover: np.ndarray, light: np.ndarray,
     s, t = (np.float32(a) * columns + np.float32(b) * rows + np.float32(c) for a, b, c in frame)
     if part.shade == 'hollow':
         s, t = -s, -t
+    along_s, along_t = ((a * light[0] + b * light[1]) / (math.hypot(a, b) + 1e-9)
+                        for a, b, _ in frame.tolist())
     if part.shade == 'cylinder':
-        t = np.zeros_like(t)
-    along_s, along_t = (row[:2] / (np.linalg.norm(row[:2]) + 1e-9) for row in frame)
-    side = s * np.float32(along_s @ light[:2]) + t * np.float32(along_t @ light[:2])
-    return side + np.float32(light[2]) * np.sqrt(np.maximum(1 - s * s - t * t, 0))
+        side, depth = s * np.float32(along_s), 1 - s * s
+    else:
+        side, depth = s * np.float32(along_s) + t * np.float32(along_t), 1 - s * s - t * t
+    return side + np.float32(light[2]) * np.sqrt(np.maximum(depth, 0))
 
 
 def _darken_rim(color: np.ndarray, alpha: np.ndarray, scale: float) -> None:
     """Let colours fall off towards the silhouette (modified in place)."""
     kernel = 2 * int(0.03 * scale) + 3
     depth = cv2.blur(alpha, (kernel, kernel))
-    color *= np.clip(0.35 + 0.75 * depth, 0, 1)[..., None]
+    color *= np.minimum(0.35 + 0.75 * depth, 1)

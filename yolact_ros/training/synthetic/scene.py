@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from yolact_ros.training.synthetic.compose import HIDDEN_PIXELS, background, draw_items
@@ -90,7 +91,7 @@ def scene(seed: int, t: float = 0.0, size: tuple[int, int] = (256, 256), mode: s
         rng = np.random.default_rng((seed, 41, int(round(t * 1000))))
         image = apply_effects(image, _effects(world, now), rng)
     else:
-        image = np.clip(image, 0, 255).astype(np.uint8)
+        image = cv2.merge(np.clip(image, 0, 255).astype(np.uint8))
     later = moment(world, t + 1e-3)
     objects = _labels(now, later, owners, areas)
     depth_mm = _depth_picture(world, now, owners) if depth else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from yolact_ros.training.synthetic import textures
@@ -20,6 +20,7 @@ NUM_CLASSES = 8
 STEEP = np.radians(62)  # from this elevation on the camera looks down rather than aslant
 # Thin things are made longer, so that a mask of 64 x 64 cells can still show them.
 SIZE_FACTORS = (1.0, 1.2, 1.0, 1.0, 0.85, 1.15, 1.35, 1.0)
+TRIES = 10              # places looked at for each thing
 EMPTY_SHARE = 0.05      # scenes without any labelled object
 DISTRACTOR_SHARE = 0.25
 
@@ -149,23 +150,20 @@ def _free_spot(rng: np.random.Generator, camera: TableCamera, edge: float, radiu
     """Return the pixel of the best of some tries: far from all, or close to one for a heap."""
     horizon = camera.project(0, edge)[1] if edge < 50 else 0.0
     top = max(horizon + 0.5 * radius, 0.75 * radius)
-    best, best_gap = (camera.width / 2, camera.height / 2), -np.inf
-    for _ in range(1 if heaped else 10):
-        if heaped:
-            x, y, other = placed[int(rng.integers(len(placed)))]
-            angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.95) * (radius + other)
-            column, row = x + reach * np.cos(angle), y + reach * np.sin(angle)
-            column = float(np.clip(column, 0, camera.width))
-            row = float(np.clip(row, top, camera.height))
-        else:
-            column = rng.uniform(inset * radius, camera.width - inset * radius)
-            lowest = camera.height - 0.5 * inset * radius
-            row = rng.uniform(min(top, camera.height - radius), lowest)
-        gap = min((np.hypot(column - x, row - y) - other - radius for x, y, other in placed),
-                  default=0.0)
-        if gap > best_gap:
-            best, best_gap = (column, row), gap
-    return best
+    if heaped:
+        x, y, other = placed[int(rng.integers(len(placed)))]
+        angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.95) * (radius + other)
+        column, row = x + reach * np.cos(angle), y + reach * np.sin(angle)
+        return float(np.clip(column, 0, camera.width)), float(np.clip(row, top, camera.height))
+    tries = rng.random((TRIES, 2))
+    columns = inset * radius + tries[:, 0] * (camera.width - 2 * inset * radius)
+    first, last = min(top, camera.height - radius), camera.height - 0.5 * inset * radius
+    rows = first + tries[:, 1] * (last - first)
+    gaps = np.full(TRIES, np.inf)
+    for x, y, other in placed:
+        gaps = np.minimum(gaps, np.hypot(columns - x, rows - y) - other)
+    best = int(gaps.argmax())
+    return float(columns[best]), float(rows[best])
 
 
 def random_look(rng: np.random.Generator) -> Look:
@@ -194,6 +192,5 @@ def _random_material(rng: np.random.Generator) -> Material:
 
 
 def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
-    """Return (3,) float32 RGB of OpenCV's HSV (hue up to 180)."""
-    pixel = np.array([[[hue, saturation, value]]], np.uint8)
-    return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32)
+    """Return (3,) float32 RGB of a hue up to 180, saturation and value up to 255."""
+    return np.float32(colorsys.hsv_to_rgb(hue / 180, saturation / 255, value / 255)) * 255

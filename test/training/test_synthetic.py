@@ -96,7 +96,7 @@ def test_a_mask_covers_exactly_the_pixels_its_object_paints():
     without = replace(world, items=rest)
     image = background(without, moment(without, 0), None)
     draw_items(image, without, moment(without, 0))
-    differs = np.abs(shown.image - np.clip(image, 0, 255)).max(2) > 1
+    differs = np.abs(shown.image.transpose(2, 0, 1) - np.clip(image, 0, 255)).max(0) > 1
     assert differs[nearest.mask].mean() > 0.97
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,8 @@ def _rendered(shots: Sequence[Shot], render: partial, workers: int) -> Iterator[
     if workers == 1 or len(shots) < 2 * workers:
         yield map(render, shots)
         return
-    with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+    # A forked process can wait for ever for a lock that a thread of its parent held: spawn.
+    with ProcessPoolExecutor(workers, get_context('spawn'), cv2.setNumThreads, (1,)) as pool:
         try:
             yield pool.map(render, shots, chunksize=8)
         except BaseException:

@@ -7,7 +7,7 @@ from yolact_ros.ros.metrics import Figures
 from yolact_ros.ros.watchdog import Finding, Level
 
 SOURCE = {'topic': '/image', 'type': 'sensor_msgs/msg/Image', 'publishers': 'driver',
-          'reliability': 'reliable'}
+          'reliability': 'reliable', 'lost': '0'}
 IDLE = Figures(0.0, math.nan, 0.0, (math.nan, math.nan), {}, 0, 0)
 BUSY = Figures(30.0, 12.34, 29.5, (20.0, 25.0), {'network': 9.0}, 100, 98,
                {'overtaken': 1, 'failed': 1}, 'torn', failing=True)

@@ -341,3 +341,15 @@ def test_silent_input_is_explained_in_the_diagnostics(new_bench, prepare, words)
                                           for word in words),
                    f'{words} in the diagnostics')
         assert input_status(states).level == b'\1'
+
+
+def test_finding_that_comes_and_goes_is_logged_once(new_bench, monkeypatch):
+    with new_bench() as bench:
+        lines = []
+        logger = bench.node.get_logger()
+        monkeypatch.setattr(type(logger), 'info', lambda _, text, **__: lines.append(text))
+        assert bench.node.start()
+        for enabled in (False, True, False, True):
+            set_parameter(bench, 'enabled', enabled)
+            bench.node._reporter.report()
+        assert len([line for line in lines if line.startswith('disabled')]) == 1

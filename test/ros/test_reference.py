@@ -10,6 +10,12 @@ def column(table, index):
     return [line.split(' | ')[index].strip('| `') for line in table.splitlines()[2:]]
 
 
+def published(bench):
+    return {name: kinds for name, kinds in
+            bench.node.get_publisher_names_and_types_by_node('yolact', '/')
+            if name not in ROS_TOPICS}
+
+
 def test_table_without_rows_is_its_head():
     assert markdown(('A', 'B'), []) == '| A | B |\n| --- | --- |'
 
@@ -19,14 +25,11 @@ def test_every_parameter_is_in_the_table():
 
 
 def test_topics_of_the_table_are_those_of_the_running_node(bench):
-    running = {name: kinds for name, kinds in
-               bench.node.get_publisher_names_and_types_by_node('yolact', '/')
-               if name not in ROS_TOPICS}
     table = dict(zip(column(topic_table(), 0), column(topic_table(), 1)))
     told = {topic.replace('~', '/yolact'): [kind.replace('/', '/msg/')]
             for topic, kind in table.items()
             if not topic.startswith('image') and not kind.startswith('vision_msgs')}
-    assert told == running
+    bench.wait(lambda: published(bench) == told, f'{told} to be published')
 
 
 def test_diagnostics_have_a_line_for_every_value():

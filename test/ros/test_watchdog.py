@@ -70,6 +70,12 @@ def test_lost_images_are_an_error_with_the_reason():
     assert "encoding 'foo' is unknown" in finding.text
 
 
+def test_images_lost_between_processes_point_to_the_shared_memory_profile():
+    finding = explain(replace(SERVING, mostly_lost=True))
+    assert (finding.level, finding.cause) == (Level.WARN, 'lost on the way')
+    assert 'fastdds.xml' in finding.text and 'reliable' in finding.text
+
+
 def test_images_that_are_all_too_old_point_to_the_clocks():
     text = explain(replace(SERVING, too_old=True)).text
     assert 'max_image_age' in text and 'use_sim_time' in text

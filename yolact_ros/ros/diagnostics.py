@@ -20,6 +20,7 @@ INPUT_KEYS = {
     'rate [Hz]': 'Images received in the last 5 s.',
     'age [ms]': 'Time from the stamp of the newest image to its arrival.',
     'received': 'Images since the start.',
+    'lost': 'Images that the middleware could not deliver.',
 }
 OUTPUT_KEYS = {
     'rate [Hz]': 'Results published in the last 5 s.',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
@@ -39,6 +40,7 @@ class ImageInput:
         self.topic = node.resolve_topic_name(self._name)
         self._subscription = None
         self.reliable, self.arrived = False, False
+        self.lost = 0  # images that the middleware knows of but could not deliver
         self._last_sign = time.monotonic()
 
     @property
@@ -101,14 +103,18 @@ class ImageInput:
         self._receive(message)
 
     def _events(self) -> SubscriptionEventCallbacks:
-        """Return callbacks for everything that may ask for another QoS."""
+        """Return callbacks for lost images and for all that may ask for another QoS."""
         def look(_event: object) -> None:
             self._look_again()
 
+        def count(event: Any) -> None:
+            self.lost += event.total_count_change
+
+        common = {'incompatible_qos': look, 'message_lost': count}
         try:
-            return SubscriptionEventCallbacks(incompatible_qos=look, matched=look)
+            return SubscriptionEventCallbacks(**common, matched=look)
         except TypeError:  # ROS Humble knows no matched event; the node's timer looks instead
-            return SubscriptionEventCallbacks(incompatible_qos=look)
+            return SubscriptionEventCallbacks(**common)
 
 
 def choose_reliable(rule: str, offers: Sequence[bool]) -> bool | None:

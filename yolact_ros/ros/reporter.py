@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,9 @@ from yolact_ros.ros.diagnostics import diagnose
 from yolact_ros.ros.image_input import TYPE_NAMES, ImageInput
 from yolact_ros.ros.metrics import Figures, Metrics
 from yolact_ros.ros.watchdog import Finding, Level, Observation, explain
+
+QUIET_S = 60.0  # a finding that comes and goes is logged once in this time
+LOST_AT_LEAST = 2  # images a second; fewer are no pattern
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,15 @@ class Reporter:
         self._node, self._source, self._metrics = node, source, metrics
         self._state, self._patience_s = state, patience_s
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._before = metrics.figures()
+        self._before, self._lost_before = metrics.figures(), 0
         self._cause = ''
+        self._logged: dict[str, float] = {}
 
     def report(self) -> None:
         """Publish the state of this moment; log it when its cause is a new one."""
         state, figures = self._state(), self._metrics.figures()
         finding = explain(self._observe(state, figures), self._patience_s)
-        self._before = figures
+        self._before, self._lost_before = figures, self._source.lost
         if finding.cause != self._cause:
             self._cause = finding.cause
             self._log(finding)
@@ -60,12 +66,15 @@ class Reporter:
         """Return everything the watchdog looks at."""
         source = self._source
         publishers = tuple(source.publishers()) if state.listeners else ()
-        lost = figures.dropped.get('too_old', 0) > self._before.dropped.get('too_old', 0)
+        before = self._before
+        lost = source.lost - self._lost_before
+        too_old = figures.dropped.get('too_old', 0) > before.dropped.get('too_old', 0)
         return Observation(
             source.topic, source.type_name, tuple(state.outputs), state.active, state.enabled,
             state.listeners, source.arrived, source.silent_s, source.reliable, publishers,
             () if publishers else self._other_image_topics(state),
-            too_old=lost and figures.processed == self._before.processed,
+            mostly_lost=lost > max(LOST_AT_LEAST, figures.received - before.received),
+            too_old=too_old and figures.processed == before.processed,
             error=figures.last_error if figures.failing else '')
 
     def _other_image_topics(self, state: NodeState) -> tuple[tuple[str, str], ...]:
@@ -81,10 +90,14 @@ class Reporter:
         wish = 'reliable' if source.reliable else 'best effort'
         return {'topic': source.topic, 'type': source.type_name,
                 'publishers': ', '.join(sorted({each.node for each in source.publishers()})),
-                'reliability': wish if source.is_open else 'closed'}
+                'reliability': wish if source.is_open else 'closed', 'lost': str(source.lost)}
 
     def _log(self, finding: Finding) -> None:
-        """Write the finding; the error of a bad image is in the log already."""
+        """Write a finding that is news; that of a bad image is in the log already."""
+        now = time.monotonic()
+        if now - self._logged.get(finding.cause, -math.inf) < QUIET_S:
+            return
+        self._logged[finding.cause] = now
         if finding.level == Level.WARN:
             self._node.get_logger().warning(finding.text)
         elif finding.level == Level.OK:

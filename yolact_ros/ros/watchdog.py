@@ -58,6 +58,7 @@ class Observation:
     :param reliable: the input subscription asks for reliable delivery.
     :param publishers: all publishers of the input topic, of any type.
     :param elsewhere: other topics that somebody publishes images on, with their types.
+    :param mostly_lost: of the last second's images more got lost on the way than arrived.
     :param too_old: every image of the last seconds was skipped for its age.
     :param error: why the newest image was lost, '' when it was not.
     """
@@ -73,6 +74,7 @@ class Observation:
     reliable: bool = False
     publishers: Sequence[Endpoint] = ()
     elsewhere: Sequence[tuple[str, str]] = ()
+    mostly_lost: bool = False
     too_old: bool = False
     error: str = ''
 
@@ -97,6 +99,9 @@ def explain(seen: Observation, patience_s: float = 3.0) -> Finding:
         return Finding(Level.OK, 'waiting', f'waiting for the first image on {seen.topic}')
     if seen.error:
         return Finding(Level.ERROR, 'bad image', f'images on {seen.topic} are lost: {seen.error}')
+    if seen.mostly_lost:
+        return Finding(Level.WARN, 'lost on the way', f'most images on {seen.topic} get lost '
+                       f'between the processes: {_shared_memory_cure()}')
     if seen.too_old:
         return Finding(Level.WARN, 'too old', f'every image on {seen.topic} is older than '
                        'max_image_age when it arrives: clocks differ, or a bag plays without '
@@ -117,11 +122,14 @@ def _explain_silence(seen: Observation) -> Finding:
                        f'{seen.topic} best effort, but image_qos asks for reliable; set image_qos '
                        'to auto or best_effort')
     return Finding(Level.WARN, 'not arriving', f'{_names(matching)} announces {seen.topic}, but '
-                   f'nothing arrives: it sends nothing, or its images are larger than '
-                   f'{SHARED_MEMORY_BYTES // 1024} KiB and get lost in shared memory; for the '
-                   'latter start the camera with '
-                   f'{profile_variable()}={fastdds_profile()}, or publish reliable, or '
-                   'use image_transport:=compressed')
+                   f'nothing arrives: it sends nothing, or {_shared_memory_cure()}')
+
+
+def _shared_memory_cure() -> str:
+    """Return what to do against the loss of large images."""
+    return (f'images larger than {SHARED_MEMORY_BYTES // 1024} KiB do not fit the shared memory '
+            f'of the sender; start the camera with {profile_variable()}={fastdds_profile()}, or '
+            'let it publish reliable, or use image_transport:=compressed')
 
 
 def _explain_type(seen: Observation) -> Finding:

@@ -111,7 +111,7 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | No
     # The data first: a typing error in its path should not cost loading a model.
     source = open_source(args.data, size=args.size) if args.data.startswith(PREFIX) else None
     if source is None:
-        picture_paths(args.data, args.images)
+        picture_paths(read_truth(args.data).limited(args.max_images), args.data, args.images)
     predictor = open_predictor(args.weights, args.config, args.device, args.backend,
                                args.precision,
                                PostprocessConfig(score_threshold=0.0, nms=args.nms))
@@ -150,7 +150,7 @@ def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | 
 
 def _file_reader(result: EvalResult, args: argparse.Namespace) -> ReadPicture:
     """Return a function that reads the picture of an image id from its file."""
-    pictures = picture_paths(args.data, args.images)
+    pictures = picture_paths(result.truth, args.data, args.images)
 
     def read(image_id: ImageId) -> np.ndarray:
         size = result.truth.sizes[image_id]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from yolact_ros.structures import Instances
-from yolact_ros.training.coco import CocoDataset, read_image
+from yolact_ros.training.coco import find_image_folder, read_image
 from yolact_ros.training.coco_ap import ApSummary, coco_ap
 from yolact_ros.training.detections import Detection, detections_of
 from yolact_ros.training.ground_truth import (
@@ -118,7 +118,7 @@ def evaluate_predictor(predictor: PictureModel, coco_json: str | Path,
     """
     truth = read_truth(coco_json).limited(max_images)
     class_of = match_classes(predictor.class_names, truth)
-    pictures = picture_paths(coco_json, images_dir)
+    pictures = picture_paths(truth, coco_json, images_dir)
     detections: list[Detection] = []
     for image_id in progress(list(truth.sizes)):
         size = truth.sizes[image_id]
@@ -173,14 +173,28 @@ def match_classes(model_names: Sequence[str], truth: GroundTruth) -> list[int | 
             for name in model_names]
 
 
-def picture_paths(coco_json: str | Path, images_dir: str | Path | None) -> dict[ImageId, Path]:
+def picture_paths(truth: GroundTruth, coco_json: str | Path,
+                  images_dir: str | Path | None) -> dict[ImageId, Path]:
     """
-    Return image id -> file of a COCO data set.
+    Return image id -> file, for all pictures of the truth.
 
+    :param images_dir: None looks for a folder near the annotation file.
     :raises FileNotFoundError: naming the first picture that is missing, and how many are.
     """
-    dataset = CocoDataset(coco_json, images_dir)
-    return dict(zip(read_truth(coco_json).sizes, (record.path for record in dataset.records)))
+    names = [truth.file_names[image_id] for image_id in truth.sizes]
+    folder = Path(images_dir) if images_dir else find_image_folder(Path(coco_json), names[0])
+    paths = {}
+    for image_id, name in zip(truth.sizes, names):
+        path = folder / name
+        if name.startswith('COCO_') and not path.is_file():
+            # COCO_val2014_000000000042.jpg may lie there under its short name.
+            path = folder / name.split('_')[-1]
+        paths[image_id] = path
+    missing = [path for path in paths.values() if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(f'{len(missing)} of {len(paths)} pictures of {coco_json} not '
+                                f'found, first {missing[0]}; give their folder with --images')
+    return paths
 
 
 def _class_mismatch(model_names: Sequence[str], data_names: Sequence[str]) -> str:

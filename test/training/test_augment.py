@@ -5,9 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from yolact_ros.training.augment import (AugmentConfig, augment, boxes_of_masks, crop,
-                                         distort_colours, expand, flip, mirror, random_crop,
-                                         resize, rotate)
+from yolact_ros.training.augment import (
+    AugmentConfig,
+    augment,
+    boxes_of_masks,
+    crop,
+    distort_colours,
+    expand,
+    flip,
+    mirror,
+    random_crop,
+    resize,
+    rotate,
+)
 from yolact_ros.training.copy_paste import paste_objects
 from yolact_ros.training.sample import Sample
 

@@ -107,7 +107,7 @@ def _distort_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray
 
 
 def _distort_hue_saturation(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture with saturation scaled and hue turned by up to 18 degrees, or as it is."""
+    """Return the picture with saturation scaled and hue turned, or as it is."""
     saturation = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else None
     hue = rng.uniform(-18, 18) if rng.random() < 0.5 else None
     if saturation is None and hue is None:
@@ -220,8 +220,9 @@ def tighten_boxes(sample: Sample) -> Sample:
 
 def boxes_of_masks(masks: np.ndarray) -> np.ndarray:
     """
-    Return (N, 4) float32 boxes x_min, y_min, x_max, y_max around non-empty masks, right and
-    bottom just past the last pixel.
+    Return (N, 4) float32 boxes x_min, y_min, x_max, y_max around masks [px].
+
+    Right and bottom lie just past the last pixel; an empty mask has the box 0, 0, 0, 0.
 
     :param masks: (N, H, W), nonzero on the object.
     """

@@ -17,7 +17,7 @@ CHOICES = {
     'preset': tuple(MODEL_PRESETS),
     'optimizer': ('sgd', 'adamw'),
     'schedule': SCHEDULES,
-    'precision': ('float32', 'bfloat16'),
+    'precision': ('float32', 'bfloat16', 'auto'),
     'freeze': ('none', 'backbone'),
     'freeze_batch_norm': ('auto', 'yes', 'no'),
 }
@@ -55,7 +55,8 @@ class TrainConfig:
     :param warmup_rate: rate at step 0
     :param clip_norm: largest gradient norm; 0 does not clip
     :param ema: decay of the averaged weights that are evaluated and saved; 0 does not average
-    :param precision: float32 or bfloat16 (mixed: losses stay float32)
+    :param precision: float32, bfloat16 (mixed: losses stay float32), or auto for bfloat16 where
+        the device computes faster in it
     :param freeze: none or backbone (its weights and batch norms stay)
     :param freeze_batch_norm: yes, no or auto (with pretrained weights and fewer than 6 pictures
         in a process's batch, as in the original)

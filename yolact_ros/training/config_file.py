@@ -79,8 +79,9 @@ def apply(config: Any, values: Mapping[str, Any], where: str, section: str = '')
 
 def convert(value: Any, kind: Any, label: str) -> Any:
     """
-    Return the value as the field's type; text is read where a number is wanted (YAML takes 1e-3
-    for text).
+    Return the value as the field's type.
+
+    Text is read where a number is wanted: YAML takes 1e-3 for text.
 
     :raises ValueError: naming the label, the wanted type and the value.
     """

@@ -65,7 +65,7 @@ def match_anchors(priors: Tensor, targets: Targets, positive_iou: float = 0.5,
 
 def force_matches(overlaps: Tensor) -> tuple[Tensor, Tensor]:
     """
-    Give each object one anchor of its own: the largest overlap first, then it and the anchor leave.
+    Give each object one anchor of its own: largest overlap first, then both leave.
 
     :param overlaps: (N, P) IoU with P >= N; overwritten.
     :returns: N rows and the N columns they were given.

@@ -15,6 +15,15 @@ from yolact_ros.training.processes import Processes
 from yolact_ros.training.sample import Batch, Targets
 
 
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Return float32 or bfloat16; 'auto' is bfloat16 where the device has instructions for it."""
+    if precision != 'auto':
+        return precision
+    fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == 'cuda' \
+        else torch.cpu._is_avx512_bf16_supported()
+    return 'bfloat16' if fast else 'float32'
+
+
 @dataclass(frozen=True)
 class StepResult:
     """

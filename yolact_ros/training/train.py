@@ -13,8 +13,12 @@ from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.anchors import report_anchors
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.config_file import (add_flags, load_train_config, overrides_of,
-                                             write_train_config)
+from yolact_ros.training.config_file import (
+    add_flags,
+    load_train_config,
+    overrides_of,
+    write_train_config,
+)
 from yolact_ros.training.processes import Processes, joined_processes
 from yolact_ros.training.run_folder import RunFolder
 from yolact_ros.training.sample import SampleSource
@@ -38,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train as told; return the exit code."""
-    config = load_train_config(args.config, overrides_of(args))
+    config = read_config(args)
     if not config.train:
         raise ValueError('nothing to learn from; give --train FILE.json or train: in the '
                          'configuration (synthetic:mixed needs no files)')
@@ -47,6 +51,33 @@ def run(args: argparse.Namespace) -> int:
             logging.disable(logging.INFO)
         complete = train(config, processes, args.resume)
     return 0 if complete else INTERRUPTED
+
+
+def read_config(args: argparse.Namespace) -> TrainConfig:
+    """Return the configuration of file and flags; resuming falls back on the folder's own."""
+    overrides = overrides_of(args)
+    path = args.config
+    if args.resume and path is None and 'out' in overrides:
+        stored = RunFolder(overrides['out']).config
+        path = stored if stored.is_file() else None
+    config = load_train_config(path, overrides)
+    if args.resume:
+        _warn_of_changes(config)
+    return config
+
+
+def _warn_of_changes(config: TrainConfig) -> None:
+    """Say what differs from the configuration that a resumed training began with."""
+    stored = RunFolder(config.out).config
+    if not stored.is_file():
+        return
+    before = load_train_config(stored)
+    changed = [f'{item.name} {getattr(before, item.name)} -> {getattr(config, item.name)}'
+               for item in fields(TrainConfig)
+               if getattr(before, item.name) != getattr(config, item.name)]
+    if changed:
+        logger.warning('resuming with other values, so the result will differ from that of an '
+                       'uninterrupted training: %s', '; '.join(changed))
 
 
 def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bool:
@@ -67,7 +98,8 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bo
     model_config = build_model_config(config, source.class_names)
     val = open_source(config.val, config.val_images, source.class_names,
                       size=model_config.input_size) if config.val else None
-    _report_data(source, val, model_config, config)
+    if processes.is_main:
+        _report_data(source, val, model_config, config)
     model = build_model(config, model_config, from_files=not resume)
     trainer = Trainer(model, config, source, val, processes, resume)
     logger.info('training %s: %.1f million weights, %d steps of %d pictures (%.1f epochs), '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,18 +14,24 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.checkpoint import save_model
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.parameters import (WeightAverage, build_optimizer, freeze,
-                                            should_freeze_batch_norm, train_mode)
+from yolact_ros.training.parameters import (
+    WeightAverage,
+    build_optimizer,
+    freeze,
+    should_freeze_batch_norm,
+    train_mode,
+)
 from yolact_ros.training.plots import plot_history
 from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import RunFolder, append_row, drop_rows_after
 from yolact_ros.training.sample import SampleSource
 from yolact_ros.training.schedule import Schedule
-from yolact_ros.training.step import LossModule, StepResult, train_step
+from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
 from yolact_ros.training.stream import BatchOrder, TrainingPictures, open_loader
 from yolact_ros.training.validation import draw_samples, measure_ap
 
@@ -80,7 +87,8 @@ class Trainer:
         self.progress = Progress()
         if resume:
             self._restore()
-        self.module: torch.nn.Module = LossModule(self.model, config.loss, config.precision)
+        self.module: torch.nn.Module = LossModule(
+            self.model, config.loss, choose_precision(config.precision, self.processes.device))
         if self.processes.world > 1:
             self.module = DistributedDataParallel(self.module)
 
@@ -95,18 +103,22 @@ class Trainer:
         loader = open_loader(self.pictures, self.order, self.progress.step, last,
                              self.config.workers, self.processes.device.type == 'cuda')
         train_mode(self.model)
-        with interruptible() as stop, tqdm(
+        with interruptible(self.processes.world > 1) as stop, logging_redirect_tqdm(), tqdm(
                 total=self.config.steps, initial=self.progress.step, unit='step',
                 disable=not self.processes.is_main, dynamic_ncols=True) as bar:
             for batch in loader:
                 self._step(batch, bar)
                 if not self.processes.all_of([not stop.requested])[0]:
                     break
-        complete = self.progress.step >= self.config.steps
+            complete = self.progress.step >= self.config.steps
+            if complete and not self._due(self.config.evaluate_every):
+                self.evaluate()
         self.checkpoint()
-        if complete and self.progress.step % (self.config.evaluate_every or last + 1):
-            self.evaluate()
         return complete
+
+    def _due(self, every: int) -> bool:
+        """Return whether something that happens every so many steps happens now; 0 is never."""
+        return every > 0 and self.progress.step % every == 0
 
     def _step(self, batch, bar: tqdm) -> None:
         """Do one step and what is due after it."""
@@ -124,11 +136,15 @@ class Trainer:
         self.progress.step += 1
         bar.update()
         self._log(result, rate, bar)
-        if self.progress.step % self.config.checkpoint_every == 0:
-            self.checkpoint()
-        every = self.config.evaluate_every
-        if every and self.progress.step % every == 0:
+        # First the measurement: the checkpoint remembers the best one.
+        if self._due(self.config.evaluate_every):
             self.evaluate()
+        if self._due(self.config.checkpoint_every):
+            try:
+                self.checkpoint()
+            except OSError as error:
+                logger.error('no checkpoint at step %d: %s. The previous one is intact; training '
+                             'goes on and tries again', self.progress.step, error)
 
     def _check_finite(self, result: StepResult) -> None:
         """Report a skipped step with its pictures; give up after too many in a row."""
@@ -193,7 +209,7 @@ class Trainer:
             append_row(self.folder.ap, {'step': self.progress.step, **scores})
             plot_history(self.folder)
             self.progress.since += time.perf_counter() - started
-            tqdm.write(f'step {self.progress.step}: ' + ', '.join(
+            logger.info('step %d: %s', self.progress.step, ', '.join(
                 f'{name} {value:.3f}' for name, value in scores.items()))
             train_mode(self.model)
         self.processes.wait()
@@ -235,14 +251,23 @@ class StopFlag:
 
 
 @contextmanager
-def interruptible() -> Iterator[StopFlag]:
-    """Turn the first Ctrl-C (or SIGTERM) into a flag; the second one interrupts as usual."""
+def interruptible(patient: bool = False) -> Iterator[StopFlag]:
+    """
+    Turn the first Ctrl-C (or SIGTERM) into a flag; the second one interrupts as usual.
+
+    :param patient: never interrupt: torchrun passes on the signal that the terminal has sent
+        already, and kills after half a minute anyway.
+    """
     flag = StopFlag()
 
     def ask(number: int, frame: object) -> None:
-        if flag.requested:
+        if flag.requested and not patient:
             raise KeyboardInterrupt
         flag.requested = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield flag  # only the main thread may handle signals
+        return
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

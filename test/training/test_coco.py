@@ -1,0 +1,203 @@
+"""Reading COCO files: every format that exists, every fault that users make."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as rle_codec
+
+from yolact_ros.training.coco import CocoDataset, to_rle
+
+HEIGHT, WIDTH = 20, 30
+SQUARE = [[5, 5, 15, 5, 15, 15, 5, 15]]
+MASK = np.zeros((HEIGHT, WIDTH), np.uint8)
+MASK[5:15, 5:15] = 1
+
+
+def uncompressed(mask):
+    """Return column-major run lengths, zeros first, counted one pixel at a time."""
+    counts, value = [0], 0
+    for pixel in mask.flatten('F'):
+        if pixel != value:
+            counts.append(0)
+            value = pixel
+        counts[-1] += 1
+    return {'size': list(mask.shape), 'counts': counts}
+
+
+def compressed(mask):
+    rle = rle_codec.encode(np.asfortranarray(mask))
+    return {'size': list(mask.shape), 'counts': rle['counts'].decode()}
+
+
+def annotation(**changes):
+    entry = {'id': 1, 'image_id': 7, 'category_id': 3, 'iscrowd': 0, 'bbox': [5, 5, 10, 10],
+             'segmentation': SQUARE}
+    entry.update(changes)
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes a data set and returns the path of its JSON."""
+    def make(annotations=(annotation(),), categories=((3, 'cup'), (9, 'pen')), images=((7, 'a'),),
+             pictures=None):
+        (tmp_path / 'images').mkdir(exist_ok=True)
+        for _, name in images if pictures is None else pictures:
+            cv2.imwrite(str(tmp_path / 'images' / f'{name}.png'),
+                        np.full((HEIGHT, WIDTH, 3), (10, 20, 30), np.uint8))
+        path = tmp_path / 'labels.json'
+        path.write_text(json.dumps({
+            'images': [{'id': number, 'file_name': f'{name}.png', 'height': HEIGHT,
+                        'width': WIDTH} for number, name in images],
+            'annotations': list(annotations),
+            'categories': [{'id': number, 'name': name} for number, name in categories]}))
+        return path
+    return make
+
+
+@pytest.mark.parametrize('segmentation', [SQUARE, SQUARE[0], uncompressed(MASK),
+                                          compressed(MASK)],
+                         ids=['polygons', 'one bare polygon', 'uncompressed RLE',
+                              'compressed RLE'])
+def test_every_mask_format_gives_the_same_sample(write, segmentation):
+    dataset = CocoDataset(write([annotation(segmentation=segmentation)]))
+    sample = dataset.sample(0)
+    np.testing.assert_array_equal(sample.masks, MASK[None])
+    np.testing.assert_array_equal(sample.boxes, [[5, 5, 15, 15]])
+    assert sample.class_ids.tolist() == [0]
+    assert sample.image[0, 0].tolist() == [30, 20, 10]  # RGB of the BGR that was written
+
+
+def test_an_object_of_two_polygons_is_one_mask():
+    halves = [[0, 0, 4, 0, 4, 4, 0, 4], [10, 0, 14, 0, 14, 4, 10, 4]]
+    assert rle_codec.area(to_rle(halves, HEIGHT, WIDTH)) == 32
+
+
+def test_class_ids_follow_ascending_category_ids_with_gaps(write):
+    dataset = CocoDataset(write([annotation(category_id=0), annotation(id=2, category_id=90)],
+                                categories=((90, 'z'), (0, 'b'), (17, 'a'))))
+    assert dataset.class_names == ('b', 'a', 'z')
+    assert dataset.sample(0).class_ids.tolist() == [0, 2]
+
+
+def test_wanted_classes_decide_the_class_ids(write):
+    path = write([annotation(category_id=9)])
+    assert CocoDataset(path, class_names=('pen', 'fork', 'cup')).sample(0).class_ids.tolist() == [0]
+
+
+def test_crowds_are_read_but_not_counted(write):
+    crowd = annotation(id=2, iscrowd=1, segmentation=uncompressed(MASK))
+    dataset = CocoDataset(write([annotation(), crowd]))
+    assert dataset.sample(0).crowd.tolist() == [False, True]
+    assert (dataset.report.instances, dataset.report.crowds) == (1, 1)
+
+
+def test_pictures_without_objects_are_kept_as_negatives(write):
+    dataset = CocoDataset(write(images=((7, 'a'), (8, 'b'))))
+    assert len(dataset) == 2
+    assert len(dataset.sample(1)) == 0
+    assert dataset.report.empty_images == 1
+
+
+@pytest.mark.parametrize('bad, reason', [
+    ({'segmentation': None}, 'no mask'),
+    ({'segmentation': []}, 'no mask'),
+    ({'segmentation': [[1, 1, 5, 5]]}, 'fewer than three points'),
+    ({'segmentation': [[1, 1, 5, 5, 9, 9, 3]]}, 'pairs of finite numbers'),
+    ({'segmentation': [[100, 100, 120, 100, 120, 120]]}, 'no pixel inside'),
+    ({'segmentation': {'size': [5, 5], 'counts': [25]}}, 'size of the RLE'),
+    ({'segmentation': {'size': [HEIGHT, WIDTH], 'counts': [25]}}, 'do not add up'),
+    ({'segmentation': 'square'}, 'neither polygons nor RLE'),
+    ({'bbox': [5, 5, 0, 10]}, 'no area'),
+    ({'bbox': [100, 5, 10, 10]}, 'outside the picture'),
+    ({'bbox': [1, 2, float('nan'), 3]}, 'four finite numbers'),
+    ({'image_id': 99}, 'not among the images')])
+def test_what_cannot_be_learnt_is_left_out_and_reported(write, bad, reason):
+    dataset = CocoDataset(write([annotation(), annotation(id=55, **bad)]))
+    assert len(dataset.sample(0)) == 1
+    assert any(reason in line and '55' in line for line in dataset.report.lines())
+
+
+def test_a_box_that_reaches_outside_is_clipped_and_noted(write):
+    dataset = CocoDataset(write([annotation(bbox=[-5, 5, 20, 50])]))
+    np.testing.assert_array_equal(dataset.sample(0).boxes, [[0, 5, 15, HEIGHT]])
+    assert any('clipped' in line for line in dataset.report.lines())
+
+
+def test_without_a_box_the_mask_gives_it(write):
+    dataset = CocoDataset(write([annotation(bbox=None)]))
+    np.testing.assert_array_equal(dataset.sample(0).boxes, [[5, 5, 15, 15]])
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ({'annotations': [annotation(category_id=4)]}, 'category_id 4.*3, 9'),
+    ({'annotations': []}, 'no object that could be learnt'),
+    ({'images': ()}, 'lists no images'),
+    ({'images': ((7, 'a'), (7, 'b'))}, 'image id 7 exists twice'),
+    ({'categories': ((3, 'cup'), (3, 'pen'))}, 'every category needs a id of its own'),
+    ({'categories': ((3, 'cup'), (9, 'cup'))}, 'every category needs a name of its own'),
+    ({'categories': ()}, 'no categories')])
+def test_a_broken_data_set_is_refused_with_the_reason(write, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        CocoDataset(write(**arguments))
+
+
+def test_classes_that_are_not_wanted_are_refused_by_name(write):
+    with pytest.raises(ValueError, match='cup.*not among.*fork'):
+        CocoDataset(write(), class_names=('fork',))
+
+
+def test_missing_pictures_are_counted_and_named(write):
+    with pytest.raises(FileNotFoundError, match=r'1 of 2 pictures.*b\.png'):
+        CocoDataset(write(images=((7, 'a'), (8, 'b')), pictures=((7, 'a'),)))
+
+
+def test_a_file_that_is_no_picture_is_named(write, tmp_path):
+    path = write()
+    (tmp_path / 'images' / 'a.png').write_text('hello')
+    with pytest.raises(ValueError, match=r'do not decode.*a\.png'):
+        CocoDataset(path)
+
+
+def test_a_truncated_picture_is_named_when_it_is_read(write, tmp_path):
+    path = write()
+    picture = tmp_path / 'images' / 'a.png'
+    picture.write_bytes(picture.read_bytes()[:40])
+    with pytest.raises(ValueError, match=r'a\.png.*does not decode'):
+        CocoDataset(path).sample(0)
+
+
+def test_a_picture_of_another_size_is_refused(write, tmp_path):
+    path = write()
+    cv2.imwrite(str(tmp_path / 'images' / 'a.png'), np.zeros((10, 10, 3), np.uint8))
+    with pytest.raises(ValueError, match='is 10x10, its annotations are for 30x20'):
+        CocoDataset(path).sample(0)
+
+
+@pytest.mark.parametrize('content, message', [
+    ('{', 'not valid JSON'), ('[]', "list of objects named 'images'"),
+    ('{"images": [], "annotations": {}}', "'annotations'")])
+def test_a_file_that_is_no_coco_json_is_refused(tmp_path, content, message):
+    path = tmp_path / 'labels.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        CocoDataset(path)
+
+
+def test_a_missing_annotation_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='nothing.json'):
+        CocoDataset(tmp_path / 'nothing.json')
+
+
+@pytest.mark.parametrize('name, images, instances, crowds', [
+    ('fruits_nuts', 14, 132, 0), ('coco_mini', 27, 250, 2), ('coco_person', 40, 40, 0)])
+def test_real_data_sets_load(shared_data, name, images, instances, crowds):
+    dataset = CocoDataset(shared_data / name / 'annotations' / 'instances_train.json')
+    report = dataset.report
+    assert (report.images, report.instances, report.crowds) == (images, instances, crowds)
+    sample = dataset.sample(0)
+    inside = [mask[int(y0):int(np.ceil(y1)) + 1, int(x0):int(np.ceil(x1)) + 1].sum()
+              for mask, (x0, y0, x1, y1) in zip(sample.masks, sample.boxes)]
+    np.testing.assert_allclose(inside, sample.masks.sum((1, 2)), rtol=0.01)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -124,3 +125,31 @@ def test_the_command_writes_and_says_where(tmp_path, capsys):
     arguments.out = str(tmp_path)
     assert synth.run(arguments) == 0
     assert 'instances_train.json with 1 pictures' in capsys.readouterr().out
+
+
+def test_a_third_of_the_pictures_stands_before_photos(tmp_path):
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    cv2.imwrite(str(photos / 'blue.jpg'), np.full((40, 60, 3), (200, 0, 0), np.uint8))
+    (photos / 'notes.txt').write_text('no picture')
+    made = plan(options('--count', 200, '--backdrops', photos))['instances_train.json']
+    chosen = [shot for shot in made if shot.backdrop]
+    assert 30 < len(chosen) < 90
+    assert {shot.backdrop.name for shot in chosen} == {'blue.jpg'}
+    path = write_dataset(tmp_path, 'a.json', [replace(chosen[0], size=SIZE)])
+    entry = json.loads(path.read_text())['images'][0]
+    picture = cv2.imread(str(tmp_path / 'images' / entry['file_name']))
+    assert entry['backdrop'] == 'blue.jpg'
+    assert (picture[..., 0] > picture[..., 2].astype(int) + 40).mean() > 0.3
+
+
+def test_a_folder_without_photos_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no pictures'):
+        plan(options('--backdrops', tmp_path))
+
+
+def test_a_photo_that_does_not_decode_is_named(tmp_path):
+    broken = tmp_path / 'broken.png'
+    broken.write_bytes(b'nothing')
+    with pytest.raises(ValueError, match='broken.png'):
+        write_dataset(tmp_path, 'a.json', [replace(shots(1)[0], backdrop=broken)])

@@ -30,7 +30,7 @@ from yolact_ros.training.evaluation_plots import (
     save_worst,
 )
 from yolact_ros.training.evaluation_report import report_lines
-from yolact_ros.training.files import replace_file
+from yolact_ros.training.files import progress_interval, replace_file
 from yolact_ros.training.ground_truth import ImageId, read_truth
 from yolact_ros.training.sample import SampleSource
 from yolact_ros.training.sources import PREFIX, open_source
@@ -116,7 +116,7 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | No
                                args.precision,
                                PostprocessConfig(score_threshold=0.0, nms=args.nms))
     logger.info('evaluating %s', predictor.description)
-    progress = partial(tqdm, desc='evaluating', unit='image')
+    progress = partial(tqdm, desc='evaluating', unit='image', mininterval=progress_interval())
     if source is not None:
         return (evaluate_source(predictor, source, args.max_images, args.original_ap, progress),
                 partial(_read_sample, source))

@@ -1,8 +1,9 @@
-"""Write files so that a failure leaves the old content, never half of the new."""
+"""Write files whole or not at all, and progress so that a log file stays short."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -20,3 +21,8 @@ def replace_file(path: str | Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def progress_interval() -> float:
+    """Return the seconds between two updates of a progress bar: few lines in a log file."""
+    return 0.1 if sys.stderr.isatty() else 15.0

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 from pycocotools import mask as rle_codec
 from tqdm import tqdm
 
-from yolact_ros.training.files import replace_file
+from yolact_ros.training.files import progress_interval, replace_file
 from yolact_ros.training.synthetic import (
     CLASS_NAMES,
     TRAINING_SEEDS,
@@ -33,18 +33,22 @@ from yolact_ros.training.synthetic.world import MODES
 VAL_SEEDS = {'easy': VAL_EASY, 'hard': VAL_HARD}
 JPEG_QUALITY = 95
 MOST_WORKERS = 8
+BACKDROP_SHARE = 0.3
+BACKDROP_SIDE = 512     # photos are kept in this size [px]
+PHOTO_ENDINGS = ('.jpg', '.jpeg', '.png')
 LONGEST_S = 20.0
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture to be made: the arguments of scene()."""
+    """One picture to be made: the arguments of scene(); backdrop is the file of a photo."""
 
     seed: int
     t: float
     size: tuple[int, int]
     mode: str
     difficulty: str
+    backdrop: Path | None = None
 
     @property
     def name(self) -> str:
@@ -70,6 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'others: a video of the world of that seed (default: still)')
     parser.add_argument('--rate', type=float, default=10.0, metavar='HZ',
                         help='pictures per second of a video (default: 10)')
+    parser.add_argument('--backdrops', metavar='DIR', help='put a third of the training scenes '
+                        'before blurred photos from this folder instead of a table')
     parser.add_argument('--val', action='store_true', help='the fixed validation scenes, 200 easy '
                         'and 200 hard ones, instead of training scenes')
     parser.add_argument('--format', default='png', choices=('png', 'jpg'))
@@ -106,8 +112,9 @@ def plan(args: argparse.Namespace) -> dict[str, list[Shot]]:
         raise ValueError(f'the seeds {args.seed} to {args.seed + args.count - 1} are not all in 0 '
                          f'to {TRAINING_SEEDS.stop - 1}; higher ones are kept for validation')
     if args.mode == 'still':
-        shots = [Shot(args.seed + index, 0.0, size, 'still', kinds[index % len(kinds)])
-                 for index in range(args.count)]
+        photos = find_photos(args.backdrops) if args.backdrops else []
+        shots = [Shot(args.seed + index, 0.0, size, 'still', kinds[index % len(kinds)],
+                      choose_photo(photos, args.seed + index)) for index in range(args.count)]
     elif args.mode == 'varied':
         shots = [_varied_shot(args.seed + index, size, kinds[index % len(kinds)])
                  for index in range(args.count)]
@@ -125,6 +132,28 @@ def _varied_shot(seed: int, size: tuple[int, int], difficulty: str) -> Shot:
     mode = 'still' if rng.random() < 0.5 else MODES[rng.integers(len(MODES))]
     t = 0.0 if mode == 'still' else round(float(rng.uniform(0, LONGEST_S)), 3)
     return Shot(seed, t, size, mode, difficulty)
+
+
+def find_photos(folder: str | Path) -> list[Path]:
+    """
+    Return the pictures in a folder, sorted.
+
+    :raises FileNotFoundError: when there is no such folder or no picture in it.
+    """
+    files = sorted(Path(folder).glob('*'))
+    photos = [path for path in files if path.suffix.lower() in PHOTO_ENDINGS]
+    if not photos:
+        raise FileNotFoundError(f'no pictures ({", ".join(PHOTO_ENDINGS)}) in {folder}; give '
+                                '--backdrops a folder of photos')
+    return photos
+
+
+def choose_photo(photos: Sequence[Path], seed: int) -> Path | None:
+    """Return a photo for a third of the seeds, the same at every call, else None."""
+    rng = np.random.default_rng((seed, 51))
+    if not photos or rng.random() > BACKDROP_SHARE:
+        return None
+    return photos[int(rng.integers(len(photos)))]
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -152,7 +181,8 @@ def write_dataset(out: Path, name: str, shots: Sequence[Shot], ending: str = 'pn
     images, annotations = [], []
     with _rendered(shots, partial(_render, out=out, ending=ending, depth=depth),
                    workers) as entries:
-        for entry, objects in tqdm(entries, total=len(shots), desc=name, unit='image'):
+        for entry, objects in tqdm(entries, total=len(shots), desc=name, unit='image',
+                                   mininterval=progress_interval()):
             image_id = len(images) + 1
             images.append({'id': image_id, **entry})
             annotations += [{'id': len(annotations) + number, 'image_id': image_id, **item}
@@ -185,16 +215,34 @@ def _rendered(shots: Sequence[Shot], render: partial, workers: int) -> Iterator[
 def _render(shot: Shot, out: Path, ending: str,
             depth: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Write one picture; return its COCO entry and those of its objects."""
-    made = scene(shot.seed, shot.t, shot.size, shot.mode, shot.difficulty, depth=depth)
+    made = scene(shot.seed, shot.t, shot.size, shot.mode, shot.difficulty, depth=depth,
+                 backdrop=_read_backdrop(shot.backdrop) if shot.backdrop else None)
     file_name = f'{shot.name}.{ending}'
     _write_picture(out / 'images' / file_name, made.image[..., ::-1])
     entry = {'file_name': file_name, 'height': shot.size[0], 'width': shot.size[1],
              'seed': shot.seed, 'time': shot.t, 'mode': shot.mode, 'difficulty': shot.difficulty}
+    if shot.backdrop:
+        entry['backdrop'] = shot.backdrop.name
     if made.depth_mm is not None:
         entry['depth_file_name'] = f'{shot.name}.png'
         entry['camera_matrix'] = made.camera_matrix.ravel().tolist()
         _write_picture(out / 'depth' / entry['depth_file_name'], made.depth_mm)
     return entry, coco_objects(made)
+
+
+@lru_cache(maxsize=64)
+def _read_backdrop(path: Path) -> np.ndarray:
+    """
+    Return a photo, (h, w, 3) uint8 RGB, so blurred that no object in it could be asked for.
+
+    :raises ValueError: when it does not decode.
+    """
+    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if photo is None:
+        raise ValueError(f'{path} does not decode as a picture; take it out of the folder of '
+                         'backdrops')
+    photo = cv2.resize(photo, (BACKDROP_SIDE, BACKDROP_SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(photo, (0, 0), BACKDROP_SIDE / 80)[..., ::-1]
 
 
 def coco_objects(made: Scene) -> list[dict[str, Any]]:
@@ -214,7 +262,9 @@ def coco_objects(made: Scene) -> list[dict[str, Any]]:
 
 def _write_picture(path: Path, pixels: np.ndarray) -> None:
     """Write a BGR or 16-bit picture, whole or not at all."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == '.jpg' else []
+    # Sensor noise hardly compresses: the fastest level of PNG is as small as the best.
+    options = ([cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == '.jpg'
+               else [cv2.IMWRITE_PNG_COMPRESSION, 1])
     coded, content = cv2.imencode(path.suffix, pixels, options)
     if not coded:
         raise RuntimeError(f'OpenCV could not encode {path}')

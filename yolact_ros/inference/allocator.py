@@ -10,8 +10,8 @@ logger = logging.getLogger(__name__)
 
 # Parameters of glibc's mallopt (malloc.h).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-LARGEST_KEPT_BLOCK = 32 << 20   # [bytes]; glibc before 2.34 refuses more
-KEPT_MEMORY = 512 << 20         # [bytes]
+KEPT_BLOCKS = 256 << 20, 32 << 20   # [bytes]; a 4K picture as float32, what an older glibc takes
+KEPT_MEMORY = 512 << 20             # [bytes]
 
 
 def keep_freed_memory() -> bool:
@@ -29,7 +29,7 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is None:
         return False
-    told = bool(mallopt(_MMAP_THRESHOLD, LARGEST_KEPT_BLOCK)
-                and mallopt(_TRIM_THRESHOLD, KEPT_MEMORY))
+    told = any(mallopt(_MMAP_THRESHOLD, block) for block in KEPT_BLOCKS) \
+        and bool(mallopt(_TRIM_THRESHOLD, KEPT_MEMORY))
     logger.debug('keep freed memory: %s', told)
     return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,10 +15,11 @@ from yolact_ros.config import PostprocessConfig, class_id_of
 from yolact_ros.model.yolact import RawPredictions
 from yolact_ros.ops.boxes import decode_boxes
 from yolact_ros.ops.masks import assemble_masks, crop_limits, crop_masks
-from yolact_ros.ops.nms import cross_class_nms, fast_nms, traditional_nms
+from yolact_ros.ops.nms import cross_class_nms, fast_nms, fast_nms_mixed, traditional_nms
 from yolact_ros.structures import ImageSize, Instances
 
 MASK_THRESHOLD = 0.5
+BAND = 64  # rows of a mask resized at once [px]
 
 
 class Detections(NamedTuple):
@@ -41,9 +43,11 @@ class ClassRules(NamedTuple):
     A PostprocessConfig's class filter and thresholds for one model's classes.
 
     :param thresholds: (C,) score a class must exceed; infinite for classes that are left out.
+    :param lowest: of the thresholds.
     """
 
     thresholds: Tensor
+    lowest: float
 
     @classmethod
     def resolve(cls, config: PostprocessConfig, class_names: Sequence[str],
@@ -60,7 +64,21 @@ class ClassRules(NamedTuple):
             left_out = torch.ones(len(class_names), dtype=torch.bool)
             left_out[[class_id_of(key, class_names) for key in config.classes]] = False
             thresholds[left_out] = torch.inf
-        return cls(thresholds.to(device))
+        return cls(thresholds.to(device), float(thresholds.min()))
+
+
+class Selection(NamedTuple):
+    """
+    What survives non-maximum suppression, best class score first.
+
+    :param rows: (D,) of the candidates.
+    :param class_ids: (D,).
+    :param class_scores: (D,).
+    """
+
+    rows: Tensor
+    class_ids: Tensor
+    class_scores: Tensor
 
 
 def select_detections(raw: RawPredictions, index: int, priors: Tensor, rules: ClassRules,
@@ -76,23 +94,84 @@ def select_detections(raw: RawPredictions, index: int, priors: Tensor, rules: Cl
     :param priors: (P, 4) cx, cy, w, h relative.
     :param input_size: side of the network input [px], for traditional NMS.
     """
-    probabilities = torch.softmax(raw.class_logits[index].float(), -1)[:, 1:]   # (P, C)
-    rows = (probabilities.amax(1) > config.candidate_threshold).nonzero()[:, 0]
-    scores = probabilities[rows].T                                            # (C, N)
-    if config.nms != 'cross_class':
-        passing = scores > rules.thresholds[:, None]
-        useful = passing.any(0).nonzero()[:, 0]
-        class_ids = passing.any(1).nonzero()[:, 0]
-        rows, scores = rows[useful], scores[class_ids][:, useful]
-    else:
-        class_ids = torch.arange(scores.shape[0], device=scores.device)
-    boxes = decode_boxes(raw.box_offsets[index, rows].float(), priors[rows])
-    kept, kinds, class_scores = _suppress(boxes, scores, config, input_size)
-    kinds = class_ids[kinds]
-    passing = (class_scores > rules.thresholds[kinds]).nonzero()[:, 0][:config.max_instances]
-    kept = kept[passing]
-    return Detections(boxes[kept], kinds[passing], class_scores[passing],
-                      raw.coefficients[index, rows[kept]].float())
+    anchors, scores = _candidates(raw.class_logits[index],
+                                  max(config.candidate_threshold, rules.lowest))
+    boxes = decode_boxes(raw.box_offsets[index, anchors].float(), priors[anchors])
+    chosen = None
+    if config.nms == 'fast':
+        chosen = _select_from_best(boxes, scores, rules, config)
+    if chosen is None:
+        chosen = _select_from_all(boxes, scores, rules, config, input_size)
+    rows, class_ids, class_scores = (part[:config.max_instances] for part in chosen)
+    return Detections(boxes[rows], class_ids, class_scores,
+                      raw.coefficients[index, anchors[rows]].float())
+
+
+def _candidates(logits: Tensor, floor: float) -> tuple[Tensor, Tensor]:
+    """
+    Return the anchors whose best foreground score exceeds the floor, and all their scores.
+
+    A score above t needs a logit of at least log(t / (1 - t)) more than the background's, so
+    comparing logits spares nearly all anchors the softmax.
+
+    :param logits: (P, C + 1), background first.
+    :returns: anchors (N,) and scores (N, C).
+    """
+    # The margin covers the rounding of both routes.
+    lead = math.log(floor / (1 - floor)) - 1e-3 if 0 < floor < 1 else \
+        -math.inf if floor <= 0 else math.inf
+    best = logits[:, 1:].amax(1).float() - logits[:, 0]
+    anchors = (best > lead).nonzero()[:, 0]
+    scores = torch.softmax(logits[anchors].float(), -1)[:, 1:]
+    rows = (scores.amax(1) > floor).nonzero()[:, 0]
+    return anchors[rows], scores[rows]
+
+
+def _select_from_best(boxes: Tensor, scores: Tensor, rules: ClassRules,
+                      config: PostprocessConfig) -> Selection | None:
+    """
+    Return what Fast NMS selects if the best scores suffice to tell, else None.
+
+    :param boxes: (N, 4).
+    :param scores: (N, C).
+    """
+    enough = min(max(4 * config.max_instances, 256), 1024)
+    scores = torch.where(scores > rules.thresholds, scores, 0.0)
+    best, cut = scores.amax(1), 0.0
+    rows = torch.arange(len(scores), device=scores.device)
+    if len(scores) > enough:
+        # The best scores lie in the rows with the best maxima.
+        cut = best.topk(enough).values[-1]
+        rows = (best >= cut).nonzero()[:, 0]
+    few = scores[rows].T                                                      # (C, n)
+    class_ids, columns = ((few >= cut) & (few > 0)).nonzero(as_tuple=True)
+    if len(columns) > 4 * enough:
+        return None
+    class_scores, order = few[class_ids, columns].sort(descending=True, stable=True)
+    rows, class_ids = rows[columns[order]], class_ids[order]
+    keep = fast_nms_mixed(boxes[rows], class_ids, config.iou_threshold, config.top_k)
+    keep = keep.nonzero()[:, 0]
+    if len(scores) > enough and len(keep) < config.max_instances:
+        return None
+    return Selection(rows[keep], class_ids[keep], class_scores[keep])
+
+
+def _select_from_all(boxes: Tensor, scores: Tensor, rules: ClassRules,
+                     config: PostprocessConfig, input_size: int) -> Selection:
+    """
+    Return what the configured NMS selects of all candidates.
+
+    :param boxes: (N, 4).
+    :param scores: (N, C).
+    """
+    scores = scores.T                                                         # (C, N)
+    allowed = rules.thresholds.isfinite() if config.nms != 'cross_class' \
+        else torch.ones_like(rules.thresholds, dtype=torch.bool)
+    allowed = allowed.nonzero()[:, 0]
+    rows, class_ids, class_scores = _suppress(boxes, scores[allowed], config, input_size)
+    class_ids = allowed[class_ids]
+    passing = (class_scores > rules.thresholds[class_ids]).nonzero()[:, 0]
+    return Selection(rows[passing], class_ids[passing], class_scores[passing])
 
 
 def _suppress(boxes: Tensor, scores: Tensor, config: PostprocessConfig,
@@ -130,14 +209,14 @@ def to_instances(detections: Detections, masks: Tensor, mask_scores: Tensor,
     :param masks: (D, Hp, Wp) cropped soft masks.
     :param mask_scores: (D,).
     """
+    limits = _grid_limits(detections.boxes, masks.shape[1:])
     # The one transfer from the device.
     relative, class_ids, class_scores, ious, soft = (
         tensor.cpu().numpy() for tensor in (detections.boxes, detections.class_ids,
                                             detections.class_scores, mask_scores, masks))
     scores = class_scores if np.isnan(ious).all() else class_scores * ious
     order = np.argsort(-scores, kind='stable')
-    limits = _grid_limits(detections.boxes, masks.shape[1:])
-    pixels = [mask_to_pixels(soft[row], limits[row], size) for row in order]
+    pixels = [mask_to_pixels(soft[row], limits[row], size) for row in order.tolist()]
     return Instances(
         image_size=size, boxes=_pixel_boxes(relative[order], size),
         class_scores=class_scores[order], mask_scores=ious[order], scores=scores[order],
@@ -155,11 +234,11 @@ def _pixel_boxes(relative: np.ndarray, size: ImageSize) -> np.ndarray:
                           dtype=np.float32)
 
 
-def _grid_limits(boxes: Tensor, grid: Sequence[int]) -> np.ndarray:
-    """Return (D, 4) int left, top, right, bottom: the grid cells that crop_masks keeps."""
+def _grid_limits(boxes: Tensor, grid: Sequence[int]) -> list[list[int]]:
+    """Return left, top, right, bottom of D boxes: the grid cells that crop_masks keeps."""
     left, right = crop_limits(boxes[:, 0], boxes[:, 2], grid[1])
     top, bottom = crop_limits(boxes[:, 1], boxes[:, 3], grid[0])
-    return torch.stack((left, top, right, bottom), 1).ceil().long().cpu().numpy()
+    return torch.stack((left, top, right, bottom), 1).ceil().long().tolist()
 
 
 def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
@@ -168,7 +247,8 @@ def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
     Resize one soft mask bilinearly to the picture and threshold it, only where it lives.
 
     Interpolation along an axis is a product with a matrix of two weights a row, so the crop is
-    rows @ mask @ columns, restricted to the part of the matrices that touches the mask.
+    rows @ mask @ columns, restricted to the part of the matrices that touches the mask. The
+    last product goes band by band: few cells touch a band, and its floats stay in the cache.
 
     :param soft: (Hp, Wp) in [0, 1], zero outside the limits.
     :param limits: left, top, right, bottom [cells], half-open.
@@ -178,12 +258,19 @@ def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
     left, top, right, bottom = limits
     if right <= left or bottom <= top:
         return (0, 0, 0, 0), np.zeros((0, 0), bool)
-    columns = interpolation_matrix(soft.shape[1], size.width)
-    rows = interpolation_matrix(soft.shape[0], size.height)
-    x0, x1 = _touched_pixels(left, right, soft.shape[1], size.width)
-    y0, y1 = _touched_pixels(top, bottom, soft.shape[0], size.height)
-    cells = soft[top:bottom, left:right]
-    mask = rows[y0:y1, top:bottom] @ cells @ columns[x0:x1, left:right].T > MASK_THRESHOLD
+    grid_h, grid_w = soft.shape
+    columns = interpolation_matrix(grid_w, size.width)
+    rows = interpolation_matrix(grid_h, size.height)
+    x0, x1 = _touched_pixels(left, right, grid_w, size.width)
+    y0, y1 = _touched_pixels(top, bottom, grid_h, size.height)
+    wide = soft[top:bottom, left:right] @ columns[x0:x1, left:right].T
+    mask = np.empty((y1 - y0, x1 - x0), bool)
+    for start in range(y0, y1, BAND):
+        stop = min(start + BAND, y1)
+        first, last = _touching_cells(start, stop, grid_h, size.height)
+        first, last = min(max(first, top), bottom), max(min(last, bottom), top)
+        band = rows[start:stop, first:last] @ wide[first - top:last - top]
+        np.greater(band, MASK_THRESHOLD, out=mask[start - y0:stop - y0])
     return _tighten(mask, x0, y0)
 
 
@@ -209,9 +296,18 @@ def _touched_pixels(start: int, stop: int, cells: int, pixels: int) -> tuple[int
     """Return the pixels whose value can depend on cells start to stop - 1, half-open."""
     scale = pixels / cells
     # One pixel more on both sides covers the rounding of float32 coordinates.
-    first = int(np.floor((start - 0.5) * scale - 0.5)) - 1
-    last = int(np.ceil((stop + 0.5) * scale - 0.5)) + 1
+    first = math.floor((start - 0.5) * scale - 0.5) - 1
+    last = math.ceil((stop + 0.5) * scale - 0.5) + 1
     return min(max(first, 0), pixels), min(max(last, 0), pixels)
+
+
+def _touching_cells(start: int, stop: int, cells: int, pixels: int) -> tuple[int, int]:
+    """Return the cells that pixels start to stop - 1 can depend on, half-open."""
+    scale = cells / pixels
+    # One cell more on both sides covers the rounding of float32 coordinates.
+    first = math.floor((start + 0.5) * scale - 0.5) - 1
+    last = math.floor((stop - 0.5) * scale - 0.5) + 3
+    return max(first, 0), min(last, cells)
 
 
 def _tighten(mask: np.ndarray, x0: int, y0: int) -> tuple[tuple[int, int, int, int], np.ndarray]:

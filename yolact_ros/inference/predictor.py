@@ -89,8 +89,9 @@ class Predictor:
         self.stage_ms = {}
         with self._timed('preprocess'):
             pictures = [check_picture(rgb) for rgb in pictures]
-            x = torch.cat([preprocess(rgb, self.model_config, self._backend.device)
-                           for rgb in pictures])
+            inputs = [preprocess(rgb, self.model_config, self._backend.device)
+                      for rgb in pictures]
+            x = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
         with self._timed('network'):
             raw = self._backend(x)
         rescore = self._backend.rescore if self._backend.has_rescoring else None

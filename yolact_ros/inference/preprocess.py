@@ -33,7 +33,7 @@ def check_picture(rgb: np.ndarray) -> np.ndarray:
 
 def preprocess(rgb: np.ndarray, config: ModelConfig, device: torch.device) -> Tensor:
     """
-    Return the (1, 3, S, S) float32 input of one picture on the device.
+    Return the (1, 3, S, S) float32 input of one picture on the device, channels last.
 
     The picture is stretched to the square without keeping its aspect ratio. It is resized as
     float32, before normalising: resizing bytes gives other numbers (reference section 3).
@@ -41,8 +41,9 @@ def preprocess(rgb: np.ndarray, config: ModelConfig, device: torch.device) -> Te
     :param rgb: (H, W, 3) uint8.
     """
     size = config.input_size
-    picture = torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].float()
+    # (1, H, W, 3) seen as (1, 3, H, W): so torch knows the channels-last layout and keeps it.
+    picture = torch.from_numpy(rgb).to(device)[None].permute(0, 3, 1, 2).float()
     picture = functional.interpolate(picture, (size, size), mode='bilinear', align_corners=False)
     mean = torch.tensor(config.pixel_mean, device=device).reshape(1, 3, 1, 1)
     std = torch.tensor(config.pixel_std, device=device).reshape(1, 3, 1, 1)
-    return (picture - mean) / std
+    return picture.sub_(mean).div_(std)

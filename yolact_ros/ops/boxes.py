@@ -25,10 +25,17 @@ def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
 
 def box_intersection(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """Return the (..., N, M) overlap areas of (..., N, 4) and (..., M, 4) corner boxes."""
-    low = torch.maximum(boxes_a[..., :, None, :2], boxes_b[..., None, :, :2])
-    high = torch.minimum(boxes_a[..., :, None, 2:], boxes_b[..., None, :, 2:])
-    width, height = (high - low).clamp_(min=0).unbind(-1)
+    # One coordinate at a time: a last axis of two would keep the processor from vectorising.
+    width, height = (_overlap(boxes_a[..., side], boxes_b[..., side],
+                              boxes_a[..., side + 2], boxes_b[..., side + 2]) for side in (0, 1))
     return width * height
+
+
+def _overlap(low_a: Tensor, low_b: Tensor, high_a: Tensor, high_b: Tensor) -> Tensor:
+    """Return the (..., N, M) lengths that (..., N) and (..., M) intervals share."""
+    low = torch.maximum(low_a[..., :, None], low_b[..., None, :])
+    high = torch.minimum(high_a[..., :, None], high_b[..., None, :])
+    return (high - low).clamp_(min=0)
 
 
 def box_area(boxes: Tensor) -> Tensor:

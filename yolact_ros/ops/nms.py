@@ -37,11 +37,28 @@ def fast_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
     """
     if scores.numel() == 0:
         return _nothing(scores)
-    class_scores, order = scores.sort(dim=1, descending=True, stable=True)
-    class_scores, order = class_scores[:, :top_k], order[:, :top_k]           # (C, K)
+    class_scores, order = _best_of_each(scores, top_k)                        # (C, K)
     keep = fast_nms_keep(boxes[order], iou_threshold)
     class_ids, ranks = keep.nonzero(as_tuple=True)
     return _best_first(order[class_ids, ranks], class_ids, class_scores[class_ids, ranks])
+
+
+def fast_nms_mixed(boxes: Tensor, class_ids: Tensor, iou_threshold: float, top_k: int) -> Tensor:
+    """
+    Mark what fast_nms keeps of a list that holds all classes, best score first.
+
+    One matrix for all classes: the way to go when the list is short, whatever the number of
+    classes. The verdict on a box depends only on better ones, so a list may be cut off anywhere.
+
+    :param boxes: (E, 4) corners; a box may appear once for each of its classes.
+    :param class_ids: (E,).
+    :returns: (E,) bool.
+    """
+    if len(class_ids) == 0:
+        return torch.zeros(0, dtype=torch.bool, device=boxes.device)
+    better = (class_ids[:, None] == class_ids[None, :]).triu_(diagonal=1)     # [i, j]: i beats j
+    overlaps = box_iou(boxes, boxes).masked_fill_(~better, 0.0)
+    return (overlaps.amax(0) <= iou_threshold) & (better.sum(0) < top_k)
 
 
 def cross_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
@@ -98,6 +115,25 @@ def _pixel_iou(boxes: Tensor) -> Tensor:
     sides = boxes[:, 2:] - boxes[:, :2] + 1
     areas = sides[:, 0] * sides[:, 1]
     return overlap / (areas[:, None] + areas[None, :] - overlap)
+
+
+def _best_of_each(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """
+    Return the best scores of each row and their columns, as a stable descending sort does.
+
+    :returns: (C, K) each, K at most count.
+    """
+    if count < scores.shape[1]:
+        # Sorting tens of thousands of scores to keep 200 costs more than all the rest of NMS.
+        last = scores.topk(count, dim=1).values[:, -1:]
+        rows, columns = (scores >= last).nonzero(as_tuple=True)
+        # Equal scores at the cut leave more than count in a row: only the sort is right then.
+        if len(rows) == count * len(scores):
+            columns = columns.reshape(-1, count)
+            best, order = scores.gather(1, columns).sort(dim=1, descending=True, stable=True)
+            return best, columns.gather(1, order)
+    best, order = scores.sort(dim=1, descending=True, stable=True)
+    return best[:, :count], order[:, :count]
 
 
 def _best_first(rows: Tensor, class_ids: Tensor,

@@ -38,10 +38,13 @@ def annotation(**changes):
     return {key: value for key, value in entry.items() if value is not None}
 
 
+ONE = (annotation(),)
+
+
 @pytest.fixture
 def write(tmp_path):
     """Return a function that writes a data set and returns the path of its JSON."""
-    def make(annotations=(annotation(),), categories=((3, 'cup'), (9, 'pen')), images=((7, 'a'),),
+    def make(annotations=ONE, categories=((3, 'cup'), (9, 'pen')), images=((7, 'a'),),
              pictures=None):
         (tmp_path / 'images').mkdir(exist_ok=True)
         for _, name in images if pictures is None else pictures:
@@ -84,7 +87,8 @@ def test_class_ids_follow_ascending_category_ids_with_gaps(write):
 
 def test_wanted_classes_decide_the_class_ids(write):
     path = write([annotation(category_id=9)])
-    assert CocoDataset(path, class_names=('pen', 'fork', 'cup')).sample(0).class_ids.tolist() == [0]
+    dataset = CocoDataset(path, class_names=('pen', 'fork', 'cup'))
+    assert dataset.sample(0).class_ids.tolist() == [0]
 
 
 def test_crowds_are_read_but_not_counted(write):

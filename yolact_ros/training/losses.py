@@ -220,9 +220,13 @@ def mask_loss(predicted: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
     :param boxes: (N, 4) relative corners.
     """
     height, width = masks.shape[1:]
-    cost = functional.binary_cross_entropy(predicted.clamp(0, 1), masks, reduction='none')
+    # A diverged network predicts NaN, which torch's cross entropy refuses (on CUDA for good): the
+    # last term brings it back, so that the loss tells.
+    known = predicted.nan_to_num(nan=0.0).clamp(0, 1)
+    cost = functional.binary_cross_entropy(known, masks, reduction='none')
     sides = boxes[:, 2:] - boxes[:, :2]
-    return (cost.sum((1, 2)) / (sides[:, 0] * width) / (sides[:, 1] * height)).sum()
+    return (cost.sum((1, 2)) / (sides[:, 0] * width) / (sides[:, 1] * height)).sum() \
+        + 0 * predicted.sum()
 
 
 def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, masks: Tensor,

@@ -8,19 +8,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from yolact_ros.model.yolact import RawPredictions, Yolact
+from yolact_ros.model.yolact import RawPredictions, Yolact, level_sizes
 from yolact_ros.training.losses import LossConfig, Losses, compute_losses
 from yolact_ros.training.parameters import restore_buffers, snapshot_buffers
 from yolact_ros.training.processes import Processes
 from yolact_ros.training.sample import Batch, Targets
 
 
-def choose_precision(precision: str, device: torch.device) -> str:
-    """Return float32 or bfloat16; 'auto' is bfloat16 where the device has instructions for it."""
+def choose_precision(precision: str, device: torch.device, input_size: int) -> str:
+    """
+    Return float32 or bfloat16; 'auto' is bfloat16 where the device has instructions for it.
+
+    :raises ValueError: for bfloat16 on a CPU with an input so small that P6 is a single cell:
+        oneDNN (torch 2.13) then returns uninitialised memory as the gradient of P7's
+        convolution, 3x3 of stride 2 on 1x1.
+    """
+    broken = device.type == 'cpu' and level_sizes(input_size)[3] == (1, 1)
+    if precision == 'bfloat16' and broken:
+        raise ValueError(f'bfloat16 does not train right on a CPU at {input_size} px; choose '
+                         'float32 or an input of more than 64 px')
     if precision != 'auto':
         return precision
     fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == 'cuda' \
-        else torch.cpu._is_avx512_bf16_supported()
+        else torch.cpu._is_avx512_bf16_supported() and not broken
     return 'bfloat16' if fast else 'float32'
 
 

@@ -87,8 +87,9 @@ class Trainer:
         self.progress = Progress()
         if resume:
             self._restore()
-        self.module: torch.nn.Module = LossModule(
-            self.model, config.loss, choose_precision(config.precision, self.processes.device))
+        precision = choose_precision(config.precision, self.processes.device,
+                                     model.config.input_size)
+        self.module: torch.nn.Module = LossModule(self.model, config.loss, precision)
         if self.processes.world > 1:
             self.module = DistributedDataParallel(self.module)
 

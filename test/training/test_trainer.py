@@ -1,0 +1,240 @@
+"""Whole trainings of a few steps: resuming, freezing, faults, files."""
+
+import logging
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from test.training.conftest import Blocks
+from yolact_ros.checkpoint import load_model, save_model
+from yolact_ros.training import trainer as trainer_module
+from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.parameters import should_freeze_batch_norm
+from yolact_ros.training.run_folder import read_rows
+from yolact_ros.training.step import choose_precision
+from yolact_ros.training.train import build_model, build_model_config
+from yolact_ros.training.trainer import Trainer, explained_memory_errors, interruptible
+
+
+def start(config, source=None, val=None, resume=False):
+    source = source or Blocks()
+    model = build_model(config, build_model_config(config, source.class_names), not resume)
+    trainer = Trainer(model, config, source, val, resume=resume)
+    trainer.folder.prepare(resume)
+    return trainer
+
+
+def state_of(trainer):
+    """Return everything that a step can change, by name."""
+    state = {f'model.{key}': tensor for key, tensor in trainer.model.state_dict().items()}
+    state |= {f'average.{key}': tensor for key, tensor in trainer.average.state.items()}
+    for number, slots in trainer.optimizer.state_dict()['state'].items():
+        state |= {f'optimizer.{number}.{key}': value for key, value in slots.items()}
+    return state
+
+
+@pytest.mark.parametrize('changes', [
+    {}, {'precision': 'bfloat16', 'workers': 1}, {'optimizer': 'sgd', 'schedule': 'step'}],
+    ids=['adamw', 'mixed precision and a loader process', 'sgd'])
+def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(make_config, tmp_path, changes):
+    whole = start(make_config(out=str(tmp_path / 'whole'), iterations=5, **changes))
+    assert whole.run()
+    config = make_config(out=str(tmp_path / 'parts'), iterations=5, **changes)
+    assert not start(config).run(stop_at=2)
+    torch.rand(7)  # whatever else happened before resuming
+    resumed = start(config, resume=True)
+    assert resumed.progress.step == 2
+    assert resumed.run()
+    wanted, found = state_of(whole), state_of(resumed)
+    assert wanted.keys() == found.keys()
+    assert [key for key in wanted if not torch.equal(wanted[key], found[key])] == []
+    losses = [[row['total'] for row in read_rows(run.folder.losses)] for run in (whole, resumed)]
+    assert losses[0] == losses[1]
+
+
+def test_another_seed_gives_another_training(make_config, tmp_path):
+    totals = []
+    for seed in (0, 0, 1):
+        run = start(make_config(out=str(tmp_path / f'{len(totals)}'), seed=seed, iterations=2))
+        run.run()
+        totals.append([row['total'] for row in read_rows(run.folder.losses)])
+    assert totals[0] == totals[1] != totals[2]
+
+
+def test_rows_after_the_resumed_step_are_written_again_not_twice(make_config):
+    config = make_config(iterations=4)
+    run = start(config)
+    run.run(stop_at=2)
+    before = run.folder.state.read_bytes()
+    again = start(config, resume=True)
+    again.run(stop_at=4)
+    again.folder.state.write_bytes(before)  # as if the machine had died before the checkpoint
+    start(config, resume=True).run()
+    assert [row['step'] for row in read_rows(run.folder.losses)] == [1, 2, 3, 4]
+
+
+def test_a_training_leaves_checkpoints_logs_plots_and_samples(make_config):
+    run = start(make_config(evaluate_every=2, iterations=3), val=Blocks(3))
+    assert run.run()
+    names = {path.relative_to(run.folder.path).as_posix()
+             for path in run.folder.path.rglob('*') if path.is_file()}
+    assert names == {'last.safetensors', 'best.safetensors', 'state.pt', 'losses.csv', 'ap.csv',
+                     'losses.png', 'ap.png', 'samples/step_000002.jpg', 'samples/step_000003.jpg'}
+    assert [row['step'] for row in read_rows(run.folder.ap)] == [2, 3]
+    model, config = load_model(run.folder.last)
+    assert config.class_names == ('red', 'blue')
+    averaged = run.average.state['fpn.lat_layers.0.weight']
+    assert torch.equal(model.state_dict()['fpn.lat_layers.0.weight'], averaged)
+
+
+def test_the_best_checkpoint_is_kept_when_ap_falls(make_config, monkeypatch):
+    scores = iter([.5, .2])
+    monkeypatch.setattr(trainer_module, 'measure_ap',
+                        lambda *arguments: {'mask_ap': next(scores)})
+    run = start(make_config(evaluate_every=1, iterations=2), val=Blocks(1))
+    run.run(stop_at=1)
+    best = run.folder.best.read_bytes()
+    second = start(make_config(evaluate_every=1, iterations=2), val=Blocks(1), resume=True)
+    second.run()
+    assert second.progress.best_ap == .5
+    assert run.folder.best.read_bytes() == best != run.folder.last.read_bytes()
+
+
+class Poisoned(Blocks):
+    """One of the pictures has a box without area, whose loss is infinite."""
+
+    def sample(self, index, rng):
+        """Return picture number index."""
+        sample = super().sample(index, rng)
+        return replace(sample, boxes=sample.boxes * np.float32(0)) if index == 1 else sample
+
+
+def test_a_non_finite_loss_changes_nothing_and_names_the_picture(make_config, monkeypatch, caplog):
+    # Augmentation drops such boxes; take that out of the way.
+    monkeypatch.setattr('yolact_ros.training.augment.drop_small', lambda sample, least: sample)
+    plain = AugmentConfig(crop=False, max_expand=1)
+    run = start(make_config(iterations=1, batch_size=4, augment=plain), Poisoned(4))
+    before = {key: tensor.clone() for key, tensor in run.model.state_dict().items()}
+    with caplog.at_level(logging.WARNING):
+        run.run()
+    assert 'step 0 skipped' in caplog.text
+    assert 'pictures: block 1' in caplog.text
+    after = run.model.state_dict()
+    assert [key for key in before if not torch.equal(before[key], after[key])] == []
+
+
+def test_a_loss_that_stays_non_finite_ends_the_training_with_advice(make_config):
+    run = start(make_config(iterations=10, max_nonfinite=2))
+    with torch.no_grad():
+        run.model.fpn.lat_layers[0].bias.fill_(torch.nan)
+    with pytest.raises(RuntimeError, match='2 steps in a row; lower --learning-rate'):
+        run.run()
+
+
+def test_a_frozen_backbone_does_not_change(make_config):
+    run = start(make_config(freeze='backbone', iterations=2))
+    before = {key: tensor.clone() for key, tensor in run.model.state_dict().items()}
+    run.run()
+    after = run.model.state_dict()
+    changed = {key.split('.')[0] for key in before if not torch.equal(before[key], after[key])}
+    assert changed == {'fpn', 'proto_net', 'prediction_layers', 'semantic_seg_conv'}
+
+
+@pytest.mark.parametrize('changes, frozen', [
+    ({'batch_size': 5, 'weights': 'x'}, True), ({'batch_size': 6, 'weights': 'x'}, False),
+    ({'batch_size': 5}, False), ({'batch_size': 8, 'freeze_batch_norm': 'yes'}, True)],
+    ids=['small batch', 'six pictures', 'from scratch', 'told so'])
+def test_batch_norms_freeze_by_the_published_rule(make_config, changes, frozen):
+    assert should_freeze_batch_norm(make_config(**changes)) is frozen
+    assert should_freeze_batch_norm(make_config(batch_size=12, weights='x'), world=4)
+
+
+def test_frozen_batch_norms_keep_weights_and_statistics(make_config):
+    run = start(make_config(freeze_batch_norm='yes', iterations=2))
+    before = {key: tensor.clone() for key, tensor in run.model.state_dict().items()}
+    run.run()
+    after = run.model.state_dict()
+    norms = [key for key in before if '.bn' in key or 'downsample.1' in key]
+    assert norms
+    assert [key for key in norms if not torch.equal(before[key], after[key])] == []
+
+
+def test_fine_tuning_with_other_classes_loads_what_fits(make_config, tmp_path, caplog):
+    first = start(make_config(iterations=1))
+    save_model(tmp_path / 'three.safetensors', build_model(
+        make_config(), build_model_config(make_config(), ('a', 'b', 'c')), True))
+    with caplog.at_level(logging.INFO):
+        tuned = build_model(make_config(weights=str(tmp_path / 'three.safetensors'), seed=5),
+                            first.model.config, True)
+    stored, _ = load_model(tmp_path / 'three.safetensors')
+    own, other = tuned.state_dict(), stored.state_dict()
+    different = {key for key in own if own[key].shape != other[key].shape}
+    assert different == {
+        f'{layer}.{kind}' for kind in ('weight', 'bias')
+        for layer in ('prediction_layers.0.conf_layer', 'semantic_seg_conv')}
+    assert all(torch.equal(own[key], other[key]) for key in own if key not in different)
+    assert 'prediction_layers.0.conf_layer.weight' in caplog.text
+
+
+def test_a_folder_with_a_training_is_not_overwritten(make_config):
+    start(make_config(iterations=1)).run()
+    with pytest.raises(FileExistsError, match='--resume'):
+        start(make_config(iterations=1))
+
+
+def test_resuming_nothing_is_refused(make_config):
+    with pytest.raises(FileNotFoundError, match='no training to resume'):
+        trainer_module.RunFolder(make_config().out).prepare(resume=True)
+
+
+def test_a_full_disk_keeps_the_old_checkpoint_and_the_training(make_config, monkeypatch, caplog):
+    run = start(make_config(iterations=3, checkpoint_every=1))
+    run.run(stop_at=1)
+    before = run.folder.last.read_bytes(), run.folder.state.read_bytes()
+
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+    resumed = start(make_config(iterations=3, checkpoint_every=1), resume=True)
+    monkeypatch.setattr(trainer_module, 'save_model', full)
+    with pytest.raises(OSError, match='No space left'):  # the last one has to succeed
+        resumed.run()
+    assert resumed.progress.step == 3
+    assert 'no checkpoint at step 2' in caplog.text
+    assert (run.folder.last.read_bytes(), run.folder.state.read_bytes()) == before
+
+
+def test_running_out_of_memory_says_what_to_try():
+    with pytest.raises(RuntimeError, match='batch 8 at 550 px; try --batch-size 4'):
+        with explained_memory_errors(8, 550):
+            raise torch.OutOfMemoryError('CUDA out of memory')
+
+
+def test_bfloat16_on_a_cpu_is_refused_where_onednn_returns_garbage():
+    cpu = torch.device('cpu')
+    with pytest.raises(ValueError, match='more than 64 px'):
+        choose_precision('bfloat16', cpu, 64)
+    assert choose_precision('auto', cpu, 64) == 'float32'
+    assert choose_precision('bfloat16', cpu, 96) == 'bfloat16'
+
+
+def test_the_first_ctrl_c_asks_and_the_second_interrupts():
+    with interruptible() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_during_a_training_leaves_a_checkpoint_to_resume(make_config, monkeypatch):
+    run = start(make_config(iterations=4))
+    step = run._step
+
+    def interrupted_step(batch, bar):
+        step(batch, bar)
+        signal.raise_signal(signal.SIGINT)
+    monkeypatch.setattr(run, '_step', interrupted_step)
+    assert not run.run()
+    assert run.folder.load_state()['step'] == 1

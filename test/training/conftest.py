@@ -1,45 +1,17 @@
-"""A data set in memory and a small network, so that whole trainings take a second."""
+"""What the tests of trainings share."""
 
-import numpy as np
+import sys
+from pathlib import Path
+
 import pytest
 
-from yolact_ros.training.augment import AugmentConfig
-from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.sample import Sample
+# torchrun starts a test file as a script, which finds its neighbours; so do the tests.
+sys.path.insert(0, str(Path(__file__).parent))
 
-SIDE = 96
-SMALL_NETWORK = {'input_size': SIDE, 'fpn_channels': 16, 'num_prototypes': 4,
-                 'mask_rescoring': False}
+from small_training import SMALL_NETWORK  # noqa: E402
 
-
-class Blocks:
-    """Pictures of one or two coloured rectangles, red ones and blue ones; a SampleSource."""
-
-    class_names = ('red', 'blue')
-
-    def __init__(self, count=6):
-        self.count = count
-
-    def __len__(self):
-        """Return the number of pictures."""
-        return self.count
-
-    def sample(self, index, rng):
-        """Return picture number index, always the same."""
-        random = np.random.default_rng(index)
-        image = random.integers(90, 110, (SIDE, SIDE, 3)).astype(np.uint8)
-        boxes, masks, class_ids = [], [], []
-        for left in (4, 34)[:1 + index % 2]:
-            x0, y0 = left + random.integers(0, 6), random.integers(4, 20)
-            x1, y1 = x0 + random.integers(14, 22), y0 + random.integers(16, 30)
-            class_ids.append(int(random.integers(2)))
-            image[y0:y1, x0:x1] = ((220, 20, 20), (20, 20, 220))[class_ids[-1]]
-            mask = np.zeros((SIDE, SIDE), np.uint8)
-            mask[y0:y1, x0:x1] = 1
-            masks.append(mask)
-            boxes.append((x0, y0, x1, y1))
-        return Sample(image, np.float32(boxes), np.stack(masks), np.int64(class_ids),
-                      np.zeros(len(boxes), bool), f'block {index}')
+from yolact_ros.training.augment import AugmentConfig  # noqa: E402
+from yolact_ros.training.config import TrainConfig  # noqa: E402
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_training import Blocks
 
-from test.training.conftest import Blocks
 from yolact_ros.checkpoint import load_model, save_model
 from yolact_ros.training import trainer as trainer_module
 from yolact_ros.training.augment import AugmentConfig

@@ -206,6 +206,21 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_the_training(make_config, monk
     assert (run.folder.last.read_bytes(), run.folder.state.read_bytes()) == before
 
 
+class Unreadable(Blocks):
+    """Every picture is damaged."""
+
+    def sample(self, index, rng):
+        """Raise what CocoDataset raises."""
+        raise ValueError('a.png does not decode as a picture: replace it')
+
+
+@pytest.mark.parametrize('workers', [0, 1], ids=['this process', 'a loader process'])
+def test_a_damaged_picture_ends_the_training_with_its_own_message(make_config, workers):
+    run = start(make_config(workers=workers), Unreadable())
+    with pytest.raises(ValueError, match='^a.png does not decode as a picture: replace it$'):
+        run.run()
+
+
 def test_running_out_of_memory_says_what_to_try():
     with pytest.raises(RuntimeError, match='batch 8 at 550 px; try --batch-size 4'):
         with explained_memory_errors(8, 550):

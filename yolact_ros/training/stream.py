@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -123,6 +123,21 @@ def open_loader(pictures: TrainingPictures, order: BatchOrder, start: int, stop:
                       collate_fn=join_batches, worker_init_fn=_start_worker,
                       pin_memory=pin_memory, generator=torch.Generator(),
                       prefetch_factor=4 if workers else None)
+
+
+def plain_errors(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """
+    Yield the batches; an error of a loader process loses torch's traceback text.
+
+    :raises ValueError: or OSError, whose message is that of the data set again.
+    """
+    try:
+        yield from batches
+    except (ValueError, OSError) as error:
+        if 'Original Traceback' not in str(error):
+            raise
+        message = str(error).strip().splitlines()[-1]
+        raise type(error)(message.split(': ', 1)[-1]) from error
 
 
 def _start_worker(worker: int) -> None:

@@ -32,7 +32,12 @@ from yolact_ros.training.run_folder import RunFolder, append_row, drop_rows_afte
 from yolact_ros.training.sample import SampleSource
 from yolact_ros.training.schedule import Schedule
 from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
-from yolact_ros.training.stream import BatchOrder, TrainingPictures, open_loader
+from yolact_ros.training.stream import (
+    BatchOrder,
+    TrainingPictures,
+    open_loader,
+    plain_errors,
+)
 from yolact_ros.training.validation import draw_samples, measure_ap
 
 logger = logging.getLogger(__name__)
@@ -107,7 +112,7 @@ class Trainer:
         with interruptible(self.processes.world > 1) as stop, logging_redirect_tqdm(), tqdm(
                 total=self.config.steps, initial=self.progress.step, unit='step',
                 disable=not self.processes.is_main, dynamic_ncols=True) as bar:
-            for batch in loader:
+            for batch in plain_errors(loader):
                 self._step(batch, bar)
                 if not self.processes.all_of([not stop.requested])[0]:
                     break

@@ -79,6 +79,12 @@ def test_the_same_seed_gives_the_same_weights():
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
+def test_no_class_of_a_fresh_re_scoring_net_is_dead():
+    masks = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+
+    assert bool((tiny_yolact(80).maskiou_net(masks) > 0).all())
+
+
 def test_deformable_blocks_are_those_of_the_paper():
     def chosen(*args):
         return [index for index, deformable in enumerate(deformable_blocks(*args)) if deformable]

@@ -73,7 +73,8 @@ class Yolact(nn.Module):
         """
         Draw fresh weights: Xavier outside the backbone, Kaiming inside, biases 0.
 
-        Offsets of deformable convolutions stay 0 (reference section 9.1).
+        Offsets of deformable convolutions stay 0, as in the original. The re-scoring net's last
+        biases are 0.5 instead: it ends in a ReLU, and a class that starts below 0 never learns.
         """
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d) and not name.endswith('conv_offset_mask'):
@@ -87,6 +88,8 @@ class Yolact(nn.Module):
             elif isinstance(module, DeformConv):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu',
                                         generator=generator)
+        if self.maskiou_net is not None:
+            nn.init.constant_(self.maskiou_net.maskiou_net[-2].bias, 0.5)
 
 
 def level_sizes(input_size: int) -> list[tuple[int, int]]:

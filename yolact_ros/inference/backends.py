@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
 from typing import Protocol
 
 import torch
@@ -70,6 +72,20 @@ class TorchBackend:
     def rescore(self, masks: Tensor) -> Tensor:
         """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""
         return self._model.maskiou_net(masks.to(self.dtype))
+
+
+def require(package: str, extra: str) -> ModuleType:
+    """
+    Return an optional package.
+
+    :param extra: of this project's pip package that brings it.
+    :raises ImportError: when it is not installed, with the line that installs it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(f'{package} is not installed; install it with: '
+                          f"pip install 'yolact_ros[{extra}]'") from error
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:

@@ -12,12 +12,16 @@ import torch
 
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import ModelConfig, PostprocessConfig
-from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend
+from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, require
+from yolact_ros.inference.exported import RUNTIME_OF_SUFFIX, open_exported
+from yolact_ros.inference.openvino_backend import openvino_backend
 from yolact_ros.inference.postprocess import ClassRules, assemble, select_detections, to_instances
 from yolact_ros.inference.preprocess import check_picture, preprocess
 from yolact_ros.structures import ImageSize, Instances
 
 DEFAULT_POSTPROCESS = PostprocessConfig()
+
+BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
 
 
 class Predictor:
@@ -120,23 +124,53 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     """
     Return a predictor that is ready for pictures.
 
-    :param weights: path of a checkpoint, a published name, or 'demo' for the packaged model.
+    :param weights: path of a checkpoint, a published name, 'demo' for the packaged model, or a
+        file that yolact export wrote (.onnx, .xml).
     :param config: ModelConfig or preset name where the file does not tell.
     :param device: 'auto' takes CUDA where there is one; 'cpu', 'cuda', 'cuda:1' are taken at
         their word.
-    :param backend: 'auto' or 'torch'.
+    :param backend: 'torch', 'openvino' (CPU), or 'auto': torch for a checkpoint, else what the
+        exported file needs. 'auto' never takes OpenVINO for a checkpoint, because in float32 both
+        are as fast and with deformable layers torch is faster (docs/benchmarks.md).
     :param precision: 'auto' is float16 on CUDA and float32 on the CPU; or one of float32,
         float16, bfloat16.
     :raises ValueError: for unknown options or a file that does not fit.
     :raises FileNotFoundError: when the weights are missing.
     :raises RuntimeError: when the device is.
+    :raises ImportError: when the backend's package is, naming the pip line.
     """
+    return Predictor(_open_backend(weights, config, device, backend, precision), postprocess)
+
+
+def _open_backend(weights: str | Path, config: ModelConfig | str | None, device: str,
+                  backend: str, precision: str) -> Backend:
+    """Return the backend that the options of open_predictor ask for."""
+    if backend not in BACKENDS:
+        raise ValueError(f'backend {backend!r} is unknown; known: {", ".join(BACKENDS)}')
+    runtime = RUNTIME_OF_SUFFIX.get(Path(weights).suffix)
+    if runtime or backend == 'openvino':
+        if device not in ('auto', 'cpu'):
+            raise ValueError(f'{runtime or backend} runs on the cpu; device {device!r} needs a '
+                             'checkpoint and backend torch')
+        precision = choose_precision(precision, torch.device('cpu'))
+    if runtime:
+        if backend not in ('auto', runtime):
+            raise ValueError(f'{weights} is run by {runtime}; choose backend auto, or give a '
+                             f'checkpoint for {backend}')
+        exported = open_exported(weights, precision)
+        if config not in (None, exported.config, exported.config.name):
+            raise ValueError(f'{weights} carries its own configuration ({exported.config.name}); '
+                             'leave config out')
+        return exported
+    if backend == 'onnx':
+        raise ValueError(f'backend onnx runs exported files, not {weights}; write one with: '
+                         f'yolact export {weights} --format onnx')
+    if backend == 'openvino':
+        require('openvino', 'openvino')
+        return openvino_backend(load_model(weights, config)[0], precision)
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device)
-    if backend not in ('auto', 'torch'):
-        raise ValueError(f'backend {backend!r} is unknown; known: auto, torch')
-    model, _ = load_model(weights, config)
-    return Predictor(TorchBackend(model, chosen_device, chosen_precision), postprocess)
+    return TorchBackend(load_model(weights, config)[0], chosen_device, chosen_precision)
 
 
 def choose_device(device: str) -> torch.device:

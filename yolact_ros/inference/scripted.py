@@ -19,8 +19,8 @@ class ScriptedBackend:
     A backend whose network runs as usual, but whose predictions are replaced.
 
     Without trained weights a network finds nothing or everything. Here it finds count
-    objects, whose masks are boxes of 6 to 25 % of the picture's sides, so that everything after the
-    network has the work that a real scene gives.
+    objects, whose masks are boxes of 6 to 25 % of the picture's sides, so that everything after
+    the network has the work that a real scene gives.
 
     :param count: objects in every picture, at most a tenth of the anchors.
     """

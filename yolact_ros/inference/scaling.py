@@ -1,0 +1,69 @@
+"""How time and memory of a frame grow with the work."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from yolact_ros.config import PostprocessConfig
+from yolact_ros.inference.backends import TorchBackend
+from yolact_ros.inference.measure import measure, peak_memory_mb
+from yolact_ros.inference.predictor import Predictor
+from yolact_ros.inference.scripted import ScriptedBackend
+from yolact_ros.model.yolact import Yolact
+
+SIZES = ((854, 480), (1280, 720), (1920, 1080), (3840, 2160), (4000, 3000))
+INSTANCES = (0, 1, 10, 20, 50, 100)
+CLASSES = (1, 20, 80, 365)
+BATCHES = (1, 2, 4, 8, 16)
+USUAL_SIZE, USUAL_INSTANCES = (1280, 720), 20
+
+
+def measure_scaling(model: Yolact, device: torch.device, precision: str, rounds: int,
+                    warmup: int) -> list[dict]:
+    """
+    Return a row for every value of every axis; what is not varied is usual.
+
+    :returns: rows with axis, value, frame_ms and cpu_ms (of one picture) and peak_mb.
+    """
+    rows = []
+    for axis, value, predictor, size, batch in _cases(model, device, precision):
+        width, height = size
+        rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+        def work(predictor=predictor, pictures=(rgb,) * batch) -> dict[str, float]:
+            predictor.predict_batch(pictures)
+            return predictor.stage_ms
+
+        summary = measure({'': work}, rounds, warmup)[''].summary()
+        for clock in ('frame_ms', 'cpu_ms'):
+            summary[clock] = {key: round(ms / batch, 3) for key, ms in summary[clock].items()}
+        rows.append({'axis': axis, 'value': value, 'network': model.config.name,
+                     'precision': precision, **summary, 'peak_mb': peak_memory_mb(work)})
+    return rows
+
+
+def _cases(model: Yolact, device: torch.device,
+           precision: str) -> Iterator[tuple[str, str | int, Predictor, tuple[int, int], int]]:
+    """Yield axis, value, predictor, picture size and batch."""
+    def predictor(count: int, net: Yolact = model) -> Predictor:
+        backend = TorchBackend(copy.deepcopy(net), device, precision)
+        return Predictor(ScriptedBackend(backend, count), PostprocessConfig())
+
+    usual = predictor(USUAL_INSTANCES)
+    for width, height in SIZES:
+        yield 'picture', f'{width}x{height}', usual, (width, height), 1
+    for batch in BATCHES:
+        yield 'batch', batch, usual, USUAL_SIZE, batch
+    for count in INSTANCES:
+        yield 'instances', count, predictor(count), USUAL_SIZE, 1
+    yield 'instances', '100 at 4000x3000', predictor(100), (4000, 3000), 1
+    for classes in CLASSES:
+        names = tuple(f'class_{index}' for index in range(classes))
+        net = Yolact(replace(model.config, class_names=names))
+        net.initialize(torch.Generator().manual_seed(0))
+        yield 'classes', classes, predictor(USUAL_INSTANCES, net.eval()), USUAL_SIZE, 1

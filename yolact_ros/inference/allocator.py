@@ -33,3 +33,11 @@ def keep_freed_memory() -> bool:
         and bool(mallopt(_TRIM_THRESHOLD, KEPT_MEMORY))
     logger.debug('keep freed memory: %s', told)
     return told
+
+
+def release_freed_memory() -> None:
+    """Return to the kernel what is kept, so that a measurement sees only what is in use."""
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) \
+        if sys.platform.startswith('linux') else None
+    if trim is not None:
+        trim(0)

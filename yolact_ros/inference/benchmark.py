@@ -70,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
     if args.rounds < 1 or args.warmup < 0:
         raise ValueError(f'rounds must be at least 1 and warmup at least 0, got {args.rounds} '
                          f'and {args.warmup}')
+    unknown = [name for name in args.precisions if name not in PRECISIONS]
+    if unknown:
+        raise ValueError(f'precision {unknown[0]!r} is unknown; known: {", ".join(PRECISIONS)}')
     if args.threads:
         torch.set_num_threads(args.threads)
     device = choose_device(args.device)
@@ -121,10 +124,8 @@ def make_backend(model: Yolact, device: torch.device, backend: str, precision: s
     """
     Return a backend for a copy of the model.
 
-    :raises ValueError: for an unknown backend or precision.
+    :raises ValueError: for an unknown backend.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f'precision {precision!r} is unknown; known: {", ".join(PRECISIONS)}')
     if backend == 'torch':
         return TorchBackend(copy.deepcopy(model), device, precision)
     if backend == 'openvino':

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from yolact_ros.inference.allocator import release_freed_memory
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.yolact import Yolact
 
@@ -119,6 +120,7 @@ def peak_memory_mb(work: Callable[[], object]) -> float | None:
 
     None where the system does not tell (Linux does).
     """
+    release_freed_memory()
     try:
         Path('/proc/self/clear_refs').write_text('5')
     except OSError:

@@ -84,8 +84,10 @@ def _write(module: nn.Module, example: torch.Tensor, batch: int | None, names: t
     openvino = require('openvino', 'openvino')
     shape = [batch or -1, *example.shape[1:]]
     with torch.no_grad(), warnings.catch_warnings():
-        # Tracing warns of the check of the input's size, whose outcome is fixed here.
+        # Tracing warns of the check of the input's size, whose outcome is fixed here, and that
+        # it will be replaced one day: OpenVINO's concern.
         warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        warnings.simplefilter('ignore', DeprecationWarning)
         converted = openvino.convert_model(module, example_input=example, input=[shape])
     for port, name in zip(converted.outputs, names):
         port.get_tensor().set_names({name})

@@ -1,0 +1,171 @@
+"""Every fast way to run the network against the plain one."""
+
+import copy
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from yolact_ros.checkpoint import DEMO_WEIGHTS, save_model
+from yolact_ros.config import MODEL_PRESETS, PostprocessConfig
+from yolact_ros.inference.backends import TorchBackend
+from yolact_ros.inference.onednn import FusedConv, onednn_available
+from yolact_ros.inference.predictor import open_predictor
+from yolact_ros.model.yolact import Yolact
+from yolact_ros.training.synthetic import scene
+
+CPU = torch.device('cpu')
+EVERYTHING = PostprocessConfig(score_threshold=0.0, candidate_threshold=0.0, max_instances=20)
+
+
+def seeded(name, num_classes=5, **fields):
+    """Return a network whose offsets and batch norms are not those of a fresh one."""
+    generator = torch.Generator().manual_seed(0)
+    model = Yolact(replace(MODEL_PRESETS[name](num_classes=num_classes), **fields))
+    model.initialize(generator)
+    for module_name, module in model.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(generator=generator)
+            module.running_var.fill_(1.5)
+            module.weight.data.mul_(0.5)
+        if module_name.endswith('conv_offset_mask'):
+            nn.init.normal_(module.weight, std=0.02, generator=generator)
+    return model.eval()
+
+
+def picture_input(model, batch=1):
+    size = model.config.input_size
+    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(1))
+
+
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope='module')
+def tiny():
+    return seeded('yolact_plus_tiny')
+
+
+@pytest.fixture(scope='module')
+def tiny_file(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    save_model(path, tiny)
+    return path
+
+
+@pytest.mark.skipif(not onednn_available(), reason='this torch has no oneDNN')
+@pytest.mark.parametrize('name', ['yolact_plus_tiny', 'yolact_plus_resnet50', 'yolact_darknet53'])
+@torch.inference_mode()
+def test_the_fused_network_gives_the_plain_numbers(name):
+    model = seeded(name, input_size=136)
+    x = picture_input(model)
+    expected = model(x)
+
+    found = TorchBackend(copy.deepcopy(model), CPU, 'float32')(x)
+
+    for ours, plain in zip(found[:4], expected[:4]):
+        # other order of float32 sums through some sixty layers, relative to the largest value
+        assert float((ours - plain).abs().max() / plain.abs().max()) < 1e-4
+
+
+@torch.inference_mode()
+def test_batch_sizes_may_alternate(tiny):
+    backend = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')
+    pictures = picture_input(tiny, 3)
+    expected = tiny(pictures)
+
+    for rows in (slice(0, 3), slice(0, 1), slice(0, 2), slice(0, 3)):
+        found = backend(pictures[rows])
+        torch.testing.assert_close(found.class_logits, expected.class_logits[rows],
+                                   atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_picture_does_not_change_with_the_one_before(tiny):
+    backend = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')
+    x = picture_input(tiny)
+    first = [part.clone() for part in backend(x)[:4]]
+    backend(x * 2)
+
+    assert all(torch.equal(again, before) for again, before in zip(backend(x)[:4], first))
+
+
+@pytest.mark.skipif(not onednn_available(), reason='this torch has no oneDNN')
+@torch.inference_mode()
+def test_a_fused_sum_is_convolution_plus_total_then_relu():
+    conv = nn.Conv2d(2, 1, 1, bias=False)
+    conv.weight.data[:] = torch.tensor([2.0, -1.0]).reshape(1, 2, 1, 1)
+    x = torch.tensor([[1.0, 3.0], [5.0, 1.0]]).reshape(1, 2, 1, 2)
+
+    found = FusedConv(conv, nn.ReLU()).add_to(torch.tensor([[[[1.0, 1.0]]]]), x)
+
+    # 2 * 1 - 5 + 1 = -2 and 2 * 3 - 1 + 1 = 6
+    assert found.flatten().tolist() == [0.0, 6.0]
+
+
+@pytest.mark.skipif(not DEMO_WEIGHTS.exists(), reason='the demo model is not packaged yet')
+def test_bfloat16_finds_the_same_objects_with_the_demo_model():
+    rgb = scene(3).image
+    wanted = open_predictor('demo', device='cpu', precision='float32').predict(rgb)
+
+    found = open_predictor('demo', device='cpu', precision='bfloat16').predict(rgb)
+
+    assert len(found) == len(wanted) > 0
+    for ours, exact in zip(found.full_masks(), wanted.full_masks()):
+        assert (ours & exact).sum() / (ours | exact).sum() >= 0.99
+
+
+def test_bfloat16_masks_agree_for_the_same_detections(tiny):
+    pictures = picture_input(tiny)
+    with torch.inference_mode():
+        exact = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')(pictures)
+        half = TorchBackend(copy.deepcopy(tiny), CPU, 'bfloat16')(pictures)
+    masks = []
+    for raw in (exact, half):
+        weights = raw.coefficients[0, :200].float()
+        masks.append((raw.prototypes[0].float() @ weights.T) > 0)
+
+    union = (masks[0] | masks[1]).sum()
+    assert float((masks[0] & masks[1]).sum() / union) > 0.97
+
+
+def test_openvino_gives_the_numbers_of_torch_and_keeps_its_conversion(
+        tiny_file, tmp_path, monkeypatch):
+    pytest.importorskip('openvino', reason='the extra openvino is not installed')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    rgb = noise(120, 160)
+    expected = open_predictor(tiny_file, device='cpu', postprocess=EVERYTHING).predict(rgb)
+    predictor = open_predictor(tiny_file, backend='openvino', postprocess=EVERYTHING)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.xml')}
+    again = open_predictor(tiny_file, backend='openvino', postprocess=EVERYTHING)
+
+    for opened in (predictor, again):
+        found, *others = opened.predict_batch([rgb, rgb])
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-1)
+        assert found.class_ids.tolist() == expected.class_ids.tolist()
+        assert len(others) == 1
+    assert len(kept) == 2
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.xml')} == kept
+    assert predictor.description.endswith('on cpu, float32, openvino')
+
+
+@pytest.mark.parametrize('package', ['openvino'])
+def test_a_missing_runtime_names_the_pip_line(tiny_file, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+
+    with pytest.raises(ImportError, match=rf"pip install 'yolact_ros\[{package}\]'"):
+        open_predictor(tiny_file, backend=package)
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    ({'backend': 'onnx'}, 'backend onnx runs exported files'),
+    ({'backend': 'openvino', 'device': 'cuda'}, 'openvino runs on the cpu'),
+    ({'backend': 'openvino', 'precision': 'float16'}, 'float16 is for CUDA')])
+def test_what_a_runtime_cannot_do_is_refused(tiny_file, options, message):
+    with pytest.raises(ValueError, match=message):
+        open_predictor(tiny_file, **options)

@@ -1,0 +1,134 @@
+"""The benchmark measures what it says."""
+
+import json
+import mmap
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from yolact_ros import cli
+from yolact_ros.checkpoint import save_model
+from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
+from yolact_ros.inference.backends import TorchBackend
+from yolact_ros.inference.baseline import PlainPredictor
+from yolact_ros.inference.benchmark import noise_picture, seeded_network
+from yolact_ros.inference.benchmark_plots import plot_scaling
+from yolact_ros.inference.measure import Timing, count_flop, measure, peak_memory_mb, speedup
+from yolact_ros.inference.predictor import Predictor
+from yolact_ros.inference.scaling import measure_scaling
+from yolact_ros.inference.scripted import ScriptedBackend
+from yolact_ros.structures import ImageSize
+
+CPU = torch.device('cpu')
+SMALL = yolact_plus_tiny(num_classes=7)
+
+
+@pytest.fixture(scope='module')
+def backend():
+    return TorchBackend(seeded_network(SMALL), CPU, 'float32')
+
+
+@pytest.mark.parametrize('count', [0, 1, 20, 100])
+def test_a_script_is_followed_to_the_object(backend, count):
+    predictor = Predictor(ScriptedBackend(backend, count), PostprocessConfig())
+
+    found = predictor.predict(noise_picture(ImageSize(90, 160)))
+
+    assert len(found) == count
+    assert all(found.areas > 0)
+    assert set(predictor.stage_ms) == {'preprocess', 'network', 'detect', 'masks'}
+
+
+def test_the_baseline_finds_the_same_masks(backend):
+    rgb = noise_picture(ImageSize(90, 160))
+    fast = Predictor(ScriptedBackend(backend, 12), PostprocessConfig()).predict(rgb)
+
+    scores, class_ids, masks = PlainPredictor(seeded_network(SMALL), CPU, 12).predict(rgb)
+
+    order = np.argsort(-scores, kind='stable')
+    np.testing.assert_allclose(scores[order], fast.scores, atol=1e-5)
+    assert class_ids[order].tolist() == fast.class_ids.tolist()
+    differing = masks[order] != fast.full_masks()
+    assert differing.mean() < 1e-4   # float32 rounding at the value 0.5
+
+
+def test_variants_take_turns_and_warm_up_calls_do_not_count():
+    calls = []
+
+    def work(name):
+        return lambda: calls.append(name) or {'stage': float(len(calls))}
+
+    timings = measure({'a': work('a'), 'b': work('b')}, rounds=2, warmup=1)
+
+    assert calls == ['a', 'b'] * 3
+    assert timings['a'].stage_ms == {'stage': [3.0, 5.0]}
+    assert len(timings['b'].frame_ms) == 2
+
+
+def test_summary_and_speedup_by_hand():
+    slow = Timing([40.0, 100.0, 60.0], [40.0, 40.0, 40.0], {'network': [1.0, 2.0, 9.0]})
+    fast = Timing([10.0, 50.0, 20.0], [10.0, 20.0, 10.0], {})
+
+    assert slow.summary()['frame_ms'] == {'median': 60.0, 'p95': 96.0}
+    assert slow.summary()['stage_ms'] == {'network': {'median': 2.0, 'p95': 8.3}}
+    assert speedup(slow, fast) == {'wall': 3.0, 'cpu': 4.0}
+
+
+def test_operations_of_published_networks():
+    # 118 billion for 550 px, counted by hand from the layer table; here its 136 px version:
+    # every map shrinks by the square of the side, up to rounding at the edges
+    from yolact_ros.config import yolact_resnet50
+    small = count_flop(seeded_network(replace(yolact_resnet50(), input_size=136)))
+
+    assert small == pytest.approx(118e9 * (136 / 550) ** 2, rel=0.1)
+
+
+def test_peak_memory_sees_a_temporary():
+    before = peak_memory_mb(lambda: None)
+    if before is None:
+        pytest.skip('this system does not tell the peak memory')
+
+    def touch():
+        np.frombuffer(mmap.mmap(-1, 100_000_000), np.uint8)[:] = 1
+
+    assert peak_memory_mb(touch) > before + 80
+
+
+def test_the_command_writes_json_and_a_plot(tmp_path, capsys):
+    save_model(tmp_path / 'small.safetensors', seeded_network(SMALL))
+
+    code = cli.main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '2',
+                     '--warmup', '0', '--sizes', '64x48', '--instances', '0,3', '--batches', '2',
+                     '--device', 'cpu', '-o', str(tmp_path / 'out')])
+
+    report = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
+    assert code == 0
+    assert [row['variant'] for row in report['frames']] == [
+        'baseline', 'torch float32', 'torch bfloat16'] * 2
+    assert all(row['speedup']['wall'] > 0 for row in report['frames'] if 'speedup' in row)
+    assert report['matmul_peak']['float32'] > 1e9
+    assert (tmp_path / 'out' / 'frames.png').stat().st_size > 5000
+    assert 'x baseline' in capsys.readouterr().out
+
+
+def test_scaling_has_every_axis(tmp_path, monkeypatch):
+    monkeypatch.setattr('yolact_ros.inference.scaling.SIZES', ((64, 48), (128, 96)))
+    monkeypatch.setattr('yolact_ros.inference.scaling.USUAL_SIZE', (64, 48))
+    monkeypatch.setattr('yolact_ros.inference.scaling.BATCHES', (1, 2))
+    monkeypatch.setattr('yolact_ros.inference.scaling.CLASSES', (1, 9))
+
+    rows = measure_scaling(seeded_network(SMALL), CPU, 'float32', rounds=1, warmup=0)
+    plot_scaling(rows, tmp_path / 'scaling.png')
+
+    assert {row['axis'] for row in rows} == {'picture', 'instances', 'classes', 'batch'}
+    assert (tmp_path / 'scaling.png').stat().st_size > 5000
+
+
+@pytest.mark.parametrize(('options', 'code'), [
+    (['--sizes', '1280'], 2), (['--instances', 'many'], 2), (['--rounds', '0'], 1),
+    (['--backends', 'tensorrt'], 1), (['--precisions', 'int4'], 1), (['nothing.pth'], 1)])
+def test_wrong_options_are_refused(tmp_path, options, code):
+    assert cli.main(['benchmark', '-o', str(tmp_path), *(['yolact_plus_tiny'] if options[0][0]
+                                                         == '-' else []), *options]) == code

@@ -312,10 +312,11 @@ def _touching_cells(start: int, stop: int, cells: int, pixels: int) -> tuple[int
 
 def _tighten(mask: np.ndarray, x0: int, y0: int) -> tuple[tuple[int, int, int, int], np.ndarray]:
     """Return roi and crop without empty border rows and columns."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if rows.size == 0:
+    rows, columns = np.logical_or.reduce(mask, 1), np.logical_or.reduce(mask, 0)
+    if mask.size == 0 or not rows[top := int(rows.argmax())]:
         return (0, 0, 0, 0), np.zeros((0, 0), bool)
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    left, right = int(columns[0]), int(columns[-1]) + 1
+    left = int(columns.argmax())
+    bottom, right = len(rows) - int(rows[::-1].argmax()), len(columns) - int(
+        columns[::-1].argmax())
     crop = np.ascontiguousarray(mask[top:bottom, left:right])
     return (x0 + left, y0 + top, x0 + right, y0 + bottom), crop

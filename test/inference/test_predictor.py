@@ -84,6 +84,11 @@ def test_a_batch_equals_its_pictures_one_by_one(tiny):
     assert predictor.predict_batch([]) == []
 
 
+def test_a_bad_picture_of_a_batch_is_named(tiny):
+    with pytest.raises(ValueError, match=r'picture 2 of 2 must be \(H, W, 3\) RGB, got \(4, 4\)'):
+        open_predictor(tiny).predict_batch([noise(8, 8), np.zeros((4, 4), np.uint8)])
+
+
 def test_a_second_picture_does_not_change_the_first_result(tiny):
     predictor = open_predictor(tiny, postprocess=EVERYTHING)
     rgb = noise(60, 80)

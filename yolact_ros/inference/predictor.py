@@ -92,7 +92,8 @@ class Predictor:
         config, rules = self._chosen
         self.stage_ms = {}
         with self._timed('preprocess'):
-            pictures = [check_picture(rgb) for rgb in pictures]
+            pictures = [check_picture(rgb, f'picture {index} of {len(pictures)}')
+                        for index, rgb in enumerate(pictures, 1)]
             inputs = [preprocess(rgb, self.model_config, self._backend.device)
                       for rgb in pictures]
             x = torch.cat(inputs) if len(inputs) > 1 else inputs[0]

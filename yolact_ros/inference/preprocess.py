@@ -10,22 +10,23 @@ from torch.nn import functional
 from yolact_ros.config import ModelConfig
 
 
-def check_picture(rgb: np.ndarray) -> np.ndarray:
+def check_picture(rgb: np.ndarray, name: str = 'a picture') -> np.ndarray:
     """
     Return the picture if it is one, in memory that torch can share.
 
+    :param name: what the error calls it.
     :raises TypeError: when it is no array of uint8.
     :raises ValueError: when it is not (H, W, 3) or has no pixels.
     """
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
         got = f'{rgb.dtype} array' if isinstance(rgb, np.ndarray) else type(rgb).__name__
-        raise TypeError(f'a picture must be a uint8 numpy array in [0, 255], got a {got}; scale '
+        raise TypeError(f'{name} must be a uint8 numpy array in [0, 255], got a {got}; scale '
                         'and convert it first')
     if rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ValueError(f'a picture must be (H, W, 3) RGB, got {rgb.shape}; turn grey into RGB '
+        raise ValueError(f'{name} must be (H, W, 3) RGB, got {rgb.shape}; turn grey into RGB '
                          'with cv2.COLOR_GRAY2RGB, drop alpha with cv2.COLOR_RGBA2RGB')
     if rgb.size == 0:
-        raise ValueError(f'a picture must have pixels, got {rgb.shape}')
+        raise ValueError(f'{name} must have pixels, got {rgb.shape}')
     if min(rgb.strides) < 0 or not rgb.flags.writeable:
         return rgb.copy()
     return rgb

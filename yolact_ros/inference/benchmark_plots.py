@@ -69,11 +69,11 @@ def plot_scaling(rows: Sequence[dict], path: Path) -> None:
             memory = panel.twinx()
             memory.plot(at, [row['peak_mb'] for row in chosen], 's:', color='#b5485d',
                         label='peak memory')
-            memory.set_ylim(bottom=0)
+            memory.set_ylim(0, 1.08 * memory.get_ylim()[1])
             memory.set_ylabel('peak memory [MB]', color='#b5485d')
-    panels[0, 0].legend(loc='lower right', fontsize=8)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc='outside lower center', ncols=2)
     if rows:
         figure.suptitle(f'{rows[0]["network"]}, {rows[0]["precision"]}: cost as the work grows '
-                        '(squares: memory)')
+                        '(dotted: memory)')
     figure.savefig(path, dpi=130)
     pyplot.close(figure)

@@ -50,20 +50,22 @@ def measure_scaling(model: Yolact, device: torch.device, precision: str, rounds:
 def _cases(model: Yolact, device: torch.device,
            precision: str) -> Iterator[tuple[str, str | int, Predictor, tuple[int, int], int]]:
     """Yield axis, value, predictor, picture size and batch."""
-    def predictor(count: int, net: Yolact = model) -> Predictor:
-        backend = TorchBackend(copy.deepcopy(net), device, precision)
+    def predictor(count: int, backend: TorchBackend) -> Predictor:
         return Predictor(ScriptedBackend(backend, count), PostprocessConfig())
 
-    usual = predictor(USUAL_INSTANCES)
+    # One backend for all, so that the memory of one case is not that of the cases before.
+    shared = TorchBackend(copy.deepcopy(model), device, precision)
+    usual = predictor(USUAL_INSTANCES, shared)
     for width, height in SIZES:
         yield 'picture', f'{width}x{height}', usual, (width, height), 1
     for batch in BATCHES:
         yield 'batch', batch, usual, USUAL_SIZE, batch
     for count in INSTANCES:
-        yield 'instances', count, predictor(count), USUAL_SIZE, 1
-    yield 'instances', '100 at 4000x3000', predictor(100), (4000, 3000), 1
+        yield 'instances', count, predictor(count, shared), USUAL_SIZE, 1
+    yield 'instances', '100 at 4000x3000', predictor(100, shared), (4000, 3000), 1
     for classes in CLASSES:
         names = tuple(f'class_{index}' for index in range(classes))
         net = Yolact(replace(model.config, class_names=names))
         net.initialize(torch.Generator().manual_seed(0))
-        yield 'classes', classes, predictor(USUAL_INSTANCES, net.eval()), USUAL_SIZE, 1
+        backend = TorchBackend(net.eval(), device, precision)
+        yield 'classes', classes, predictor(USUAL_INSTANCES, backend), USUAL_SIZE, 1

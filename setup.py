@@ -15,7 +15,7 @@ setup(
     description='YOLACT and YOLACT++ instance segmentation for ROS 2',
     license='Apache-2.0',
     packages=find_packages(include=['yolact_ros', 'yolact_ros.*']),
-    package_data={'yolact_ros': ['weights/*.safetensors', 'weights/*.json']},
+    package_data={'yolact_ros': ['weights/*.safetensors']},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.1',

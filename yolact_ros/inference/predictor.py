@@ -15,8 +15,9 @@ from yolact_ros.config import ModelConfig, PostprocessConfig
 from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, require
 from yolact_ros.inference.exported import RUNTIME_OF_SUFFIX, open_exported
 from yolact_ros.inference.openvino_backend import openvino_backend
-from yolact_ros.inference.postprocess import ClassRules, assemble, select_detections, to_instances
+from yolact_ros.inference.pixels import assemble, to_instances
 from yolact_ros.inference.preprocess import check_picture, preprocess
+from yolact_ros.inference.selection import ClassRules, select_detections
 from yolact_ros.structures import ImageSize, Instances
 
 DEFAULT_POSTPROCESS = PostprocessConfig()

@@ -1,0 +1,98 @@
+"""Which detections a picture's raw predictions give."""
+
+import pytest
+import torch
+
+from yolact_ros.config import PostprocessConfig
+from yolact_ros.inference.selection import ClassRules, select_detections
+from yolact_ros.model.yolact import RawPredictions
+
+NAMES = ('cup', 'fork', 'pan')
+CPU = torch.device('cpu')
+
+
+def raw_predictions(probabilities, count=None):
+    """Return predictions of one picture with given class probabilities on separate priors."""
+    probabilities = torch.tensor(probabilities, dtype=torch.float32)
+    rows = len(probabilities)
+    background = 1 - probabilities.sum(1, keepdim=True)
+    logits = torch.cat((background, probabilities), 1).clamp(min=1e-9).log()
+    raw = RawPredictions(torch.zeros(1, rows, 4), logits[None], torch.zeros(1, rows, 2),
+                         torch.zeros(1, 8, 8, 2))
+    centres = (torch.arange(rows) + 0.5) / rows
+    side = torch.full((rows,), 0.9 / rows)
+    return raw, torch.stack((centres, centres, side, side), 1)
+
+
+def select(raw, priors, **options):
+    """Return (class id, rounded score) pairs that a configuration selects."""
+    config = PostprocessConfig(**options)
+    found = select_detections(raw, 0, priors, ClassRules.resolve(config, NAMES, CPU), config, 550)
+    return [(int(kind), round(float(score), 3))
+            for kind, score in zip(found.class_ids, found.class_scores)]
+
+
+def test_no_candidate_gives_no_detection():
+    raw, priors = raw_predictions([[0.04, 0.04, 0.04]])
+
+    for nms in ('fast', 'cross_class', 'traditional'):
+        assert select(raw, priors, score_threshold=0.0, nms=nms) == []
+
+
+def test_low_scores_of_a_candidate_fill_the_list():
+    raw, priors = raw_predictions([[0.6, 0.02, 0.01], [0.04, 0.03, 0.02]])
+
+    assert select(raw, priors, score_threshold=0.0) == [(0, 0.6), (1, 0.02), (2, 0.01)]
+    assert select(raw, priors, score_threshold=0.0, max_instances=2) == [(0, 0.6), (1, 0.02)]
+
+
+def test_traditional_nms_has_a_second_threshold():
+    raw, priors = raw_predictions([[0.6, 0.02, 0.01]])
+
+    assert select(raw, priors, score_threshold=0.0, nms='traditional') == [(0, 0.6)]
+
+
+def test_an_object_gets_one_class_across_classes():
+    raw, priors = raw_predictions([[0.5, 0.4, 0.0]])
+
+    assert select(raw, priors, score_threshold=0.1) == [(0, 0.5), (1, 0.4)]
+    assert select(raw, priors, score_threshold=0.1, nms='cross_class') == [(0, 0.5)]
+
+
+@pytest.mark.parametrize('nms', ['fast', 'cross_class', 'traditional'])
+def test_classes_and_their_thresholds_filter(nms):
+    raw, priors = raw_predictions([[0.6, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.4]])
+    options = {'score_threshold': 0.3, 'nms': nms}
+
+    assert select(raw, priors, **options) == [(0, 0.6), (1, 0.5), (2, 0.4)]
+    assert select(raw, priors, classes=['fork', 2], **options) == [(1, 0.5), (2, 0.4)]
+    assert select(raw, priors, classes=[], **options) == []
+    assert select(raw, priors, class_thresholds={'cup': 0.7, 2: 0.45}, **options) == [(1, 0.5)]
+    assert select(raw, priors, classes=['pan'], max_instances=1, **options) == [(2, 0.4)]
+
+
+def test_the_threshold_must_be_exceeded():
+    raw, priors = raw_predictions([[0.5, 0.0, 0.0]])
+
+    assert select(raw, priors, score_threshold=0.25) == [(0, 0.5)]
+    assert select(raw, priors, score_threshold=0.50001) == []
+
+
+@pytest.mark.parametrize('threshold', [0.0, 0.1, 0.5])
+def test_filtering_before_nms_changes_nothing(threshold):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 400, 4, generator=generator) * 2
+    priors = torch.rand(400, 4, generator=generator) * 0.5 + 0.2
+    raw = RawPredictions(torch.zeros(1, 400, 4), logits, torch.zeros(1, 400, 2),
+                         torch.zeros(1, 8, 8, 2))
+
+    everything = select(raw, priors, score_threshold=0.0, max_instances=10_000)
+
+    expected = [pair for pair in everything if pair[1] > threshold][:100]
+    assert len(expected) > 20
+    assert select(raw, priors, score_threshold=threshold) == expected
+
+
+def test_an_unknown_class_is_refused():
+    with pytest.raises(ValueError, match="class 'knife' is not one"):
+        ClassRules.resolve(PostprocessConfig(classes=['knife']), NAMES, CPU)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from yolact_ros.training.coco import read_image
+from yolact_ros.training.coco_file import read_image
 from yolact_ros.training.confusion import Confusion, confusion
 from yolact_ros.training.detections import Detection, read_results, write_results
 from yolact_ros.training.evaluation import (

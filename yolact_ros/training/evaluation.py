@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from yolact_ros.structures import Instances
-from yolact_ros.training.coco import find_image_folder, read_image
 from yolact_ros.training.coco_ap import ApSummary, coco_ap
+from yolact_ros.training.coco_file import find_image_folder, read_image
 from yolact_ros.training.detections import Detection, detections_of
 from yolact_ros.training.ground_truth import (
     GroundTruth,

@@ -12,7 +12,7 @@ import numpy as np
 from pycocotools import mask as rle_codec
 
 from yolact_ros.structures import ImageSize
-from yolact_ros.training.coco import LeftOut, read_json, to_rle
+from yolact_ros.training.coco_file import LeftOut, read_json, to_rle
 from yolact_ros.training.sample import Sample
 
 ImageId = int | str

@@ -1,0 +1,63 @@
+"""Files and pictures that cannot be read are named with the reason."""
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as rle_codec
+
+from yolact_ros.training.coco_file import find_image_folder, read_image, read_json, to_rle
+
+HEIGHT, WIDTH = 20, 30
+
+
+@pytest.fixture
+def picture(tmp_path):
+    """Return the path of a picture of one colour."""
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), np.full((HEIGHT, WIDTH, 3), (10, 20, 30), np.uint8))
+    return path
+
+
+def test_pictures_are_read_in_rgb(picture):
+    image = read_image(picture, HEIGHT, WIDTH)
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    assert image[0, 0].tolist() == [30, 20, 10]  # RGB of the BGR that was written
+
+
+def test_a_truncated_picture_is_named_when_it_is_read(picture):
+    picture.write_bytes(picture.read_bytes()[:40])
+    with pytest.raises(ValueError, match=r'a\.png.*does not decode'):
+        read_image(picture, HEIGHT, WIDTH)
+
+
+def test_a_picture_of_another_size_is_refused(picture):
+    with pytest.raises(ValueError, match='is 30x20, its annotations are for 10x10'):
+        read_image(picture, 10, 10)
+
+
+@pytest.mark.parametrize('file', ['images/a.png', 'a.png', 'train/a.png'])
+def test_pictures_are_found_near_their_annotations(tmp_path, file):
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    assert find_image_folder(tmp_path / 'labels' / 'instances_train.json', 'a.png') == path.parent
+
+
+@pytest.mark.parametrize('content, message', [
+    ('{', 'not valid JSON'), ('[]', "list of objects named 'images'"),
+    ('{"images": [], "annotations": {}}', "'annotations'")])
+def test_a_file_that_is_no_coco_json_is_refused(tmp_path, content, message):
+    path = tmp_path / 'labels.json'
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_json(path)
+
+
+def test_a_missing_annotation_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='nothing.json'):
+        read_json(tmp_path / 'nothing.json')
+
+
+def test_an_object_of_two_polygons_is_one_mask():
+    halves = [[0, 0, 4, 0, 4, 4, 0, 4], [10, 0, 14, 0, 14, 4, 10, 4]]
+    assert rle_codec.area(to_rle(halves, HEIGHT, WIDTH)) == 32

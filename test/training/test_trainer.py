@@ -13,9 +13,10 @@ from yolact_ros.checkpoint import load_model, save_model
 from yolact_ros.training import trainer as trainer_module
 from yolact_ros.training.augment import AugmentConfig
 from yolact_ros.training.parameters import should_freeze_batch_norm
+from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import read_rows
 from yolact_ros.training.step import choose_precision
-from yolact_ros.training.train import build_model, build_model_config
+from yolact_ros.training.train import build_model, build_model_config, train
 from yolact_ros.training.trainer import Trainer, explained_memory_errors, interruptible
 
 
@@ -183,6 +184,14 @@ def test_a_folder_with_a_training_is_not_overwritten(make_config):
     start(make_config(iterations=1)).run()
     with pytest.raises(FileExistsError, match='--resume'):
         start(make_config(iterations=1))
+
+
+def test_weights_that_cannot_be_used_leave_no_folder(make_config, tmp_path):
+    (tmp_path / 'page.pth').write_text('<html>')
+    config = make_config(train='synthetic:easy', scenes=2, weights=str(tmp_path / 'page.pth'))
+    with pytest.raises(ValueError, match='web page'):
+        train(config, Processes(torch.device('cpu')))
+    assert not (tmp_path / 'run').exists()
 
 
 def test_resuming_nothing_is_refused(make_config):

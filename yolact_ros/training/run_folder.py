@@ -29,9 +29,9 @@ class RunFolder:
         self.config = self.path / 'config.yaml'
         self.samples = self.path / 'samples'
 
-    def prepare(self, resume: bool) -> None:
+    def check(self, resume: bool) -> None:
         """
-        Make the folder.
+        Refuse a folder that does not fit what is wanted, before anything is written.
 
         :raises FileExistsError: when it holds a training that is not to be resumed.
         :raises FileNotFoundError: when there is nothing to resume.
@@ -42,6 +42,14 @@ class RunFolder:
         if not resume and self.state.is_file():
             raise FileExistsError(f'{self.path} already holds a training; continue it with '
                                   '--resume or choose another --out')
+
+    def prepare(self, resume: bool) -> None:
+        """
+        Make the folder.
+
+        :raises OSError: as check does, or when it cannot be made.
+        """
+        self.check(resume)
         self.path.mkdir(parents=True, exist_ok=True)
         if not resume:
             for file in (self.losses, self.ap):

@@ -89,9 +89,7 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bo
     torch.manual_seed(config.seed)
     folder = RunFolder(config.out)
     if processes.is_main:
-        folder.prepare(resume)
-        write_train_config(config, folder.config)
-    processes.wait()
+        folder.check(resume)
     model_config = build_model_config(config, ())
     source = open_source(config.train, config.train_images, config.classes, config.scenes,
                          model_config.input_size)
@@ -101,6 +99,10 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bo
     if processes.is_main:
         _report_data(source, val, model_config, config)
     model = build_model(config, model_config, from_files=not resume)
+    if processes.is_main:  # after everything that can be wrong with data and weights
+        folder.prepare(resume)
+        write_train_config(config, folder.config)
+    processes.wait()
     trainer = Trainer(model, config, source, val, processes, resume)
     logger.info('training %s: %.1f million weights, %d steps of %d pictures (%.1f epochs), '
                 'results in %s', model_config.name,

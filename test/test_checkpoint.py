@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,14 @@ def test_a_pickle_that_would_run_code_does_not(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='could run code'):
         load_model('evil.pth')
     assert not (tmp_path / 'pwned').exists()
+
+
+def test_a_plain_pickle_is_refused_without_warnings_of_torch(tmp_path, recwarn):
+    (tmp_path / 'evil.pth').write_bytes(pickle.dumps({'weights': Payload()}, protocol=4))
+
+    with pytest.raises(ValueError, match='could run code'):
+        load_model(tmp_path / 'evil.pth')
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 @pytest.mark.parametrize('config, message', [

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pickle
+import warnings
 import zipfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -184,14 +185,16 @@ def _reject_foreign(head: bytes, path: Path) -> None:
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     """Return the state dict of a torch.save file; nothing but tensors is accepted."""
     try:
-        loaded = torch.load(path, map_location='cpu', weights_only=True)
+        with warnings.catch_warnings():  # about pickles of other programs; the error says enough
+            warnings.simplefilter('ignore', UserWarning)
+            loaded = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f'{path} holds Python objects besides tensors, or is damaged, and was not loaded: '
             'unpickling them could run code. A YOLACT checkpoint is a bare state dict; save it '
             'again as torch.save(model.state_dict(), path)') from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].partition('. ')[0]
         raise ValueError(f'{path} is truncated or damaged ({reason}); download or copy it again, '
                          f'its size is {path.stat().st_size} bytes') from error
     if not isinstance(loaded, dict) or not loaded or not all(

@@ -69,13 +69,15 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     group.add_argument('--precision', default='auto',
                        help='auto, float32, float16 or bfloat16')
-    group.add_argument('--backend', default='auto', help='auto, torch or an installed runtime')
+    group.add_argument('--backend', default='auto', help='auto, torch, openvino or onnx')
 
 
 def _add_selection_arguments(group: argparse._ArgumentGroup) -> None:
     """Add what counts as a detection."""
     group.add_argument('--score-threshold', type=float, default=DEFAULTS.score_threshold,
-                       metavar='S', help='smallest class score (default: %(default)s)')
+                       metavar='S',
+                       help='smallest class score; the score shown is lower where the network '
+                            'also judges its masks, as YOLACT++ does (default: %(default)s)')
     group.add_argument('--classes', type=_class_list, metavar='A,B',
                        help='only these classes, names or ids, separated by commas')
     group.add_argument('--max-instances', type=int, default=DEFAULTS.max_instances, metavar='N',

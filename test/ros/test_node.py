@@ -108,6 +108,7 @@ def test_input_closes_when_the_last_listener_leaves(bench):
     bench.segment(camera, messages)
     bench.peer.destroy_subscription(list(bench.peer.subscriptions)[-1])
     bench.wait(lambda: camera.get_subscription_count() == 0, 'the input to close')
+    assert not bench.node.get_subscriptions_info_by_topic('/image')
 
 
 def test_overlay_is_drawn_only_for_a_listener(bench, monkeypatch):

@@ -29,7 +29,8 @@ def test_topics_of_the_table_are_those_of_the_running_node(bench):
     told = {topic.replace('~', '/yolact'): [kind.replace('/', '/msg/')]
             for topic, kind in table.items()
             if not topic.startswith('image') and not kind.startswith('vision_msgs')}
-    bench.wait(lambda: published(bench) == told, f'{told} to be published')
+    bench.wait(lambda: len(published(bench)) >= len(told), 'the publishers')
+    assert published(bench) == told
 
 
 def test_diagnostics_have_a_line_for_every_value():

@@ -60,6 +60,30 @@ class Broken(YolactNode):
 
 sys.exit(run(lambda: Broken(None)))
 """
+FAILING_NODE = """
+import sys
+from yolact_ros.ros.node import YolactNode
+from yolact_ros.ros.runner import run
+
+class Failing:
+    class_names, description, stage_ms, postprocess = ('mug',), 'failing', {}, None
+    calls = 0
+
+    def predict(self, rgb):
+        self.calls += 1
+        if self.calls > 1:  # the first is the warm-up
+            raise RuntimeError('CUDA error: unspecified launch failure')
+
+opened = []
+
+def open_failing(weights, **options):
+    opened.append(weights)
+    if weights == 'once' and len(opened) > 1:
+        raise RuntimeError('no device any more')
+    return Failing()
+
+sys.exit(run(lambda: YolactNode(open_failing)))
+"""
 
 
 class Running:
@@ -225,3 +249,18 @@ def test_absent_gpu_is_named_with_the_cure(start, weights):
 def test_failing_executor_ends_the_process_with_an_error(start):
     status, text = start('-c', BROKEN_NODE).result()
     assert status == 1 and 'ZeroDivisionError' in text
+
+
+@pytest.mark.parametrize(('weights_name', 'reason'), [
+    ('once', 'no device any more'), ('always', 'unspecified launch failure')],
+    ids=['loading fails', 'next image fails'])
+def test_device_that_fails_for_good_ends_the_process_with_the_cure(
+        start, peer, weights_name, reason):
+    node = start('-c', FAILING_NODE, '--ros-args', '-p', f'weights:={weights_name}')
+    peer.create_subscription(InstanceMaskArray, '/yolact/instances', lambda _: None, 1)
+    send_until(peer, '/image', lambda: node.process.poll() is not None)
+    status, text = node.result()
+    last = [line for line in text.splitlines() if 'giving up' in line]
+    assert status == 1 and len(last) == 1
+    assert reason in last[0] and 'precision:=float16' in last[0]
+    assert 'Traceback' not in text

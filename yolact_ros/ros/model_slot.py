@@ -47,6 +47,7 @@ class ModelSlot:
         """
         self._open, self.source, self._parameters = open_predictor, source, parameters
         self.predictor: Predictor | None = None
+        self._reloading = False
 
     def fill(self) -> None:
         """
@@ -58,7 +59,20 @@ class ModelSlot:
 
     def empty(self) -> None:
         """Let go of the model."""
-        self.predictor = None
+        self.predictor, self._reloading = None, False
+
+    async def reload(self, wake: Callable[[], None]) -> None:
+        """
+        Let go of the model and load it anew in the background; `empty` calls it off.
+
+        :param wake: wakes the executor, from another thread.
+        :raises Exception: whatever open_predictor raises now.
+        """
+        source, parameters = self.source, self._parameters()
+        self.predictor, self._reloading = None, True  # first: a device may not hold two
+        predictor = await _in_background(lambda: self._load(source, parameters), wake)
+        if self._reloading:
+            self.predictor, self._reloading = predictor, False
 
     async def replace(self, source: ModelSource, wake: Callable[[], None]) -> None:
         """
@@ -72,7 +86,7 @@ class ModelSlot:
         parameters = self._parameters()
         predictor = await _in_background(lambda: self._load(source, parameters), wake)
         if self.predictor is None:
-            raise RuntimeError('the node was cleaned up meanwhile')
+            raise RuntimeError('the node let go of its model meanwhile')
         # The parameters may have changed since; what they mention must exist.
         self._parameters().postprocess.check_classes(predictor.class_names)
         self.predictor, self.source = predictor, source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -18,8 +19,9 @@ from yolact_ros.ros.metrics import Metrics
 from yolact_ros.ros.model_slot import DEMO_WEIGHTS, ModelSlot, ModelSource, OpenPredictor
 from yolact_ros.ros.outputs import Outputs
 from yolact_ros.ros.parameters import Parameters
+from yolact_ros.ros.recovery import CURE, RetryRule
 from yolact_ros.ros.reporter import NodeState, Reporter
-from yolact_ros.ros.runner import run
+from yolact_ros.ros.runner import GivenUp, run
 from yolact_ros.ros.worker import Job, Predictor, Worker
 from yolact_ros.srv import Reload
 
@@ -56,6 +58,9 @@ class YolactNode(LifecycleNode):
                                 lambda: self._live.current)
         self._metrics = Metrics()
         self._look_again = self.create_guard_condition(self._follow)
+        self._retry = RetryRule()
+        self._device_failed = self.create_guard_condition(
+            self._recover, MutuallyExclusiveCallbackGroup())  # it takes seconds, as a reload does
         self._input = ImageInput(self, start.image_transport, self._receive,
                                  self._look_again.trigger)
         self._reporter = Reporter(self, self._input, self._metrics, self._state, patience_s)
@@ -91,12 +96,16 @@ class YolactNode(LifecycleNode):
             self.get_logger().info('weights is empty: using the packaged demo model, which knows '
                                    f'{", ".join(self._model.predictor.class_names)}')
         self._outputs = Outputs(self, self._look_again.trigger)
-        self._worker = Worker(self._job, self._age_of, self._metrics, self._complain)
+        self._worker = Worker(self._job, self._age_of, self._metrics, self._complain,
+                              self._device_failed.trigger)
         self._worker.start()
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to serve."""
+        if self._model.predictor is None:
+            self.get_logger().error('the model is just being loaded again; activate a bit later')
+            return TransitionCallbackReturn.FAILURE
         outcome = super().on_activate(state)
         self._active = True
         self._announce()
@@ -167,6 +176,25 @@ class YolactNode(LifecycleNode):
         """Report why images are lost (worker's thread)."""
         self.get_logger().error(f'image on {self._input.topic} lost: {cause}')
 
+    async def _recover(self) -> None:
+        """Load the model again after its device failed; end the node when that does not help."""
+        worker = self._worker
+        if worker is None:
+            return  # cleaned up meanwhile
+        figures = self._metrics.figures()
+        try:
+            if not self._retry.allows(time.monotonic(), figures.processed):
+                raise RuntimeError(figures.last_error)
+            self.get_logger().warning("the network's device failed: loading the model again")
+            await self._model.reload(self._look_again.trigger)
+        except Exception as error:  # nothing is left to serve with
+            self.get_logger().error("giving up, the network's device failed and the model could "
+                                    f'not be brought back: {_reason(error)}; {CURE}')
+            raise GivenUp from error
+        if worker is self._worker:
+            worker.resume()
+            self.get_logger().info(f'loaded again: {self._model.predictor.description}')
+
     # parameters, services
 
     def _check(self, parameters: Parameters) -> None:
@@ -191,8 +219,9 @@ class YolactNode(LifecycleNode):
                          response: Reload.Response) -> Reload.Response:
         """Load in the background, then swap between two images; keep the old model on failure."""
         if self._model.predictor is None:
-            response.message = ('the node has no model yet; run: ros2 lifecycle set '
-                                f'{self.get_fully_qualified_name()} configure')
+            response.message = ('the node has no model now; unless it is just loading it again, '
+                                f'run: ros2 lifecycle set {self.get_fully_qualified_name()} '
+                                'configure')
             return response
         try:
             await self._model.replace(ModelSource(request.weights, request.config),

@@ -18,6 +18,10 @@ from rclpy.task import Future
 JOIN_TIMEOUT_S = 0.5
 
 
+class GivenUp(Exception):
+    """Raised by a node's callback that has logged why the node cannot go on."""
+
+
 class RunnableNode(Protocol):
     """An rclpy node that can be started and stopped."""
 
@@ -38,7 +42,7 @@ def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int
     The signals are handled here and not by rclpy, whose handler takes the middleware away
     while the node's threads still use it.
 
-    :returns: 0 after a signal, 1 when the node could not start or its executor failed.
+    :returns: 0 after a signal, 1 when the node could not start, gave up or its executor failed.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -74,7 +78,7 @@ class _Spinning:
         self._thread.start()
 
     def wait(self) -> int:
-        """Return 1 when the executor failed, else wait for the interrupt."""
+        """Return 1 when the node gave up or the executor failed, else wait for the interrupt."""
         self._ended.wait()
         return 0 if self._error is None else 1
 
@@ -98,6 +102,8 @@ class _Spinning:
             self._executor.spin_until_future_complete(self._stop)
         except ExternalShutdownException:
             pass
+        except GivenUp as error:
+            self._error = error
         except BaseException as error:
             self._error = error
             raise  # threading writes the traceback

@@ -20,6 +20,7 @@ from yolact_ros.ros.mailbox import Mailbox
 from yolact_ros.ros.metrics import Metrics
 from yolact_ros.ros.outputs import Outputs, Result
 from yolact_ros.ros.parameters import Parameters
+from yolact_ros.ros.recovery import is_device_failure
 from yolact_ros.structures import Instances
 
 REMEMBERED_CAUSES = 100
@@ -72,13 +73,16 @@ class Worker:
     """A thread that works on one image at a time; parameters and model change between images."""
 
     def __init__(self, job: Callable[[], Job | None], age_of: Callable[[Any], float],
-                 metrics: Metrics, complain: Callable[[str], None]) -> None:
+                 metrics: Metrics, complain: Callable[[str], None],
+                 device_failed: Callable[[], None]) -> None:
         """
         Prepare; `start` starts the thread.
 
         :param job: asked before every image; None when nothing is to be done.
         :param age_of: seconds since the stamp of a header, NaN without a stamp.
         :param complain: called once for every cause of lost images, with the cure.
+        :param device_failed: called when the network's device failed; images are lost from then
+            on, until `resume`.
         """
         self._job, self._age_of, self._metrics, self._complain = job, age_of, metrics, complain
         self.mailbox: Mailbox[Arrival] = Mailbox()
@@ -86,6 +90,7 @@ class Worker:
         # A daemon: a network that computes for minutes must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name='segmentation', daemon=True)
         self._causes: set[str] = set()
+        self._device_failed, self._paused = device_failed, False
         self._sequence = 0
         self._reported_drops = 0
 
@@ -101,6 +106,10 @@ class Worker:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def resume(self) -> None:
+        """Take images again after a failure of the device."""
+        self._paused = False
+
     def receive(self, message: Image | CompressedImage) -> None:
         """Leave an image for the thread; one that it did not get to yet is dropped."""
         self._metrics.arrived(self._age_of(message.header))
@@ -110,11 +119,17 @@ class Worker:
     def _run(self) -> None:
         """Work until the mailbox closes."""
         while (arrival := self.mailbox.take()) is not None:
+            if self._paused:
+                self._metrics.drop('failed')
+                continue
             try:
                 self._process(arrival)
             except Exception as error:  # whatever one image does, the next is served
                 if not self._stopping.is_set():
                     self._lose(error)
+                    self._paused = is_device_failure(error)
+            if self._paused:  # only here: the error's frames held memory of the device
+                self._device_failed()
 
     def _process(self, arrival: Arrival) -> None:
         """Take one image through all stages."""

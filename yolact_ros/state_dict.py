@@ -101,5 +101,5 @@ def _not_a_model(state: dict[str, Tensor], path: Path) -> str:
                 'Use it to start a training (yolact train --backbone-weights); for inference give '
                 'a whole checkpoint, for instance yolact download yolact_resnet50')
     return (f'{path} is not a YOLACT checkpoint: it has no prediction_layers.0.conf_layer; its '
-            f'first keys are {", ".join(list(state)[:3]) or "none"}; give a YOLACT checkpoint, for '
-            'instance yolact download yolact_resnet50')
+            f'first keys are {", ".join(list(state)[:3]) or "none"}; give a YOLACT checkpoint, '
+            'for instance yolact download yolact_resnet50')

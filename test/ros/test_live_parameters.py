@@ -41,6 +41,13 @@ def test_a_node_starts_with_the_defaults(bench):
                       else default_of(row) for name, row in PARAMETERS.items()}
 
 
+def test_a_misspelt_parameter_is_named_with_the_nearest_one(new_bench, capfd):
+    with new_bench(score_treshold=0.4, score_threshold=0.5, use_sim_time=True):
+        log = capfd.readouterr().err
+    assert "no parameter 'score_treshold'" in log and "did you mean 'score_threshold'?" in log
+    assert log.count('no parameter') == 1
+
+
 def test_accepted_values_reach_the_snapshot(bench):
     assert set_all(bench, score_threshold=0.5, classes=['mug'], nms='traditional').successful
     assert (current(bench).postprocess.score_threshold, current(bench).postprocess.classes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import Field, replace
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -46,6 +47,7 @@ class LiveParameters:
         self._changed = changed
         self.current = Parameters(**{name: _declare(node, row)
                                      for name, row in PARAMETERS.items()})
+        _warn_of_unknown_names(node)
         node.add_on_set_parameters_callback(self._validate)
         self._applies_late = hasattr(node, 'add_post_set_parameters_callback')
         if self._applies_late:  # ROS Iron and later: no other callback can refuse any more
@@ -105,6 +107,16 @@ def _declare(node: Node, row: Field) -> Any:
         parameter = Parameter(row.name, Parameter.Type.STRING_ARRAY, [])
         node.set_parameters([parameter])
     return _plain(row, parameter)
+
+
+def _warn_of_unknown_names(node: Node) -> None:
+    """Name the values given at the start that no parameter takes; ROS ignores them silently."""
+    for name in node._parameter_overrides:  # rclpy has no public way to them
+        if node.has_parameter(name) or name.startswith('qos_overrides.'):
+            continue
+        near = get_close_matches(name, PARAMETERS, 1)
+        node.get_logger().warning(f'there is no parameter {name!r}, its value is ignored'
+                                  + (f'; did you mean {near[0]!r}?' if near else ''))
 
 
 def _plain(row: Field, parameter: Parameter) -> Any:

@@ -167,6 +167,17 @@ def test_a_pickle_that_would_run_code_does_not(tmp_path, monkeypatch):
     assert not (tmp_path / 'pwned').exists()
 
 
+def test_own_files_that_lack_weights_are_called_damaged(tmp_path):
+    save_model(tmp_path / 'a.safetensors', make_model())
+    with safetensors.safe_open(tmp_path / 'a.safetensors', 'pt') as file:
+        metadata = file.metadata()
+        state = {key: file.get_tensor(key) for key in list(file.keys())[1:]}
+    safetensors.torch.save_file(state, tmp_path / 'b.safetensors', metadata)
+
+    with pytest.raises(ValueError, match='1 keys missing .*damaged; copy or write it again'):
+        load_model(tmp_path / 'b.safetensors')
+
+
 def test_a_plain_pickle_is_refused_without_warnings_of_torch(tmp_path, recwarn):
     (tmp_path / 'evil.pth').write_bytes(pickle.dumps({'weights': Payload()}, protocol=4))
 

@@ -81,7 +81,9 @@ def load_model(path: str | Path,
     state, stored = read_checkpoint(path)
     config = _choose_config(state, stored, config, path)
     model = Yolact(config)
-    _load_strictly(model, state, path)
+    cure = ('Choose another config (' + ', '.join(MODEL_PRESETS) + ') or leave it out to have it '
+            'inferred') if stored is None else 'The file is damaged; copy or write it again'
+    _load_strictly(model, state, path, cure)
     return model.eval(), config
 
 
@@ -258,8 +260,8 @@ def _choose_config(state: dict[str, Tensor], stored: ModelConfig | None,
     return infer_config(state, path, wanted or None)
 
 
-def _load_strictly(model: Yolact, state: dict[str, Tensor], path: Path) -> None:
-    """Load all weights, or say which do not fit and why that may be."""
+def _load_strictly(model: Yolact, state: dict[str, Tensor], path: Path, cure: str) -> None:
+    """Load all weights, or say which do not fit and what helps."""
     own = model.state_dict()
     missing = [key for key in own if key not in state
                and not key.endswith('num_batches_tracked')]
@@ -272,8 +274,7 @@ def _load_strictly(model: Yolact, state: dict[str, Tensor], path: Path) -> None:
     if problems:
         raise ValueError(
             f'{path} does not fit the configuration {model.config.name} with '
-            f'{model.config.num_classes} classes: {"; ".join(problems)}. Choose another config '
-            f'({", ".join(MODEL_PRESETS)}) or leave it out to have it inferred')
+            f'{model.config.num_classes} classes: {"; ".join(problems)}. {cure}')
     model.load_state_dict(state, strict=False)
 
 

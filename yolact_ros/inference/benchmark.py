@@ -41,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     words = _split
     parser.add_argument('networks', nargs='*', default=words(DEFAULT_NETWORKS), metavar='NETWORK',
-                        help=f'presets or checkpoints (default: {DEFAULT_NETWORKS})')
-    parser.add_argument('--device', default='auto')
+                        help='presets or checkpoints (default: '
+                             f'{DEFAULT_NETWORKS.replace(",", " ")})')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backends', type=words, default=['torch'], metavar='A,B',
                         help='torch, openvino (default: torch)')
     parser.add_argument('--precisions', type=words, default=['float32', 'bfloat16'],

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from yolact_ros.checkpoint import load_model
+from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.inference.onnx_file import DEFORM_CONV_OPSET, OPSETS, write_onnx
 from yolact_ros.inference.openvino_backend import write_openvino
 from yolact_ros.model.yolact import Yolact
@@ -24,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--opset', type=int, default=DEFORM_CONV_OPSET,
                         help=f'ONNX operator set, {OPSETS[0]} to {OPSETS[-1]} (default: '
                              f'{DEFORM_CONV_OPSET}, which has deformable convolution)')
-    parser.add_argument('--config', help='preset, where the file does not tell')
+    parser.add_argument('--config', choices=sorted(MODEL_PRESETS), metavar='PRESET',
+                        help='network of a checkpoint that does not tell it itself')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from torch import nn
 from yolact_ros.checkpoint import DEMO_WEIGHTS, save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig
 from yolact_ros.inference.backends import TorchBackend
+from yolact_ros.inference.exported import _openvino_core
 from yolact_ros.inference.onednn import FusedConv, onednn_available
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact
@@ -105,6 +106,13 @@ def test_a_fused_sum_is_convolution_plus_total_then_relu():
 
     # 2 * 1 - 5 + 1 = -2 and 2 * 3 - 1 + 1 = 6
     assert found.flatten().tolist() == [0.0, 6.0]
+
+
+def test_openvino_keeps_its_core_for_the_process():
+    # Without it the stack for signals goes with the last network, and Ctrl-C ends in a fault.
+    pytest.importorskip('openvino')
+
+    assert _openvino_core() is _openvino_core()
 
 
 @pytest.mark.skipif(not DEMO_WEIGHTS.exists(), reason='the demo model is not packaged yet')

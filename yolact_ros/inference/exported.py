@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ def open_openvino(path: Path, precision: str,
     :param cache: folder for compiled networks.
     """
     openvino = require('openvino', 'openvino')
-    core = openvino.Core()
+    core = _openvino_core()
     try:
         model = core.read_model(path)
     except RuntimeError as error:
@@ -211,3 +212,14 @@ def open_openvino(path: Path, precision: str,
     return metadata, run, shapes
 
 
+
+
+@lru_cache(maxsize=1)
+def _openvino_core() -> Any:
+    """
+    Return OpenVINO's core, one for the process.
+
+    On CPUs with AMX its plugin gives the calling thread a stack for signals, and takes the memory
+    back when the last core goes: the next Ctrl-C would then end the process without a word.
+    """
+    return require('openvino', 'openvino').Core()

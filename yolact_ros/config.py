@@ -24,6 +24,8 @@ IMAGENET_MEAN = (123.68, 116.78, 103.94)
 IMAGENET_STD = (58.40, 57.12, 57.38)
 
 NMS_KINDS = ('fast', 'cross_class', 'traditional')
+BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
+PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16')
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from yolact_ros.checkpoint import load_model
-from yolact_ros.config import ModelConfig, PostprocessConfig
+from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
 from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, require
 from yolact_ros.inference.exported import RUNTIME_OF_SUFFIX, open_exported
 from yolact_ros.inference.openvino_backend import openvino_backend
@@ -21,8 +21,6 @@ from yolact_ros.inference.selection import ClassRules, select_detections
 from yolact_ros.structures import ImageSize, Instances
 
 DEFAULT_POSTPROCESS = PostprocessConfig()
-
-BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
 
 
 class Predictor:

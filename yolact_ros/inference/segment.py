@@ -9,7 +9,13 @@ from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from yolact_ros.config import MODEL_PRESETS, NMS_KINDS, PostprocessConfig
+from yolact_ros.config import (
+    BACKENDS,
+    MODEL_PRESETS,
+    NMS_KINDS,
+    PRECISIONS,
+    PostprocessConfig,
+)
 from yolact_ros.inference.media import Video, find_source, silence_opencv
 from yolact_ros.inference.output_plan import OutputPlan, plan_output
 from yolact_ros.inference.segment_job import Predictor, SegmentJob
@@ -67,9 +73,8 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--config', choices=sorted(MODEL_PRESETS), metavar='PRESET',
                        help='network of a checkpoint that does not tell it itself')
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    group.add_argument('--precision', default='auto',
-                       help='auto, float32, float16 or bfloat16')
-    group.add_argument('--backend', default='auto', help='auto, torch, openvino or onnx')
+    group.add_argument('--precision', default='auto', choices=PRECISIONS)
+    group.add_argument('--backend', default='auto', choices=BACKENDS)
 
 
 def _add_selection_arguments(group: argparse._ArgumentGroup) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from yolact_ros.config import BACKENDS, NMS_KINDS, PRECISIONS, PostprocessConfig
 from yolact_ros.training.coco_file import read_image
 from yolact_ros.training.confusion import Confusion, confusion
 from yolact_ros.training.detections import Detection, read_results, write_results
@@ -60,10 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='use at most N pictures, always the same ones')
     parser.add_argument('--size', type=int, default=256, metavar='PX',
                         help='side of synthetic pictures (default: 256)')
-    parser.add_argument('--nms', default='fast', choices=('fast', 'cross_class', 'traditional'))
-    parser.add_argument('--device', default='auto')
-    parser.add_argument('--backend', default='auto')
-    parser.add_argument('--precision', default='auto')
+    parser.add_argument('--nms', default='fast', choices=NMS_KINDS)
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--backend', default='auto', choices=BACKENDS)
+    parser.add_argument('--precision', default='auto', choices=PRECISIONS)
     parser.add_argument('--original-ap', action='store_true',
                         help='also the AP of the original\'s own evaluator')
     parser.add_argument('--save-detections', metavar='FILE', help='write a COCO result list')
@@ -106,7 +107,6 @@ def _check(args: argparse.Namespace) -> None:
 
 def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | None]:
     """Return the scores of a checkpoint and a function that reads a picture."""
-    from yolact_ros.config import PostprocessConfig
     from yolact_ros.inference.predictor import open_predictor
     # The data first: a typing error in its path should not cost loading a model.
     source = open_source(args.data, size=args.size) if args.data.startswith(PREFIX) else None

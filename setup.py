@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 
 EXTRAS = {
     'train': ['matplotlib>=3.5'],
-    'bag': ['rosbags>=0.10'],
+    'bag': ['rosbags>=0.11'],
     'onnx': ['onnx>=1.16', 'onnxscript>=0.2', 'onnxruntime>=1.18'],
     'openvino': ['openvino>=2025.0'],
 }

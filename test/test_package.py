@@ -134,7 +134,8 @@ def test_pip_makes_a_wheel_of_pure_python_without_tests_or_messages(tmp_path):
 
 def make(*arguments: str) -> str:
     """Return what make would do."""
-    return subprocess.run(['make', '--dry-run', *arguments], cwd=ROOT, text=True, check=True,
+    return subprocess.run(['make', '--no-print-directory', '--dry-run', *arguments],
+                          cwd=ROOT, text=True, check=True,
                           capture_output=True).stdout
 
 

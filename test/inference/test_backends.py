@@ -11,7 +11,7 @@ from torch import nn
 
 from yolact_ros.checkpoint import DEMO_WEIGHTS, save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig
-from yolact_ros.inference.backends import TorchBackend
+from yolact_ros.inference.backends import TorchBackend, fast_precisions
 from yolact_ros.inference.exported import _openvino_core
 from yolact_ros.inference.onednn import FusedConv, onednn_available
 from yolact_ros.inference.predictor import open_predictor
@@ -19,6 +19,8 @@ from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.synthetic import scene
 
 CPU = torch.device('cpu')
+needs_bfloat16 = pytest.mark.skipif('bfloat16' not in fast_precisions(CPU),
+                                    reason='this CPU has no bfloat16 instructions')
 EVERYTHING = PostprocessConfig(score_threshold=0.0, candidate_threshold=0.0, max_instances=20)
 
 
@@ -116,6 +118,7 @@ def test_openvino_keeps_its_core_for_the_process():
 
 
 @pytest.mark.skipif(not DEMO_WEIGHTS.exists(), reason='the demo model is not packaged yet')
+@needs_bfloat16
 def test_bfloat16_finds_the_same_objects_with_the_demo_model():
     rgb = scene(3).image
     wanted = open_predictor('demo', device='cpu', precision='float32').predict(rgb)
@@ -127,6 +130,7 @@ def test_bfloat16_finds_the_same_objects_with_the_demo_model():
         assert (ours & exact).sum() / (ours | exact).sum() >= 0.99
 
 
+@needs_bfloat16
 def test_bfloat16_masks_agree_for_the_same_detections(tiny):
     pictures = picture_input(tiny)
     with torch.inference_mode():

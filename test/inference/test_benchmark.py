@@ -11,7 +11,7 @@ import torch
 from yolact_ros import cli
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
-from yolact_ros.inference.backends import TorchBackend
+from yolact_ros.inference.backends import TorchBackend, fast_precisions
 from yolact_ros.inference.baseline import PlainPredictor
 from yolact_ros.inference.benchmark import noise_picture, seeded_network
 from yolact_ros.inference.benchmark_plots import plot_scaling
@@ -106,7 +106,7 @@ def test_the_command_writes_json_and_a_plot(tmp_path, capsys):
     report = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())
     assert code == 0
     assert [row['variant'] for row in report['frames']] == [
-        'baseline', 'torch float32', 'torch bfloat16'] * 2
+        'baseline', *(f'torch {precision}' for precision in fast_precisions(CPU))] * 2
     assert all(row['speedup']['wall'] > 0 for row in report['frames'] if 'speedup' in row)
     assert report['matmul_peak']['float32'] > 1e9
     assert (tmp_path / 'out' / 'frames.png').stat().st_size > 5000

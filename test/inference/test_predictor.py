@@ -168,3 +168,11 @@ def test_cuda_agrees_with_the_cpu(tiny):
                            postprocess=EVERYTHING).predict(rgb)
 
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+
+
+def test_bfloat16_is_refused_where_the_cpu_lacks_it(tiny, monkeypatch):
+    monkeypatch.setattr('yolact_ros.inference.predictor.fast_precisions',
+                        lambda device: ('float32',))
+
+    with pytest.raises(ValueError, match='bfloat16 needs a CPU with AVX-512.*choose float32'):
+        open_predictor(tiny, device='cpu', precision='bfloat16')

@@ -74,6 +74,16 @@ class TorchBackend:
         return self._model.maskiou_net(masks.to(self.dtype))
 
 
+def fast_precisions(device: torch.device) -> tuple[str, ...]:
+    """Return the precisions that the device has instructions for, the exact one first."""
+    if device.type == 'cuda':
+        return tuple(PRECISIONS)
+    # oneDNN refuses bfloat16 weights on a CPU without these instructions, it does not emulate.
+    name = '_is_mkldnn_bf16_supported'
+    bfloat16 = hasattr(torch.ops.mkldnn, name) and getattr(torch.ops.mkldnn, name)()
+    return ('float32', 'bfloat16') if bfloat16 else ('float32',)
+
+
 def require(package: str, extra: str) -> ModuleType:
     """
     Return an optional package.

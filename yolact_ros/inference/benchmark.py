@@ -22,12 +22,12 @@ import torch
 
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
-from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend
+from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, fast_precisions
 from yolact_ros.inference.baseline import PlainPredictor
 from yolact_ros.inference.benchmark_plots import plot_frames, plot_scaling
 from yolact_ros.inference.measure import Machine, Work, count_flop, matmul_peak, measure, speedup
 from yolact_ros.inference.openvino_backend import openvino_backend
-from yolact_ros.inference.predictor import Predictor, choose_device
+from yolact_ros.inference.predictor import Predictor, choose_device, choose_precision
 from yolact_ros.inference.scaling import measure_scaling
 from yolact_ros.inference.scripted import ScriptedBackend
 from yolact_ros.model.yolact import Yolact
@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backends', type=words, default=['torch'], metavar='A,B',
                         help='torch, openvino (default: torch)')
-    parser.add_argument('--precisions', type=words, default=['float32', 'bfloat16'],
-                        metavar='A,B', help='default: float32,bfloat16')
+    parser.add_argument('--precisions', type=words, metavar='A,B',
+                        help='default: all that the device has instructions for')
     parser.add_argument('--sizes', type=_sizes, default=[ImageSize(720, 1280)], metavar='WxH,...',
                         help='pictures [px] (default: 1280x720)')
     parser.add_argument('--instances', type=_numbers, default=[20], metavar='N,...',
@@ -71,12 +71,11 @@ def run(args: argparse.Namespace) -> int:
     if args.rounds < 1 or args.warmup < 0:
         raise ValueError(f'rounds must be at least 1 and warmup at least 0, got {args.rounds} '
                          f'and {args.warmup}')
-    unknown = [name for name in args.precisions if name not in PRECISIONS]
-    if unknown:
-        raise ValueError(f'precision {unknown[0]!r} is unknown; known: {", ".join(PRECISIONS)}')
     if args.threads:
         torch.set_num_threads(args.threads)
     device = choose_device(args.device)
+    args.precisions = [choose_precision(name, device)
+                       for name in args.precisions or fast_precisions(device)]
     args.output.mkdir(parents=True, exist_ok=True)
     report = {'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
               'command': 'yolact ' + ' '.join(sys.argv[1:]),

@@ -12,7 +12,13 @@ import torch
 
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
-from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, require
+from yolact_ros.inference.backends import (
+    PRECISIONS,
+    Backend,
+    TorchBackend,
+    fast_precisions,
+    require,
+)
 from yolact_ros.inference.exported import RUNTIME_OF_SUFFIX, open_exported
 from yolact_ros.inference.openvino_backend import openvino_backend
 from yolact_ros.inference.pixels import assemble, to_instances
@@ -152,7 +158,8 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
         if device not in ('auto', 'cpu'):
             raise ValueError(f'{runtime or backend} runs on the cpu; device {device!r} needs a '
                              'checkpoint and backend torch')
-        precision = choose_precision(precision, torch.device('cpu'))
+        if runtime != 'onnx':  # has its own say about precision
+            precision = choose_precision(precision, torch.device('cpu'))
     if runtime:
         if backend not in ('auto', runtime):
             raise ValueError(f'{weights} is run by {runtime}; choose backend auto, or give a '
@@ -199,7 +206,7 @@ def choose_precision(precision: str, device: torch.device) -> str:
     """
     Return the name of the precision; 'auto' is float16 on CUDA and float32 elsewhere.
 
-    :raises ValueError: for an unknown one, or float16 on a CPU.
+    :raises ValueError: for an unknown one, or one that a CPU does not compute in.
     """
     if precision == 'auto':
         return 'float16' if device.type == 'cuda' else 'float32'
@@ -208,4 +215,8 @@ def choose_precision(precision: str, device: torch.device) -> str:
                          f'{", ".join(PRECISIONS)}')
     if precision == 'float16' and device.type == 'cpu':
         raise ValueError('precision float16 is for CUDA; on the CPU choose float32 or bfloat16')
+    if precision not in fast_precisions(device):
+        raise ValueError(f'precision {precision} needs a CPU with AVX-512, AVX-NE-CONVERT or '
+                         'BF16 instructions, which this one lacks (lscpu lists its flags); '
+                         'choose float32')
     return precision

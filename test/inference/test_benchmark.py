@@ -38,7 +38,8 @@ def test_a_script_is_followed_to_the_object(backend, count):
 
     assert len(found) == count
     assert all(found.areas > 0)
-    assert set(predictor.stage_ms) == {'preprocess', 'network', 'detect', 'masks'}
+    assert set(predictor.stage_ms) == {'preprocess', 'network', 'detect', 'assemble', 'rescore',
+                                       'pixels'}
 
 
 def test_the_baseline_finds_the_same_masks(backend):

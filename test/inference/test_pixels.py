@@ -9,6 +9,7 @@ from yolact_ros.inference.pixels import (
     assemble,
     interpolation_matrix,
     mask_to_pixels,
+    rescore,
     to_instances,
 )
 from yolact_ros.inference.selection import Detections
@@ -30,7 +31,8 @@ def random_detections(count, seed=0):
 def soft_masks(detections, grid=(20, 20), seed=1):
     """Return cropped soft masks of detections over random prototypes."""
     prototypes = torch.randn(*grid, 6, generator=torch.Generator().manual_seed(seed))
-    return assemble(detections, prototypes, None)
+    masks = assemble(detections, prototypes)
+    return masks, rescore(detections, masks, None)
 
 
 @pytest.mark.parametrize('size', [(48, 64), (123, 77), (20, 20), (7, 5), (1, 1), (1, 300)])
@@ -90,12 +92,13 @@ def test_re_scoring_sees_cropped_soft_masks_and_sorts_again():
     prototypes = torch.randn(10, 10, 6)
     seen = []
 
-    def rescore(masks):
+    def net(masks):
         seen.append(masks)
         return torch.tensor([[0.7, 0.25], [1.0, 0.1]])
 
-    masks, ious = assemble(detections, prototypes, rescore)
-    found = to_instances(detections, masks, ious, ImageSize(10, 10))
+    masks = assemble(detections, prototypes)
+    found = to_instances(detections, masks, rescore(detections, masks, net),
+                         ImageSize(10, 10))
 
     soft = torch.sigmoid(torch.einsum('hwk,nk->nhw', prototypes, detections.coefficients))
     torch.testing.assert_close(seen[0][:, 0], crop_masks(soft, detections.boxes))

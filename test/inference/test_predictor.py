@@ -122,7 +122,8 @@ def test_a_predictor_tells_what_it_is(tiny):
     assert predictor.class_names == ('class_0', 'class_1', 'class_2', 'class_3')
     assert predictor.model_config.name == 'yolact_plus_tiny'
     assert 'yolact_plus_tiny on cpu, float32' in predictor.description
-    assert set(predictor.stage_ms) == {'preprocess', 'network', 'detect', 'masks'}
+    assert set(predictor.stage_ms) == {'preprocess', 'network', 'detect', 'assemble', 'rescore',
+                                       'pixels'}
     assert all(milliseconds >= 0 for milliseconds in predictor.stage_ms.values())
 
 

@@ -64,13 +64,15 @@ class PlainPredictor:
         boxes, class_ids, scores, coefficients = self._detect(raw)
         marks.append(time.perf_counter())
         masks = crop_masks(assemble_masks(raw.prototypes[0], coefficients), boxes)
+        marks.append(time.perf_counter())
         if self._model.maskiou_net is not None and len(masks):
             scores = scores * self._model.maskiou_net(masks[:, None]).gather(
                 1, class_ids[:, None])[:, 0]
+        marks.append(time.perf_counter())
         dense = self._resize(masks, rgb.shape[:2])
         result = scores.cpu().numpy(), class_ids.cpu().numpy(), dense
         marks.append(time.perf_counter())
-        stages = ('preprocess', 'network', 'detect', 'masks')
+        stages = ('preprocess', 'network', 'detect', 'assemble', 'rescore', 'pixels')
         self.stage_ms = {stage: (stop - start) * 1e3
                          for stage, start, stop in zip(stages, marks, marks[1:])}
         return result

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from yolact_ros.inference.backends import require
 
-STAGE_COLORS = {'preprocess': '#8fb8de', 'network': '#2f5d8a', 'detect': '#e0a458',
-                'masks': '#b5485d'}
+STAGE_COLORS = {'upload': '#c9d6df', 'preprocess': '#8fb8de', 'network': '#2f5d8a',
+                'detect': '#e0a458', 'assemble': '#d9826b', 'rescore': '#b5485d',
+                'pixels': '#7d3c60', 'download': '#a9b8a3', 'unpack': '#6b8f71'}
 AXES = (('picture', 'picture size [px]'), ('instances', 'instances'), ('classes', 'classes'),
         ('batch', 'pictures in a call'))
 

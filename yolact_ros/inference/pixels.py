@@ -18,21 +18,27 @@ MASK_THRESHOLD = 0.5
 BAND = 64  # rows of a mask resized at once [px]
 
 
-def assemble(detections: Detections, prototypes: Tensor,
-             rescore: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, Tensor]:
+def assemble(detections: Detections, prototypes: Tensor) -> Tensor:
     """
-    Return cropped soft masks and their predicted IoU (Bolya et al. 2020, section 3.4).
+    Return cropped soft masks, (D, Hp, Wp) in [0, 1].
 
     :param prototypes: (Hp, Wp, K).
-    :param rescore: (D, 1, Hp, Wp) -> (D, C), or None.
-    :returns: (D, Hp, Wp) in [0, 1], and (D,) mask scores, NaN without re-scoring.
     """
     masks = assemble_masks(prototypes.float(), detections.coefficients)
-    masks = crop_masks(masks, detections.boxes)
-    if rescore is None:
-        return masks, torch.full_like(detections.class_scores, torch.nan)
-    ious = rescore(masks[:, None]).float()
-    return masks, ious.gather(1, detections.class_ids[:, None])[:, 0]
+    return crop_masks(masks, detections.boxes)
+
+
+def rescore(detections: Detections, masks: Tensor,
+            net: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """
+    Return the predicted IoU of masks (Bolya et al. 2020, section 3.4), (D,), NaN without a net.
+
+    :param masks: (D, Hp, Wp) cropped soft masks.
+    :param net: (D, 1, Hp, Wp) -> (D, C).
+    """
+    if net is None:
+        return torch.full_like(detections.class_scores, torch.nan)
+    return net(masks[:, None]).float().gather(1, detections.class_ids[:, None])[:, 0]
 
 
 def to_instances(detections: Detections, masks: Tensor, mask_scores: Tensor,
@@ -52,14 +58,14 @@ def to_instances(detections: Detections, masks: Tensor, mask_scores: Tensor,
     order = np.argsort(-scores, kind='stable')
     pixels = [mask_to_pixels(soft[row], limits[row], size) for row in order.tolist()]
     return Instances(
-        image_size=size, boxes=_pixel_boxes(relative[order], size),
+        image_size=size, boxes=pixel_boxes(relative[order], size),
         class_scores=class_scores[order], mask_scores=ious[order], scores=scores[order],
         class_ids=class_ids[order],
         rois=np.array([roi for roi, _ in pixels], np.int32).reshape(-1, 4),
         crops=tuple(crop for _, crop in pixels))
 
 
-def _pixel_boxes(relative: np.ndarray, size: ImageSize) -> np.ndarray:
+def pixel_boxes(relative: np.ndarray, size: ImageSize) -> np.ndarray:
     """Return (D, 4) float32 corners [px], ordered and clipped to the picture."""
     extent = np.array([size.width, size.height], np.float32)
     first, second = relative[:, :2] * extent, relative[:, 2:] * extent

@@ -21,7 +21,7 @@ from yolact_ros.inference.backends import (
 )
 from yolact_ros.inference.exported import RUNTIME_OF_SUFFIX, open_exported
 from yolact_ros.inference.openvino_backend import openvino_backend
-from yolact_ros.inference.pixels import assemble, to_instances
+from yolact_ros.inference.pixels import assemble, rescore, to_instances
 from yolact_ros.inference.preprocess import check_picture, preprocess
 from yolact_ros.inference.selection import ClassRules, select_detections
 from yolact_ros.structures import ImageSize, Instances
@@ -33,8 +33,8 @@ class Predictor:
     """
     A network with everything around it; one thread at a time may call predict.
 
-    :ivar stage_ms: milliseconds of the last call by stage: preprocess, network, detect, masks.
-        On CUDA the stages are those of the host, and masks includes the wait for the device.
+    :ivar stage_ms: milliseconds of the last call by stage: preprocess, network, detect, assemble,
+        rescore, pixels. On CUDA the stages are those of the host, which waits in pixels.
     """
 
     def __init__(self, backend: Backend, postprocess: PostprocessConfig) -> None:
@@ -104,14 +104,17 @@ class Predictor:
             x = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
         with self._timed('network'):
             raw = self._backend(x)
-        rescore = self._backend.rescore if self._backend.has_rescoring else None
+        net = self._backend.rescore if self._backend.has_rescoring else None
         results = []
         for index, rgb in enumerate(pictures):
             with self._timed('detect'):
                 detections = select_detections(raw, index, self._backend.priors, rules, config,
                                                self.model_config.input_size)
-            with self._timed('masks'):
-                masks, ious = assemble(detections, raw.prototypes[index], rescore)
+            with self._timed('assemble'):
+                masks = assemble(detections, raw.prototypes[index])
+            with self._timed('rescore'):
+                ious = rescore(detections, masks, net)
+            with self._timed('pixels'):
                 results.append(to_instances(detections, masks, ious, ImageSize(*rgb.shape[:2])))
         return results
 

@@ -88,6 +88,18 @@ def test_batch_sizes_may_alternate(tiny):
 
 
 @torch.inference_mode()
+def test_the_number_of_masks_may_change(tiny):
+    backend = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')
+    masks = torch.rand(9, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = tiny.maskiou_net(masks)
+
+    for count in (1, 9, 0, 4, 1):
+        # other order of float32 sums through six layers
+        torch.testing.assert_close(backend.rescore(masks[:count]), expected[:count],
+                                   atol=1e-5, rtol=1e-4)
+
+
+@torch.inference_mode()
 def test_a_picture_does_not_change_with_the_one_before(tiny):
     backend = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')
     x = picture_input(tiny)

@@ -5,13 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from yolact_ros.inference.pixels import (
-    assemble,
-    interpolation_matrix,
-    mask_to_pixels,
-    rescore,
-    to_instances,
-)
+from yolact_ros.inference.pixel_axis import PixelAxis
+from yolact_ros.inference.pixels import assemble, mask_to_pixels, rescore, to_instances
 from yolact_ros.inference.selection import Detections
 from yolact_ros.ops.masks import crop_masks
 from yolact_ros.structures import ImageSize
@@ -49,6 +44,19 @@ def test_masks_have_the_pixels_of_the_dense_route(size):
     assert found.any()
 
 
+def test_a_mask_of_the_whole_picture_is_resized_in_bands():
+    everything = Detections(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([0]),
+                            torch.tensor([0.9]), torch.randn(1, 6))
+    masks, scores = soft_masks(everything, (138, 138))
+
+    found = to_instances(everything, masks, scores, ImageSize(700, 900)).full_masks()
+
+    dense = functional.interpolate(masks[None], (700, 900), mode='bilinear')[0]
+    # as above
+    undecided = (dense - 0.5).abs() < 1e-6
+    assert bool(((torch.from_numpy(found) == (dense > 0.5)) | undecided).all())
+
+
 def test_no_detections_give_an_empty_result():
     detections = random_detections(0)
     masks, scores = soft_masks(detections)
@@ -70,8 +78,8 @@ def test_rois_are_tight_and_empty_masks_have_none():
 
 def test_interpolation_by_hand():
     # pixel centres 0.5, 1.5, 2.5, 3.5 of 4 lie at -0.25 (clamped), 0.25, 0.75, 1.25 of 2 cells
-    assert interpolation_matrix(2, 4).tolist() == [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
-    assert interpolation_matrix(1, 3).tolist() == [[1], [1], [1]]
+    assert PixelAxis(2, 4).weights.tolist() == [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
+    assert PixelAxis(1, 3).weights.tolist() == [[1], [1], [1]]
 
 
 def test_boxes_are_ordered_and_clipped_to_the_picture():

@@ -41,7 +41,8 @@ def fuse_activations(model: Yolact) -> Yolact:
     model.proto_net = _fuse_sequence(model.proto_net)
     model.prediction_layers[0] = FusedHead(model.prediction_layers[0])
     if model.maskiou_net is not None:
-        model.maskiou_net.maskiou_net = _fuse_sequence(model.maskiou_net.maskiou_net)
+        model.maskiou_net.maskiou_net = _fuse_sequence(model.maskiou_net.maskiou_net,
+                                                       any_batch=True)
     return model
 
 
@@ -53,11 +54,15 @@ class FusedConv(nn.Module):
     doing it at every call would cost as much as the deepest layers themselves.
 
     :param activation: nn.ReLU, nn.LeakyReLU or None.
+    :param any_batch: the weight packed for one batch size serves all: right for small layers
+        whose batch size changes at every call.
     """
 
-    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None) -> None:
+    def __init__(self, conv: nn.Conv2d, activation: nn.Module | None = None,
+                 any_batch: bool = False) -> None:
         super().__init__()
         self.out_channels = conv.out_channels
+        self._any_batch = any_batch
         self._bias = conv.bias
         self._geometry = list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
         self._packed: dict[torch.Size | None, Tensor] = {None: conv.weight.detach()}
@@ -80,16 +85,18 @@ class FusedConv(nn.Module):
 
     def _pack(self, x: Tensor) -> Tensor:
         """Return the weight in the layout that oneDNN wants for an input of this shape."""
-        packed = self._packed.get(x.shape)
+        # The batch of re-scoring is the number of objects, another one in every picture.
+        shape = x.shape[1:] if self._any_batch else x.shape
+        packed = self._packed.get(shape)
         if packed is None:
             weight = next(iter(self._packed.values()))
             plain = weight.to_dense() if weight.is_mkldnn else weight
             # The head sees one shape per level; shapes of another batch size are forgotten.
-            self._packed = {shape: kept for shape, kept in self._packed.items()
-                            if kept.is_mkldnn and shape[0] == x.shape[0]}
+            self._packed = {known: kept for known, kept in self._packed.items()
+                            if kept.is_mkldnn and (self._any_batch or known[0] == shape[0])}
             packed = torch.ops.mkldnn._reorder_convolution_weight(
                 plain, *self._geometry, list(x.shape))
-            self._packed[x.shape] = packed
+            self._packed[shape] = packed
         return packed
 
 
@@ -231,7 +238,7 @@ def _fuse_sequences(module: nn.Module) -> None:
             _fuse_sequences(child)
 
 
-def _fuse_sequence(layers: nn.Sequential) -> nn.Sequential:
+def _fuse_sequence(layers: nn.Sequential, any_batch: bool = False) -> nn.Sequential:
     """
     Return a sequence with every activation in the convolution before it.
 
@@ -241,7 +248,7 @@ def _fuse_sequence(layers: nn.Sequential) -> nn.Sequential:
     fused: list[nn.Module] = []
     for layer, following in zip(kept, [*kept[1:], None]):
         if isinstance(layer, nn.Conv2d):
-            fused.append(FusedConv(layer, following))
+            fused.append(FusedConv(layer, following, any_batch))
         elif isinstance(layer, Upsample2):
             fused.append(layer)
     return nn.Sequential(*fused)

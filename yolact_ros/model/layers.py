@@ -94,6 +94,7 @@ class MaskIouNet(nn.Module):
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
+        self.num_classes = num_classes
         widths = (1, 8, 16, 32, 64, 128)
         layers: list[nn.Module] = []
         for in_channels, out_channels in zip(widths, widths[1:]):
@@ -108,5 +109,5 @@ class MaskIouNet(nn.Module):
         :param masks: (N, 1, Hp, Wp) soft masks, cropped with their boxes; at least 63 x 63.
         """
         if masks.shape[0] == 0:
-            return masks.new_zeros(0, self.maskiou_net[-2].out_channels)
+            return masks.new_zeros(0, self.num_classes)
         return self.maskiou_net(masks).amax((2, 3))

@@ -50,4 +50,5 @@ def crop_masks(masks: Tensor, boxes_xyxy: Tensor, padding: int = 1) -> Tensor:
     rows = torch.arange(height, device=masks.device, dtype=boxes_xyxy.dtype)
     keep_columns = (columns >= left[:, None]) & (columns < right[:, None])    # (N, Wp)
     keep_rows = (rows >= top[:, None]) & (rows < bottom[:, None])             # (N, Hp)
-    return masks * (keep_rows[:, :, None] & keep_columns[:, None, :])
+    # Factors of the masks' own type: a product with booleans converts N whole maps first.
+    return masks * keep_rows.to(masks.dtype)[:, :, None] * keep_columns.to(masks.dtype)[:, None, :]

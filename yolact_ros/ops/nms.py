@@ -7,6 +7,8 @@ from torch import Tensor
 
 from yolact_ros.ops.boxes import box_iou
 
+NMS_BLOCK = 128  # boxes compared at once on a CPU: the matrices stay in its cache
+
 
 def fast_nms_keep(boxes: Tensor, iou_threshold: float | Tensor) -> Tensor:
     """
@@ -47,18 +49,28 @@ def fast_nms_mixed(boxes: Tensor, class_ids: Tensor, iou_threshold: float, top_k
     """
     Mark what fast_nms keeps of a list that holds all classes, best score first.
 
-    One matrix for all classes: the way to go when the list is short, whatever the number of
-    classes. The verdict on a box depends only on better ones, so a list may be cut off anywhere.
+    The way to go when the list is short, whatever the number of classes: with the classes one
+    after another a block of boxes meets only the boxes from its own start to the end of its last
+    class. The verdict on a box depends only on better ones, so a list may be cut off anywhere.
 
     :param boxes: (E, 4) corners; a box may appear once for each of its classes.
     :param class_ids: (E,).
     :returns: (E,) bool.
     """
-    if len(class_ids) == 0:
-        return torch.zeros(0, dtype=torch.bool, device=boxes.device)
-    better = (class_ids[:, None] == class_ids[None, :]).triu_(diagonal=1)     # [i, j]: i beats j
-    overlaps = box_iou(boxes, boxes).masked_fill_(~better, 0.0)
-    return (overlaps.amax(0) <= iou_threshold) & (better.sum(0) < top_k)
+    count, device = len(class_ids), boxes.device
+    class_ids, order = class_ids.sort(stable=True)
+    boxes = boxes[order]
+    rank = torch.arange(count, device=device) - torch.searchsorted(class_ids, class_ids)
+    keep = rank < top_k
+    block = NMS_BLOCK if device.type == 'cpu' else max(count, 1)
+    last = class_ids[block - 1::block].contiguous()
+    stops = [*torch.searchsorted(class_ids, last, right=True).tolist(), count]
+    for start, stop in zip(range(0, count, block), stops):
+        rows, columns = slice(start, start + block), slice(start, stop)
+        worse = (class_ids[rows, None] == class_ids[None, columns]).triu_(diagonal=1)
+        overlaps = box_iou(boxes[rows], boxes[columns]).masked_fill_(~worse, 0.0)
+        keep[columns] &= overlaps.amax(0) <= iou_threshold
+    return torch.empty_like(keep).scatter_(0, order, keep)
 
 
 def cross_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,

@@ -15,6 +15,10 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 # Without HOME or this, rclpy.init() fails; with it, test runs leave no logs at home.
 os.environ.setdefault('ROS_LOG_DIR', str(Path(tempfile.gettempdir()) / 'yolact_ros_test_log'))
+# Without a GPU, Triton's interpreter runs the kernels on the CPU. It has to be chosen before
+# Triton is imported; asking torch for a GPU would load it for every test.
+if not any(Path(file).exists() for file in ('/dev/nvidiactl', '/dev/nvhost-gpu', '/dev/dxg')):
+    os.environ['TRITON_INTERPRET'] = '1'
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 

@@ -36,10 +36,12 @@ class ClassRules(NamedTuple):
     A PostprocessConfig's class filter and thresholds for one model's classes.
 
     :param thresholds: (C,) score a class must exceed; infinite for classes that are left out.
+    :param thresholds_on_host: the same.
     :param lowest: of the thresholds.
     """
 
     thresholds: Tensor
+    thresholds_on_host: Tensor
     lowest: float
 
     @classmethod
@@ -57,7 +59,7 @@ class ClassRules(NamedTuple):
             left_out = torch.ones(len(class_names), dtype=torch.bool)
             left_out[[class_id_of(key, class_names) for key in config.classes]] = False
             thresholds[left_out] = torch.inf
-        return cls(thresholds.to(device), float(thresholds.min()))
+        return cls(thresholds.to(device), thresholds, float(thresholds.min()))
 
 
 class Selection(NamedTuple):

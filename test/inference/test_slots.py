@@ -1,0 +1,115 @@
+"""Selection in fixed shapes against the selection that looks at every candidate."""
+
+import pytest
+import torch
+
+pytest.importorskip('triton', reason='the kernels need Triton')
+
+from yolact_ros.config import PostprocessConfig
+from yolact_ros.inference import slots
+from yolact_ros.inference.selection import ClassRules, select_detections
+from yolact_ros.model.yolact import RawPredictions
+
+DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+NAMES = ('cup', 'fork', 'pan', 'spoon')
+
+
+def predictions(pictures=2, anchors=60, spread=0.05, seed=0):
+    """Return raw predictions and priors: anchors around ten places, scores all over [0, 1]."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    centre = torch.rand(10, 2, generator=generator)[torch.arange(anchors) % 10]
+    priors = torch.cat((centre + normal(anchors, 2) * spread,
+                        torch.full((anchors, 2), 0.2) + 0.02 * normal(anchors, 2)), 1)
+    logits = 2 * normal(pictures, anchors, len(NAMES) + 1)
+    raw = RawPredictions(normal(pictures, anchors, 4), logits, normal(pictures, anchors, 6),
+                         torch.zeros(pictures, 8, 8, 6))
+    return RawPredictions(*(part.to(DEVICE) for part in raw[:4])), priors.to(DEVICE)
+
+
+def thresholds_of(rules, config):
+    """Return what the host would write to the device."""
+    def one(value, dtype):
+        return torch.tensor([value], dtype=dtype, device=DEVICE)
+
+    return slots.Thresholds(rules.thresholds, one(config.candidate_threshold, torch.float32),
+                            one(config.iou_threshold, torch.float32),
+                            one(config.top_k, torch.int32),
+                            one(config.max_instances, torch.int32))
+
+
+def assert_same_selection(raw, priors, config, count=100):
+    """Compare every picture's slots with select_detections; return how many are taken."""
+    rules = ClassRules.resolve(config, NAMES, DEVICE)
+    found = slots.select_slots(raw, priors, thresholds_of(rules, config), count)
+    for index, taken in enumerate(found.counts.tolist()):
+        expected = select_detections(raw, index, priors, rules, config, 550)
+        assert taken == len(expected.class_ids)
+        assert bool(found.complete[index])
+        assert found.class_ids[index, :taken].tolist() == expected.class_ids.tolist()
+        torch.testing.assert_close(found.class_scores[index, :taken], expected.class_scores)
+        torch.testing.assert_close(found.boxes[index, :taken], expected.boxes)
+        torch.testing.assert_close(found.coefficients[index, :taken], expected.coefficients)
+    return found.counts.tolist()
+
+
+@pytest.mark.parametrize('options', [
+    {}, {'score_threshold': 0.0, 'candidate_threshold': 0.0}, {'score_threshold': 0.05},
+    {'candidate_threshold': 0.6}, {'iou_threshold': 0.1}, {'iou_threshold': 1.0}, {'top_k': 3},
+    {'max_instances': 5}, {'classes': ['fork', 3]},
+    {'class_thresholds': {'cup': 0.8, 'pan': 0.0}}],
+    ids=lambda options: ', '.join(options) or 'defaults')
+def test_the_same_detections_are_selected(options):
+    counts = assert_same_selection(*predictions(), PostprocessConfig(**options))
+
+    assert all(0 < count <= options.get('max_instances', 100) for count in counts)
+
+
+@pytest.mark.parametrize('options', [{'classes': []}, {'score_threshold': 1.0},
+                                     {'candidate_threshold': 1.0}], ids=str)
+def test_nothing_is_selected_where_nothing_passes(options):
+    assert assert_same_selection(*predictions(), PostprocessConfig(**options)) == [0, 0]
+
+
+def test_equal_scores_keep_the_order_of_class_and_anchor():
+    raw, priors = predictions(pictures=1, spread=0.5)
+    # Only a few different numbers, as half precision has them
+    raw = raw._replace(class_logits=raw.class_logits.round())
+
+    assert_same_selection(raw, priors, PostprocessConfig(score_threshold=0.1))
+
+
+def test_the_best_candidates_settle_full_slots(monkeypatch):
+    monkeypatch.setattr(slots, 'BEST_ANCHORS', 40)
+    monkeypatch.setattr(slots, 'ENTRIES', 64)
+
+    counts = assert_same_selection(*predictions(), PostprocessConfig(max_instances=8), count=8)
+
+    assert counts == [8, 8]
+
+
+@pytest.mark.parametrize('limit', ['BEST_ANCHORS', 'ENTRIES'])
+def test_slots_left_open_by_the_limits_are_reported(monkeypatch, limit):
+    monkeypatch.setattr(slots, limit, 16)
+    raw, priors = predictions()
+    config = PostprocessConfig(score_threshold=0.05)
+    rules = ClassRules.resolve(config, NAMES, DEVICE)
+
+    found = slots.select_slots(raw, priors, thresholds_of(rules, config), 100)
+
+    assert found.complete.tolist() == [False, False]
+    for index, taken in enumerate(found.counts.tolist()):
+        # What is found so far is right.
+        expected = select_detections(raw, index, priors, rules, config, 550).class_scores
+        torch.testing.assert_close(found.class_scores[index, :taken], expected[:taken])
+
+
+@pytest.mark.parametrize('anchors', [1, 16, 17])
+def test_few_anchors_are_enough(monkeypatch, anchors):
+    monkeypatch.setattr(slots, 'BEST_ANCHORS', 16)
+    raw, priors = predictions(anchors=anchors, spread=10.0)
+
+    assert_same_selection(raw, priors, PostprocessConfig(score_threshold=0.6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Protocol
 
@@ -26,6 +27,7 @@ class Backend(Protocol):
     :ivar config: of the model.
     :ivar priors: (P, 4) on the device.
     :ivar device: where inputs are wanted and predictions appear.
+    :ivar dtype: that the network computes in; inputs of it need no conversion.
     :ivar description: device, precision and runtime for people.
     :ivar has_rescoring: whether rescore may be called.
     """
@@ -33,11 +35,12 @@ class Backend(Protocol):
     config: ModelConfig
     priors: Tensor
     device: torch.device
+    dtype: torch.dtype
     description: str
     has_rescoring: bool
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Return raw predictions of (B, 3, S, S) float32."""
+        """Return raw predictions of (B, 3, S, S) of any float type."""
 
     def rescore(self, masks: Tensor) -> Tensor:
         """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""
@@ -66,12 +69,21 @@ class TorchBackend:
                 fuse_activations(self._model)
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Return raw predictions of (B, 3, S, S) float32."""
-        return self._model(x.to(self.dtype, memory_format=torch.channels_last))
+        """Return raw predictions of (B, 3, S, S) of any float type."""
+        with self._exact():
+            return self._model(x.to(self.dtype, memory_format=torch.channels_last))
 
     def rescore(self, masks: Tensor) -> Tensor:
         """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""
-        return self._model.maskiou_net(masks.to(self.dtype))
+        with self._exact():
+            return self._model.maskiou_net(masks.to(self.dtype))
+
+    def _exact(self) -> AbstractContextManager[None]:
+        """Keep cuDNN from rounding float32 to ten bits, which it does unless told otherwise."""
+        if self.device.type != 'cuda' or self.dtype != torch.float32:
+            return nullcontext()
+        return torch.backends.cudnn.flags(
+            enabled=True, benchmark=torch.backends.cudnn.benchmark, allow_tf32=False)
 
 
 def fast_precisions(device: torch.device) -> tuple[str, ...]:

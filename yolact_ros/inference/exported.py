@@ -35,7 +35,7 @@ class ExportedBackend:
     def __init__(self, config: ModelConfig, network: Runner, rescoring: Runner | None,
                  precision: str, runtime: str) -> None:
         self.config = config
-        self.device = torch.device('cpu')
+        self.device, self.dtype = torch.device('cpu'), torch.float32
         self.description = f'cpu, {precision}, {runtime}'
         self.has_rescoring = rescoring is not None
         self.priors = make_priors(level_sizes(config.input_size), config.anchor_scales,
@@ -43,7 +43,7 @@ class ExportedBackend:
         self._network, self._rescoring = network, rescoring
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Return raw predictions of (B, 3, S, S) float32."""
+        """Return raw predictions of (B, 3, S, S)."""
         outputs = self._network(x.contiguous().numpy())
         return RawPredictions(*(torch.from_numpy(output) for output in outputs))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,11 +22,17 @@ from yolact_ros.inference.backends import (
     require,
 )
 from yolact_ros.inference.exported import RUNTIME_OF_SUFFIX, open_exported
+from yolact_ros.inference.graphs import CudaGraphs, GraphsUnavailable
 from yolact_ros.inference.openvino_backend import openvino_backend
 from yolact_ros.inference.pixels import assemble, rescore, to_instances
 from yolact_ros.inference.preprocess import check_picture, preprocess
 from yolact_ros.inference.selection import ClassRules, select_detections
 from yolact_ros.structures import ImageSize, Instances
+
+if TYPE_CHECKING:
+    from yolact_ros.inference.frames import Frames
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_POSTPROCESS = PostprocessConfig()
 
@@ -33,12 +41,17 @@ class Predictor:
     """
     A network with everything around it; one thread at a time may call predict.
 
+    On CUDA with Triton a frame is a captured graph (inference.frames); anywhere else, and for
+    the rare picture that a fixed number of candidates does not settle, it runs step by step.
+
     :ivar stage_ms: milliseconds of the last call by stage: preprocess, network, detect, assemble,
-        rescore, pixels. On CUDA the stages are those of the host, which waits in pixels.
+        rescore, pixels; on CUDA also upload, download and unpack. Steps of a GPU that runs them
+        one by one are timed on the host, which then waits in pixels.
     """
 
     def __init__(self, backend: Backend, postprocess: PostprocessConfig) -> None:
         self._backend = backend
+        self._frames = _open_frames(backend)
         self.stage_ms: dict[str, float] = {}
         self.postprocess = postprocess
 
@@ -96,24 +109,51 @@ class Predictor:
             return []
         config, rules = self._chosen
         self.stage_ms = {}
+        pictures = [check_picture(rgb, f'picture {index} of {len(pictures)}')
+                    for index, rgb in enumerate(pictures, 1)]
+        results = self._predict_captured(pictures, rules, config)
+        unsettled = [index for index, found in enumerate(results) if found is None]
+        if unsettled:
+            stepped = self._predict_stepwise([pictures[index] for index in unsettled], rules,
+                                             config)
+            for index, found in zip(unsettled, stepped):
+                results[index] = found
+        return results
+
+    def _predict_captured(self, pictures: Sequence[np.ndarray], rules: ClassRules,
+                          config: PostprocessConfig) -> list[Instances | None]:
+        """Return what captured frames find; None for pictures that they leave open."""
+        if self._frames is None or not self._frames.serves(config):
+            return [None] * len(pictures)
+        try:
+            results = self._frames.predict(pictures, rules, config)
+        except GraphsUnavailable as error:
+            logger.warning('frames run kernel by kernel, several times slower: they cannot be '
+                           'captured as a CUDA graph here (%s)', error)
+            self._frames = None
+            return [None] * len(pictures)
+        self.stage_ms = dict(self._frames.stage_ms)
+        return results
+
+    def _predict_stepwise(self, pictures: Sequence[np.ndarray], rules: ClassRules,
+                          config: PostprocessConfig) -> list[Instances]:
+        """Return the objects in each picture, one step after the other."""
+        backend = self._backend
         with self._timed('preprocess'):
-            pictures = [check_picture(rgb, f'picture {index} of {len(pictures)}')
-                        for index, rgb in enumerate(pictures, 1)]
-            inputs = [preprocess(rgb, self.model_config, self._backend.device)
-                      for rgb in pictures]
+            inputs = [preprocess(rgb, self.model_config, backend.device) for rgb in pictures]
             x = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
         with self._timed('network'):
-            raw = self._backend(x)
-        net = self._backend.rescore if self._backend.has_rescoring else None
+            raw = backend(x)
         results = []
         for index, rgb in enumerate(pictures):
             with self._timed('detect'):
-                detections = select_detections(raw, index, self._backend.priors, rules, config,
+                detections = select_detections(raw, index, backend.priors, rules, config,
                                                self.model_config.input_size)
             with self._timed('assemble'):
                 masks = assemble(detections, raw.prototypes[index])
             with self._timed('rescore'):
-                ious = rescore(detections, masks, net)
+                ious = rescore(detections, masks,
+                               backend.rescore if backend.has_rescoring else None)
             with self._timed('pixels'):
                 results.append(to_instances(detections, masks, ious, ImageSize(*rgb.shape[:2])))
         return results
@@ -125,6 +165,22 @@ class Predictor:
         yield
         elapsed_ms = (time.perf_counter() - start) * 1e3
         self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + elapsed_ms
+
+
+def _open_frames(backend: Backend) -> Frames | None:
+    """Return captured frames where the backend's device has them."""
+    if backend.device.type != 'cuda':
+        return None
+    try:
+        # Here, because they are Triton's kernels and a CPU needs no Triton.
+        from yolact_ros.inference.frames import Frames
+    except ImportError as error:
+        if (error.name or '').split('.')[0] != 'triton':
+            raise
+        logger.warning('Triton is not installed, so frames run kernel by kernel, several times '
+                       'slower; install it with: pip install triton')
+        return None
+    return Frames(backend, CudaGraphs(backend.device))
 
 
 def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,

@@ -27,7 +27,8 @@ class ScriptedBackend:
 
     def __init__(self, backend: Backend, count: int, seed: int = 0) -> None:
         self.config, self.priors = backend.config, backend.priors
-        self.device, self.description = backend.device, backend.description
+        self.device, self.dtype = backend.device, backend.dtype
+        self.description = backend.description
         self.has_rescoring = backend.has_rescoring
         self.rescore = backend.rescore
         self.count = count

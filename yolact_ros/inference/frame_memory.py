@@ -1,0 +1,214 @@
+"""The two blocks of memory that a captured frame reads and writes, and what lies where in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from yolact_ros.config import PostprocessConfig
+from yolact_ros.inference.pixels import pixel_boxes
+from yolact_ros.inference.selection import ClassRules
+from yolact_ros.structures import ImageSize, Instances
+
+ALIGNMENT = 256  # [bytes]; every part starts where a GPU reads it in whole transactions
+TABLE_COLUMNS = 9
+
+
+@dataclass(frozen=True)
+class FrameLimits:
+    """
+    What a frame has room for.
+
+    :param batch: B, pictures.
+    :param slots: N, detections of each picture.
+    :param pixels: of each picture.
+    :param mask_bytes: for all masks of each picture, eight pixels a byte.
+    """
+
+    batch: int
+    slots: int
+    pixels: int
+    mask_bytes: int
+
+
+class FrameRequest(NamedTuple):
+    """
+    What the host sends: thresholds (see slots.Thresholds), where the pictures lie, the pictures.
+
+    :param classes: (C,) float32.
+    :param candidate: (1,) float32.
+    :param iou: (1,) float32.
+    :param top_k: (1,) int32.
+    :param max_instances: (1,) int32.
+    :param layout: (B, 3) int32: where in pictures each one begins [bytes], height, width [px].
+    :param pictures: (bytes,) uint8, (H, W, 3) RGB one after another; the last part of the block.
+    """
+
+    classes: Tensor
+    candidate: Tensor
+    iou: Tensor
+    top_k: Tensor
+    max_instances: Tensor
+    layout: Tensor
+    pictures: Tensor
+
+
+class FrameResult(NamedTuple):
+    """
+    What the device sends back, N slots for each of B pictures.
+
+    :param counts: (B,) int32, slots that are taken.
+    :param complete: (B,) int32, see slots.Slots.
+    :param boxes: (B, N, 4) float32 relative corners.
+    :param class_ids: (B, N) int32.
+    :param class_scores: (B, N) float32.
+    :param mask_scores: (B, N) float32, NaN without re-scoring.
+    :param table: (B, N, 9) int32: roi of the bits, tight bounds of the mask, first byte; see
+        ops.kernels.rasterise.
+    :param bits: (B, mask_bytes) uint8.
+    """
+
+    counts: Tensor
+    complete: Tensor
+    boxes: Tensor
+    class_ids: Tensor
+    class_scores: Tensor
+    mask_scores: Tensor
+    table: Tensor
+    bits: Tensor
+
+
+class Block:
+    """
+    One piece of memory on the host and one on the device with the same division into parts.
+
+    :param parts: type and shape of each part, in the order of the fields of kind.
+    :param kind: FrameRequest or FrameResult.
+    :ivar host: the parts on the host; pinned where the device is a GPU.
+    :ivar device: the parts on the device.
+    """
+
+    def __init__(self, kind: type, parts: Sequence[tuple[torch.dtype, tuple[int, ...]]],
+                 device: torch.device) -> None:
+        self._parts, self._starts, size = parts, [], 0
+        for dtype, shape in parts:
+            self._starts.append(size)
+            size += -(-math.prod(shape) * dtype.itemsize // ALIGNMENT) * ALIGNMENT
+        self._host = torch.zeros(size, dtype=torch.uint8, pin_memory=device.type == 'cuda')
+        self._device = torch.zeros(size, dtype=torch.uint8, device=device)
+        self.host, self.device = kind(*self._views(self._host)), kind(*self._views(self._device))
+
+    def send(self, last_part_bytes: int) -> None:
+        """Begin to copy host to device, of the last part only what is used."""
+        stop = self._starts[-1] + last_part_bytes
+        self._device[:stop].copy_(self._host[:stop], non_blocking=True)
+
+    def fetch(self) -> None:
+        """Begin to copy device to host."""
+        self._host.copy_(self._device, non_blocking=True)
+
+    def _views(self, memory: Tensor) -> list[Tensor]:
+        """Return the parts of a memory."""
+        return [memory[start:start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+                for start, (dtype, shape) in zip(self._starts, self._parts)]
+
+
+def make_request(limits: FrameLimits, num_classes: int, device: torch.device) -> Block:
+    """Return memory for a FrameRequest."""
+    return Block(FrameRequest, [
+        (torch.float32, (num_classes,)), (torch.float32, (1,)), (torch.float32, (1,)),
+        (torch.int32, (1,)), (torch.int32, (1,)), (torch.int32, (limits.batch, 3)),
+        (torch.uint8, (limits.batch * limits.pixels * 3,))], device)
+
+
+def make_result(limits: FrameLimits, device: torch.device) -> Block:
+    """Return memory for a FrameResult."""
+    rows = limits.batch, limits.slots
+    return Block(FrameResult, [
+        (torch.int32, rows[:1]), (torch.int32, rows[:1]), (torch.float32, (*rows, 4)),
+        (torch.int32, rows), (torch.float32, rows), (torch.float32, rows),
+        (torch.int32, (*rows, TABLE_COLUMNS)), (torch.uint8, (limits.batch, limits.mask_bytes))],
+        device)
+
+
+def write_request(request: FrameRequest, pictures: Sequence[np.ndarray], rules: ClassRules,
+                  config: PostprocessConfig) -> int:
+    """
+    Fill a request on the host.
+
+    :param pictures: B of (H, W, 3) uint8 that fit in.
+    :returns: bytes of the pictures.
+    """
+    request.classes.copy_(rules.thresholds_on_host)
+    request.candidate.fill_(config.candidate_threshold)
+    request.iou.fill_(config.iou_threshold)
+    request.top_k.fill_(config.top_k)
+    request.max_instances.fill_(config.max_instances)
+    layout, stop = request.layout.numpy(), 0
+    for index, rgb in enumerate(pictures):
+        start, stop = stop, stop + rgb.size
+        layout[index] = start, *rgb.shape[:2]
+        # torch copies a large picture with several threads.
+        request.pictures[start:stop].view(rgb.shape).copy_(torch.from_numpy(rgb))
+    return stop
+
+
+def read_result(result: FrameResult, index: int, size: ImageSize) -> Instances:
+    """
+    Return the objects in one picture; nothing of it shares memory with the result.
+
+    :param result: on the host.
+    :param size: of the picture.
+    """
+    count = int(result.counts[index])
+    boxes, class_ids, class_scores, ious, table = (
+        part[index, :count].numpy() for part in (
+            result.boxes, result.class_ids, result.class_scores, result.mask_scores, result.table))
+    scores = class_scores if np.isnan(ious).all() else class_scores * ious
+    order = np.argsort(-scores, kind='stable')
+    bits = result.bits[index].numpy()
+    masks = [_unpack(row, bits) for row in table[order].tolist()]
+    return Instances(
+        image_size=size, boxes=pixel_boxes(boxes[order], size),
+        class_scores=class_scores[order], mask_scores=ious[order], scores=scores[order],
+        class_ids=class_ids[order].astype(np.int64),
+        rois=np.array([roi for roi, _ in masks], np.int32).reshape(-1, 4),
+        crops=tuple(crop for _, crop in masks))
+
+
+def mask_bytes(result: FrameResult, index: int) -> int:
+    """Return the bytes that the masks of one picture need, also where they had no room."""
+    rois = result.table[index, :int(result.counts[index])].numpy()
+    return int((rois[:, 8] + _row_bytes(rois[:, 0], rois[:, 2])
+                * (rois[:, 3] - rois[:, 1])).max(initial=0))
+
+
+def _unpack(row: Sequence[int], bits: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
+    """
+    Return the tight roi and the boolean crop of one mask.
+
+    :param row: of the table.
+    :param bits: (mask_bytes,) uint8.
+    """
+    x0, y0, x1, _, *tight, start = row
+    left, top, right, bottom = tight
+    if right <= left or bottom <= top:
+        return (0, 0, 0, 0), np.zeros((0, 0), bool)
+    width = _row_bytes(x0, x1)
+    first, last = (left - x0) // 8, _row_bytes(x0, right)
+    rows = bits[start + (top - y0) * width:start + (bottom - y0) * width].reshape(-1, width)
+    pixels = np.unpackbits(rows[:, first:last], axis=1)
+    skipped = left - x0 - 8 * first
+    crop = np.ascontiguousarray(pixels[:, skipped:skipped + right - left])
+    return tuple(tight), crop.view(bool)
+
+
+def _row_bytes(start: int, stop: int) -> int:
+    """Return the bytes of a row of pixels start to stop - 1."""
+    return (stop - start + 7) // 8

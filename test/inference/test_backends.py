@@ -1,24 +1,31 @@
 """Every fast way to run the network against the plain one."""
 
 import copy
+import logging
 import sys
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from yolact_ros.checkpoint import DEMO_WEIGHTS, save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig
-from yolact_ros.inference.backends import TorchBackend, fast_precisions
+from yolact_ros.inference.backends import TorchBackend, fast_precisions, fold_batch_norm
+from yolact_ros.inference.cudnn import CudnnConv
 from yolact_ros.inference.exported import _openvino_core
-from yolact_ros.inference.onednn import FusedConv, onednn_available
+from yolact_ros.inference.fused import Operators, fuse_activations
+from yolact_ros.inference.onednn import OneDnnConv, onednn_operators, sample_taps
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.synthetic import scene
 
 CPU = torch.device('cpu')
+needs_onednn = pytest.mark.skipif(onednn_operators() is None,
+                                  reason='this torch has no oneDNN')
 needs_bfloat16 = pytest.mark.skipif('bfloat16' not in fast_precisions(CPU),
                                     reason='this CPU has no bfloat16 instructions')
 EVERYTHING = PostprocessConfig(score_threshold=0.0, candidate_threshold=0.0, max_instances=20)
@@ -60,15 +67,47 @@ def tiny_file(tiny, tmp_path_factory):
     return path
 
 
-@pytest.mark.skipif(not onednn_available(), reason='this torch has no oneDNN')
+def plain_relu(x, weight, bias, stride, padding, dilation, groups):
+    """Return what cuDNN's fused convolution computes."""
+    return functional.conv2d(x, weight, bias, stride, padding, dilation, groups).relu()
+
+
+def plain_add_relu(x, weight, total, alpha, bias, stride, padding, dilation, groups):
+    """Return what cuDNN's fused convolution and sum computes."""
+    found = functional.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    return (found + alpha * total).relu()
+
+
+@pytest.fixture
+def cudnn_on_cpu(monkeypatch):
+    """Let torch compute on the CPU what its operators for cuDNN do."""
+    monkeypatch.setattr(torch, 'cudnn_convolution_relu', plain_relu)
+    monkeypatch.setattr(torch, 'cudnn_convolution_add_relu', plain_add_relu)
+
+
+def test_the_stand_ins_take_what_the_operators_take():
+    def names(operator):
+        return [argument.name for argument in operator.default._schema.arguments][3:]
+
+    operators = torch.ops.aten
+    assert names(operators.cudnn_convolution_relu) == list(signature(plain_relu).parameters)[3:]
+    # The third one, total, is called z.
+    assert names(operators.cudnn_convolution_add_relu) == list(
+        signature(plain_add_relu).parameters)[3:]
+
+
+@pytest.mark.parametrize('operators', [
+    pytest.param(onednn_operators(), id='onednn', marks=needs_onednn),
+    pytest.param(Operators(CudnnConv, sample_taps), id='cudnn')])
 @pytest.mark.parametrize('name', ['yolact_plus_tiny', 'yolact_plus_resnet50', 'yolact_darknet53'])
 @torch.inference_mode()
-def test_the_fused_network_gives_the_plain_numbers(name):
+def test_the_fused_network_gives_the_plain_numbers(cudnn_on_cpu, name, operators):
     model = seeded(name, input_size=136)
-    x = picture_input(model)
+    x = picture_input(model).to(memory_format=torch.channels_last)
     expected = model(x)
+    fused = fold_batch_norm(copy.deepcopy(model)).to(memory_format=torch.channels_last)
 
-    found = TorchBackend(copy.deepcopy(model), CPU, 'float32')(x)
+    found = fuse_activations(fused, operators)(x)
 
     for ours, plain in zip(found[:4], expected[:4]):
         # other order of float32 sums through some sixty layers, relative to the largest value
@@ -109,17 +148,49 @@ def test_a_picture_does_not_change_with_the_one_before(tiny):
     assert all(torch.equal(again, before) for again, before in zip(backend(x)[:4], first))
 
 
-@pytest.mark.skipif(not onednn_available(), reason='this torch has no oneDNN')
+@pytest.mark.parametrize('kind', [pytest.param(OneDnnConv, marks=needs_onednn), CudnnConv])
 @torch.inference_mode()
-def test_a_fused_sum_is_convolution_plus_total_then_relu():
+def test_a_fused_sum_is_convolution_plus_total_then_relu(cudnn_on_cpu, kind):
     conv = nn.Conv2d(2, 1, 1, bias=False)
     conv.weight.data[:] = torch.tensor([2.0, -1.0]).reshape(1, 2, 1, 1)
     x = torch.tensor([[1.0, 3.0], [5.0, 1.0]]).reshape(1, 2, 1, 2)
 
-    found = FusedConv(conv, nn.ReLU()).add_to(torch.tensor([[[[1.0, 1.0]]]]), x)
+    found = kind(conv, nn.ReLU()).add_to(torch.tensor([[[[1.0, 1.0]]]]), x)
 
     # 2 * 1 - 5 + 1 = -2 and 2 * 3 - 1 + 1 = 6
     assert found.flatten().tolist() == [0.0, 6.0]
+
+
+@torch.inference_mode()
+def test_a_convolution_that_cudnn_does_not_fuse_runs_unfused(monkeypatch, caplog):
+    def refuse(*_):
+        raise RuntimeError('GET was unable to find an engine to execute this computation\nmore')
+
+    for name in ('cudnn_convolution_relu', 'cudnn_convolution_add_relu'):
+        monkeypatch.setattr(torch, name, refuse)
+    plain = nn.Conv2d(3, 4, 3)
+    x = torch.randn(1, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    first, second = CudnnConv(plain, nn.ReLU()), CudnnConv(plain, nn.ReLU())
+
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            torch.testing.assert_close(first(x), plain(x).relu())
+            torch.testing.assert_close(second.add_to(torch.ones(1, 4, 3, 3), x),
+                                       (plain(x) + 1).relu())
+
+    assert [record.message for record in caplog.records] == [
+        'no fused kernel for a convolution of (4, 3, 3, 3): GET was unable to find an engine to '
+        'execute this computation'] * 2
+
+
+def test_a_full_device_is_no_missing_kernel(monkeypatch):
+    def fail(*_):
+        raise torch.cuda.OutOfMemoryError('CUDA out of memory')
+
+    monkeypatch.setattr(torch, 'cudnn_convolution_relu', fail)
+
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        CudnnConv(nn.Conv2d(1, 1, 1), nn.ReLU())(torch.ones(1, 1, 1, 1))
 
 
 def test_openvino_keeps_its_core_for_the_process():

@@ -13,7 +13,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
 
 from yolact_ros.config import ModelConfig
 from yolact_ros.inference.allocator import keep_freed_memory
-from yolact_ros.inference.onednn import fuse_activations, onednn_available
+from yolact_ros.inference.cudnn import cudnn_operators
+from yolact_ros.inference.fused import fuse_activations
+from yolact_ros.inference.onednn import onednn_operators
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.yolact import RawPredictions, Yolact
 
@@ -48,7 +50,7 @@ class Backend(Protocol):
 
 class TorchBackend:
     """
-    The network in torch: batch norm folded into convolutions, channels last.
+    The network in torch: batch norm and activations in the convolutions, channels last.
 
     :param model: in eval mode; it is taken over and changed.
     :param precision: 'float32', 'float16' or 'bfloat16'.
@@ -65,8 +67,10 @@ class TorchBackend:
             device, self.dtype, memory_format=torch.channels_last).eval()
         if device.type == 'cpu':
             keep_freed_memory()
-            if onednn_available():
-                fuse_activations(self._model)
+        operators = cudnn_operators() if device.type == 'cuda' \
+            else onednn_operators()
+        if operators is not None:
+            fuse_activations(self._model, operators)
 
     def __call__(self, x: Tensor) -> RawPredictions:
         """Return raw predictions of (B, 3, S, S) of any float type."""

@@ -87,14 +87,14 @@ def test_operations_of_published_networks():
 
 
 def test_peak_memory_sees_a_temporary():
-    before = peak_memory_mb(lambda: None)
+    before = peak_memory_mb(lambda: None, CPU)
     if before is None:
         pytest.skip('this system does not tell the peak memory')
 
     def touch():
         np.frombuffer(mmap.mmap(-1, 100_000_000), np.uint8)[:] = 1
 
-    assert peak_memory_mb(touch) > before + 80
+    assert peak_memory_mb(touch, CPU) > before + 80
 
 
 def test_the_command_writes_json_and_a_plot(tmp_path, capsys):
@@ -123,7 +123,7 @@ def test_scaling_has_every_axis(tmp_path, monkeypatch):
     rows = measure_scaling(seeded_network(SMALL), CPU, 'float32', rounds=1, warmup=0)
     plot_scaling(rows, tmp_path / 'scaling.png')
 
-    assert {row['axis'] for row in rows} == {'picture', 'instances', 'classes', 'batch'}
+    assert {row['axis'] for row in rows} == {'picture', 'instances', 'classes', 'batch', 'nms'}
     assert (tmp_path / 'scaling.png').stat().st_size > 5000
 
 

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         plot_scaling(report['scaling'], args.output / 'scaling.png')
     if args.node:
         report['node'] = measure_node(args, device)
-        print(json.dumps(report['node'], indent=2))
+        print(format_node(report['node']))
     plot_frames(report['frames'], args.output / 'frames.png')
     path = args.output / 'benchmark.json'
     path.write_text(json.dumps(report, indent=2) + '\n')
@@ -165,7 +165,7 @@ def _measure_case(args: argparse.Namespace, device: torch.device, name: str, mod
     for variant, timing in timings.items():
         row = {'network': name, 'variant': variant, 'width': size.width, 'height': size.height,
                'instances': count, 'batch': batch, **timing.summary(), 'gflop': flop / 1e9}
-        if variant != BASELINE:
+        if variant != BASELINE and 'network' in timing.stage_ms:
             network_s = row['stage_ms']['network']['median'] / 1e3
             row['tflop_per_s'] = batch * flop / network_s / 1e12
             row['share_of_peak'] = batch * flop / network_s / peaks[variant.split()[1]]
@@ -233,7 +233,17 @@ def format_scaling(rows: list[dict]) -> str:
     for row in rows:
         memory = 'unknown' if row['peak_mb'] is None else f'{row["peak_mb"]:.0f} MB'
         lines.append(f'{row["axis"]:<12}{row["value"]:<12}{row["frame_ms"]["median"]:8.1f} ms a '
-                     f'picture  cpu {row["cpu_ms"]["median"]:8.1f} ms  memory {memory}')
+                     f'picture  cpu {row["cpu_ms"]["median"]:8.1f} ms  memory {memory}  '
+                     f'detect {row["stage_ms"]["detect"]["median"]:.2f} ms')
+    return '\n'.join(lines)
+
+
+def format_node(row: dict) -> str:
+    """Return the table of --node."""
+    lines = ['', f'through ROS messages, {row["description"]}, result of {row["message_bytes"]} '
+             f'bytes: {row["frame_ms"]["median"]:.1f} ms, p95 {row["frame_ms"]["p95"]:.1f}']
+    lines += [f'{stage:<18}{values["median"]:8.2f} ms  p95 {values["p95"]:8.2f}'
+              for stage, values in row['stage_ms'].items()]
     return '\n'.join(lines)
 
 

@@ -102,8 +102,13 @@ def count_flop(model: Yolact) -> int:
     return total
 
 
-def matmul_peak(dtype: torch.dtype, device: torch.device, size: int = 2048) -> float:
-    """Return the best measured floating-point operations per second of a matrix product."""
+def matmul_peak(dtype: torch.dtype, device: torch.device, size: int | None = None) -> float:
+    """
+    Return the best measured floating-point operations per second of a matrix product.
+
+    :param size: of the square matrices; None for one that keeps the device busy.
+    """
+    size = size or (8192 if device.type == 'cuda' else 2048)
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = float('inf')
     for _ in range(6):
@@ -114,12 +119,16 @@ def matmul_peak(dtype: torch.dtype, device: torch.device, size: int = 2048) -> f
     return 2 * size ** 3 / best
 
 
-def peak_memory_mb(work: Callable[[], object]) -> float | None:
+def peak_memory_mb(work: Callable[[], object], device: torch.device) -> float | None:
     """
-    Return the largest resident memory of the process while work runs [MB].
+    Return the largest memory while work runs [MB]: what torch holds of a GPU, or the process.
 
     None where the system does not tell (Linux does).
     """
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        return torch.cuda.max_memory_reserved(device) / 1e6
     release_freed_memory()
     try:
         Path('/proc/self/clear_refs').write_text('5')

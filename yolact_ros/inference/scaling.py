@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from yolact_ros.config import PostprocessConfig
+from yolact_ros.config import NMS_KINDS, PostprocessConfig
 from yolact_ros.inference.backends import TorchBackend
 from yolact_ros.inference.measure import measure, peak_memory_mb
 from yolact_ros.inference.predictor import Predictor
@@ -43,15 +43,15 @@ def measure_scaling(model: Yolact, device: torch.device, precision: str, rounds:
         for clock in ('frame_ms', 'cpu_ms'):
             summary[clock] = {key: round(ms / batch, 3) for key, ms in summary[clock].items()}
         rows.append({'axis': axis, 'value': value, 'network': model.config.name,
-                     'precision': precision, **summary, 'peak_mb': peak_memory_mb(work)})
+                     'precision': precision, **summary, 'peak_mb': peak_memory_mb(work, device)})
     return rows
 
 
 def _cases(model: Yolact, device: torch.device,
            precision: str) -> Iterator[tuple[str, str | int, Predictor, tuple[int, int], int]]:
     """Yield axis, value, predictor, picture size and batch."""
-    def predictor(count: int, backend: TorchBackend) -> Predictor:
-        return Predictor(ScriptedBackend(backend, count), PostprocessConfig())
+    def predictor(count: int, backend: TorchBackend, nms: str = 'fast') -> Predictor:
+        return Predictor(ScriptedBackend(backend, count), PostprocessConfig(nms=nms))
 
     # One backend for all, so that the memory of one case is not that of the cases before.
     shared = TorchBackend(copy.deepcopy(model), device, precision)
@@ -63,6 +63,8 @@ def _cases(model: Yolact, device: torch.device,
     for count in INSTANCES:
         yield 'instances', count, predictor(count, shared), USUAL_SIZE, 1
     yield 'instances', '100 at 4000x3000', predictor(100, shared), (4000, 3000), 1
+    for nms in NMS_KINDS:
+        yield 'nms', nms, predictor(100, shared, nms), USUAL_SIZE, 1
     for classes in CLASSES:
         names = tuple(f'class_{index}' for index in range(classes))
         net = Yolact(replace(model.config, class_names=names))

@@ -22,9 +22,9 @@ ARRIVAL_TIMEOUT_S = 10.0
 def measure_messages(predictor, rgb: np.ndarray, measure: Callable, rounds: int,
                      warmup: int) -> dict:
     """
-    Return median and p95 of decode, predict, encode, publish, and of the way there and back.
+    Return median and p95 of decode, the predictor's stages, encode, and of the ways by DDS.
 
-    :param predictor: with predict(rgb) -> Instances and class_names.
+    :param predictor: with predict(rgb) -> Instances, stage_ms and class_names.
     :param rgb: (H, W, 3) uint8, becomes the image message.
     :param measure: inference.measure.measure.
     """
@@ -80,10 +80,12 @@ class _MessageWay:
         clock.append(time.perf_counter())
         if not self.message_bytes:
             self.message_bytes = len(serialize_message(result))
-        stages = ('image arrives', 'message to array', 'predict', 'array to message', 'publish',
-                  'result arrives')
-        return {stage: (stop - start) * 1e3
-                for stage, start, stop in zip(stages, clock, clock[1:])}
+        stages = ('image arrives', 'decode', 'predict', 'message', 'publish', 'result arrives')
+        ms = {stage: (stop - start) * 1e3
+              for stage, start, stop in zip(stages, clock, clock[1:])}
+        del ms['predict']
+        before = {stage: ms.pop(stage) for stage in stages[:2]}
+        return {**before, **self._predictor.stage_ms, **ms}
 
     def _receive(self) -> object:
         """Return the next message."""

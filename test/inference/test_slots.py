@@ -35,16 +35,16 @@ def thresholds_of(rules, config):
     def one(value, dtype):
         return torch.tensor([value], dtype=dtype, device=DEVICE)
 
-    return slots.Thresholds(rules.thresholds, one(config.candidate_threshold, torch.float32),
-                            one(config.iou_threshold, torch.float32),
-                            one(config.top_k, torch.int32),
-                            one(config.max_instances, torch.int32))
+    return slots.Thresholds(
+        rules.thresholds, one(max(config.candidate_threshold, rules.lowest), torch.float32),
+        one(config.iou_threshold, torch.float32), one(config.top_k, torch.int32),
+        one(config.max_instances, torch.int32))
 
 
 def assert_same_selection(raw, priors, config, count=100):
     """Compare every picture's slots with select_detections; return how many are taken."""
     rules = ClassRules.resolve(config, NAMES, DEVICE)
-    found = slots.select_slots(raw, priors, thresholds_of(rules, config), count)
+    found = slots.select_slots(raw, priors, thresholds_of(rules, config), count, config.nms)
     for index, taken in enumerate(found.counts.tolist()):
         expected = select_detections(raw, index, priors, rules, config, 550)
         assert taken == len(expected.class_ids)
@@ -56,14 +56,15 @@ def assert_same_selection(raw, priors, config, count=100):
     return found.counts.tolist()
 
 
+@pytest.mark.parametrize('nms', ['fast', 'cross_class'])
 @pytest.mark.parametrize('options', [
     {}, {'score_threshold': 0.0, 'candidate_threshold': 0.0}, {'score_threshold': 0.05},
     {'candidate_threshold': 0.6}, {'iou_threshold': 0.1}, {'iou_threshold': 1.0}, {'top_k': 3},
     {'max_instances': 5}, {'classes': ['fork', 3]},
     {'class_thresholds': {'cup': 0.8, 'pan': 0.0}}],
     ids=lambda options: ', '.join(options) or 'defaults')
-def test_the_same_detections_are_selected(options):
-    counts = assert_same_selection(*predictions(), PostprocessConfig(**options))
+def test_the_same_detections_are_selected(options, nms):
+    counts = assert_same_selection(*predictions(), PostprocessConfig(nms=nms, **options))
 
     assert all(0 < count <= options.get('max_instances', 100) for count in counts)
 
@@ -105,6 +106,13 @@ def test_slots_left_open_by_the_limits_are_reported(monkeypatch, limit):
         # What is found so far is right.
         expected = select_detections(raw, index, priors, rules, config, 550).class_scores
         torch.testing.assert_close(found.class_scores[index, :taken], expected[:taken])
+
+
+def test_across_classes_only_the_best_top_k_matter(monkeypatch):
+    monkeypatch.setattr(slots, 'BEST_ANCHORS', 16)
+    config = PostprocessConfig(nms='cross_class', top_k=15, score_threshold=0.05)
+
+    assert_same_selection(*predictions(), config)
 
 
 @pytest.mark.parametrize('anchors', [1, 16, 17])

@@ -14,11 +14,13 @@ from yolact_ros.ops.kernels.preprocess import preprocess_pictures
 from yolact_ros.ops.kernels.rasterise import rasterise_masks
 
 
-def run_frame(backend: Backend, request: FrameRequest, result: FrameResult, mark: Mark) -> None:
+def run_frame(backend: Backend, nms: str, request: FrameRequest, result: FrameResult,
+              mark: Mark) -> None:
     """
     Answer a request: every step that Predictor takes for pictures, in shapes that never change.
 
     :param backend: in torch, on the device.
+    :param nms: 'fast' or 'cross_class'.
     :param request: on the device.
     :param result: on the device; every part of it is written.
     :param mark: sees the stages preprocess, network, detect, assemble, rescore and pixels.
@@ -29,7 +31,8 @@ def run_frame(backend: Backend, request: FrameRequest, result: FrameResult, mark
     mark('preprocess')
     raw = backend(x)
     mark('network')
-    slots = select_slots(raw, backend.priors, Thresholds(*request[:5]), result.boxes.shape[1])
+    slots = select_slots(raw, backend.priors, Thresholds(*request[:5]), result.boxes.shape[1],
+                         nms)
     mark('detect')
     masks = assemble_masks(raw.prototypes, slots.coefficients, slots.boxes, slots.counts)
     mark('assemble')

@@ -146,7 +146,7 @@ def write_request(request: FrameRequest, pictures: Sequence[np.ndarray], rules: 
     :returns: bytes of the pictures.
     """
     request.classes.copy_(rules.thresholds_on_host)
-    request.candidate.fill_(config.candidate_threshold)
+    request.candidate.fill_(max(config.candidate_threshold, rules.lowest))
     request.iou.fill_(config.iou_threshold)
     request.top_k.fill_(config.top_k)
     request.max_instances.fill_(config.max_instances)

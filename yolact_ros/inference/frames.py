@@ -67,13 +67,13 @@ class Frames:
     def __init__(self, backend: TorchBackend, capture: Capture) -> None:
         self.stage_ms: dict[str, float] = {}
         self._backend, self._capture = backend, capture
-        self._kept: OrderedDict[FrameLimits, _Frame] = OrderedDict()
+        self._kept: OrderedDict[tuple[FrameLimits, str], _Frame] = OrderedDict()
         self._mask_bytes = FEWEST_MASK_BYTES
 
     @staticmethod
     def serves(config: PostprocessConfig) -> bool:
         """Return whether detections can be chosen this way."""
-        return config.nms == 'fast' and config.max_instances <= MOST_SLOTS
+        return config.nms in ('fast', 'cross_class') and config.max_instances <= MOST_SLOTS
 
     def predict(self, pictures: Sequence[np.ndarray], rules: ClassRules,
                 config: PostprocessConfig) -> list[Instances | None]:
@@ -115,12 +115,13 @@ class Frames:
         pixels = max(rgb.shape[0] * rgb.shape[1] for rgb in pictures)
         limits = FrameLimits(len(pictures), _room(config.max_instances, FEWEST_SLOTS),
                              _room(pixels, FEWEST_PIXELS), self._mask_bytes)
-        if limits not in self._kept:
+        key = limits, config.nms
+        if key not in self._kept:
             while len(self._kept) >= KEPT_FRAMES:
                 self._kept.popitem(last=False)
-            self._kept[limits] = _Frame(self._backend, self._capture, limits)
-        self._kept.move_to_end(limits)
-        return self._kept[limits]
+            self._kept[key] = _Frame(self._backend, self._capture, limits, config.nms)
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
 
 class _Frame:
@@ -130,8 +131,9 @@ class _Frame:
     :ivar result: on the host, of the last run.
     """
 
-    def __init__(self, backend: TorchBackend, capture: Capture, limits: FrameLimits) -> None:
-        self.limits = limits
+    def __init__(self, backend: TorchBackend, capture: Capture, limits: FrameLimits,
+                 nms: str) -> None:
+        self.limits, self._nms = limits, nms
         self._request = make_request(limits, backend.config.num_classes, backend.device)
         self._result = make_result(limits, backend.device)
         self.result = self._result.host
@@ -152,7 +154,7 @@ class _Frame:
 
     def _work(self, mark: Mark) -> None:
         """Answer the request and send the result to the host."""
-        run_frame(self._backend, self._request.device, self._result.device, mark)
+        run_frame(self._backend, self._nms, self._request.device, self._result.device, mark)
         self._result.fetch()
         mark('download')
 

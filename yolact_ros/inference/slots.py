@@ -27,7 +27,8 @@ class Thresholds(NamedTuple):
     A PostprocessConfig on the device; a captured graph reads what was written last.
 
     :param classes: (C,) float32, score a class must exceed; infinite for classes left out.
-    :param candidate: (1,) float32.
+    :param candidate: (1,) float32, the best score of an anchor must exceed it; at least the
+        lowest of classes.
     :param iou: (1,) float32.
     :param top_k: (1,) int32.
     :param max_instances: (1,) int32, at most the number of slots.
@@ -63,13 +64,13 @@ class Slots(NamedTuple):
 
 class Entries(NamedTuple):
     """
-    Pairs of an anchor and one of its classes, best score first, (B, E) each.
+    Pairs of an anchor and a class, best score first, (B, E) each.
 
     :param anchors: int64.
     :param class_ids: int64.
     :param scores: float32, 0 for pairs that do not pass.
     :param valid: bool, pairs that pass and that no anchor left out can beat.
-    :param exhausted: (B,) bool, True where these are all pairs that pass.
+    :param exhausted: (B,) bool, True where no other pair can pass.
     """
 
     anchors: Tensor
@@ -79,10 +80,10 @@ class Entries(NamedTuple):
     exhausted: Tensor
 
 
-def select_slots(raw: RawPredictions, priors: Tensor, thresholds: Thresholds,
-                 count: int) -> Slots:
+def select_slots(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, count: int,
+                 nms: str = 'fast') -> Slots:
     """
-    Return what inference.selection.select_detections selects by Fast NMS, in fixed shapes.
+    Return what inference.selection.select_detections selects, in fixed shapes.
 
     The best pairs of anchor and class are compared with each other. The verdict on a pair depends
     only on better ones, so what they say is final; it is all there is to say unless so many are
@@ -90,13 +91,20 @@ def select_slots(raw: RawPredictions, priors: Tensor, thresholds: Thresholds,
 
     :param priors: (P, 4) cx, cy, w, h relative.
     :param count: N, slots of each picture.
+    :param nms: 'fast' or 'cross_class'.
     """
-    entries = _best_entries(raw.class_logits, thresholds)
+    # (B, P, C + 1), laid out as the kernel reads them
+    logits = raw.class_logits.contiguous()
+    entries = _best_entries(logits, thresholds) if nms == 'fast' \
+        else _best_classes(logits, thresholds)
     rows = entries.anchors[..., None]
     boxes = decode_boxes(raw.box_offsets.gather(1, rows.expand(-1, -1, 4)).float(),
                          priors[entries.anchors])
-    keep = fast_nms_keep(boxes, entries.class_ids.int(), entries.valid, thresholds.iou,
-                         thresholds.top_k)
+    rivals = entries.class_ids if nms == 'fast' else torch.zeros_like(entries.class_ids)
+    keep = fast_nms_keep(boxes, rivals.int(), entries.valid, thresholds.iou, thresholds.top_k)
+    if nms == 'cross_class':
+        # A box that its own class's threshold forbids still suppresses others.
+        keep = keep & (entries.scores > thresholds.classes[entries.class_ids])
     rank = keep.cumsum(1) - 1
     taken = keep & (rank < thresholds.max_instances)
     counts = taken.sum(1)
@@ -114,9 +122,9 @@ def _best_entries(logits: Tensor, thresholds: Thresholds) -> Entries:
     """
     Return the best pairs of anchor and class; equal scores keep the order of class, then anchor.
 
-    :param logits: (B, P, C + 1), background first.
+    :param logits: (B, P, C + 1), background first, contiguous.
     """
-    best = anchor_scores(logits.contiguous(), thresholds.classes, thresholds.candidate)
+    best = anchor_scores(logits, thresholds.classes, thresholds.candidate)
     anchors, cut = _best_anchors(best)
     few = logits.gather(1, anchors[..., None].expand(-1, -1, logits.shape[2]))
     scores = torch.softmax(few.float(), -1)[..., 1:]                          # (B, A, C)
@@ -130,6 +138,20 @@ def _best_entries(logits: Tensor, thresholds: Thresholds) -> Entries:
     scores, order = scores[:, :ENTRIES], order[:, :ENTRIES]
     return Entries(anchors.gather(1, order % anchors.shape[1]), order // anchors.shape[1], scores,
                    scores > cut[:, None], exhausted)
+
+
+def _best_classes(logits: Tensor, thresholds: Thresholds) -> Entries:
+    """Return the best anchors with their best class; equal scores keep the order of anchors."""
+    best = anchor_scores(logits, torch.zeros_like(thresholds.classes), thresholds.candidate)
+    anchors, cut = _best_anchors(best)
+    few = logits.gather(1, anchors[..., None].expand(-1, -1, logits.shape[2]))
+    scores, class_ids = torch.softmax(few.float(), -1)[..., 1:].max(-1)       # (B, A)
+    scores = scores.masked_fill(best.gather(1, anchors) == 0, 0.0)
+    scores, order = scores.sort(dim=1, descending=True, stable=True)
+    valid = scores > cut[:, None]
+    # Only the best top_k are compared at all: with those at hand the rest does not matter.
+    exhausted = (cut == 0) | (valid.sum(1) >= thresholds.top_k)
+    return Entries(anchors.gather(1, order), class_ids.gather(1, order), scores, valid, exhausted)
 
 
 def _best_anchors(best: Tensor) -> tuple[Tensor, Tensor]:

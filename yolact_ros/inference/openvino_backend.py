@@ -2,7 +2,7 @@
 A checkpoint by OpenVINO, converted once and then read from a cache on disk.
 
 Deformable convolution is decomposed into grid_sample and a 1x1 convolution: OpenVINO's own
-operator was measured no faster, and torch is faster than both (docs/benchmarks.md).
+operator was measured no faster (docs/benchmarks.md).
 """
 
 from __future__ import annotations

@@ -40,3 +40,11 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f'no test data at {SHARED_DATA}')
     return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def no_trial_of_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep backend 'auto' with torch: converting and measuring would slow every test down."""
+    fastest = sys.modules.get('yolact_ros.inference.fastest')
+    if fastest is not None:
+        monkeypatch.setattr(fastest, 'openvino_installed', lambda: False)

@@ -2,7 +2,7 @@
 A checkpoint by OpenVINO, converted once and then read from a cache on disk.
 
 Deformable convolution is decomposed into grid_sample and a 1x1 convolution: OpenVINO's own
-operator was measured no faster, and torch is faster than both (docs/benchmarks.md).
+operator was measured no faster (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:
     """
     Return a backend that runs the model by OpenVINO on the CPU.
 
-    The converted and the compiled network are kept below cache_dir() / 'openvino'; a later
-    start with the same weights reads them.
+    The converted and the compiled network are kept in openvino_cache(); a later start with the
+    same weights reads them.
 
     :param precision: 'float32' or 'bfloat16'.
     :raises ImportError: when OpenVINO is not installed.
     :raises OSError: when the cache cannot be written.
     """
     require('openvino', 'openvino')
-    cache = cache_dir() / 'openvino'
-    path = cache / f'{model.config.name}-{_digest(model)}.xml'
+    cache = openvino_cache()
+    path = cache / f'{model.config.name}-{model_digest(model)}.xml'
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         logger.info('converting %s for OpenVINO, once; kept in %s', model.config.name, cache)
@@ -54,6 +54,11 @@ def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:
     if model.config.mask_rescoring:
         _, rescoring, _ = open_openvino(rescoring_path(path), precision, cache)
     return ExportedBackend(model.config, network, rescoring, precision, 'openvino')
+
+
+def openvino_cache() -> Path:
+    """Return the folder of converted and compiled networks; it may not exist yet."""
+    return cache_dir() / 'openvino'
 
 
 def write_openvino(model: Yolact, path: Path, batch: int | None) -> list[Path]:
@@ -104,7 +109,7 @@ def _write(module: nn.Module, example: torch.Tensor, batch: int | None, names: t
     return path
 
 
-def _digest(model: Yolact) -> str:
+def model_digest(model: Yolact) -> str:
     """Return a name that differs for other weights, configurations and versions."""
     openvino = require('openvino', 'openvino')
     digest = hashlib.sha256(

@@ -22,6 +22,7 @@ from yolact_ros.inference.backends import (
     require,
 )
 from yolact_ros.inference.exported import RUNTIME_OF_SUFFIX, open_exported
+from yolact_ros.inference.fastest import fastest_cpu_backend
 from yolact_ros.inference.graphs import CudaGraphs, GraphsUnavailable
 from yolact_ros.inference.openvino_backend import openvino_backend
 from yolact_ros.inference.pixels import assemble, rescore, to_instances
@@ -194,9 +195,9 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     :param config: ModelConfig or preset name where the file does not tell.
     :param device: 'auto' takes CUDA where there is one; 'cpu', 'cuda', 'cuda:1' are taken at
         their word.
-    :param backend: 'torch', 'openvino' (CPU), or 'auto': torch for a checkpoint, else what the
-        exported file needs. 'auto' never takes OpenVINO for a checkpoint, because in float32 both
-        are as fast and with deformable layers torch is faster (docs/benchmarks.md).
+    :param backend: 'torch', 'openvino' (CPU), or 'auto': what an exported file needs; for a
+        checkpoint torch, or on a CPU OpenVINO where it is installed and was measured to be
+        faster, at the first start with that model (inference.fastest).
     :param precision: 'auto' is float16 on CUDA and float32 on the CPU; or one of float32,
         float16, bfloat16.
     :raises ValueError: for unknown options or a file that does not fit.
@@ -235,6 +236,9 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
         require('openvino', 'openvino')
         return openvino_backend(load_model(weights, config)[0], precision)
     chosen_device = choose_device(device)
+    if backend == 'auto' and chosen_device.type == 'cpu':
+        return fastest_cpu_backend(load_model(weights, config)[0],
+                                   choose_precision(precision, chosen_device))
     chosen_precision = choose_precision(precision, chosen_device)
     return TorchBackend(load_model(weights, config)[0], chosen_device, chosen_precision)
 

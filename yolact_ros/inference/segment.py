@@ -74,7 +74,9 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
                        help='network of a checkpoint that does not tell it itself')
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     group.add_argument('--precision', default='auto', choices=PRECISIONS)
-    group.add_argument('--backend', default='auto', choices=BACKENDS)
+    group.add_argument('--backend', default='auto', choices=BACKENDS,
+                          help='what runs the network; auto measures torch and OpenVINO once on '
+                               'a CPU that has both (default: auto)')
 
 
 def _add_selection_arguments(group: argparse._ArgumentGroup) -> None:

@@ -77,29 +77,35 @@ def _neighbours(offset: Tensor, mask: Tensor, size: tuple[int, int], kernel: tup
     tap = torch.arange(taps, device=device)
     start_y = torch.arange(-padding, out_h * stride - padding, stride, device=device)
     start_x = torch.arange(-padding, out_w * stride - padding, stride, device=device)
-    low_y, share_y = _split(shift_y, start_y[:, None, None] + tap // kernel[1], height)
-    low_x, share_x = _split(shift_x, start_x[:, None] + tap % kernel[1], width)
+    row, share_y = _split(shift_y, start_y[:, None, None] + tap // kernel[1], height)
+    column, share_x = _split(shift_x, start_x[:, None] + tap % kernel[1], width)
     first = torch.arange(batch, device=device, dtype=torch.int32).reshape(-1, 1, 1, 1) \
         * ((height + 2) * (width + 2))
-    # The border moves everything one row and one column down.
-    top_left = (low_y + 1) * (width + 2) + (low_x + 1) + first
-    corners = torch.tensor((0, 1, width + 2, width + 3), device=device, dtype=torch.int32)
+    top_left = row * (width + 2) + column + first
     mask = mask.permute(0, 2, 3, 1)
-    weights = torch.stack([y * x * mask for y in (share_y, 1 - share_y)
-                           for x in (share_x, 1 - share_x)], -1)
-    return (top_left[..., None] + corners).reshape(-1, 4), weights.reshape(-1, 4)
+    upper = share_y * mask
+    lower = mask - upper
+    upper_left, lower_left = upper * share_x, lower * share_x
+    # On a CPU torch.stack takes twice as long for floats along a new last axis.
+    weights = mask.new_empty(*mask.shape, 4)
+    for corner, weight in enumerate((upper_left, upper - upper_left,
+                                     lower_left, lower - lower_left)):
+        weights[..., corner] = weight
+    indices = torch.stack([top_left + corner for corner in (0, 1, width + 2, width + 3)], -1)
+    return indices.reshape(-1, 4), weights.reshape(-1, 4)
 
 
 def _split(shift: Tensor, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """
-    Return the pixel before each position along one axis, and that pixel's share.
+    Return the pixel before each position along one axis, counted from the border, and its share.
 
     :param shift: (B, Ho, Wo, taps) offset from the start [px].
     :param start: broadcasts to it, integers.
     :param size: of the picture along the axis; positions further out read the border.
-    :returns: int32 in [-1, size - 1], and (B, Ho, Wo, taps) in [0, 1].
+    :returns: int32 in [0, size], and (B, Ho, Wo, taps) in [0, 1].
     """
     at = (shift + start.to(shift.dtype)).clamp(-1, size)
     # A diverged training may offer NaN: read somewhere valid, the NaN weight reports it.
-    low = at.detach().floor().nan_to_num(-1.0).clamp_(max=size - 1)
-    return low.int(), 1 - (at - low)
+    after = at.detach().floor().add_(1).clamp_(max=size).nan_to_num_(0.0)
+    # One pixel after the picture's is the same pixel counted from the border.
+    return after.int(), after - at

@@ -63,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='side of synthetic pictures (default: 256)')
     parser.add_argument('--nms', default='fast', choices=NMS_KINDS)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    parser.add_argument('--backend', default='auto', choices=BACKENDS)
+    parser.add_argument('--backend', default='auto', choices=BACKENDS,
+                           help='what runs the network; auto measures torch and OpenVINO once on '
+                                'a CPU that has both (default: auto)')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS)
     parser.add_argument('--original-ap', action='store_true',
                         help='also the AP of the original\'s own evaluator')

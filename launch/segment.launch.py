@@ -33,7 +33,7 @@ OVERRIDES = {
     'weights': (str, None, 'Weights file, or a name that `yolact models` lists.'),
     'config': (str, None, 'Preset of the network where the weights do not tell it.'),
     'device': (str, None, 'Where the network runs: auto, cpu, cuda, cuda:1, ...'),
-    'backend': (str, None, 'What runs the network: torch, openvino, or auto (the faster)'),
+    'backend': (str, None, 'What runs the network: auto, torch, openvino.'),
     'precision': (str, None, 'Number format: auto, float32, float16, bfloat16.'),
     'image_transport': (str, ('raw', 'compressed'), 'Form of the input: image_topic itself (raw) '
                         'or image_topic/compressed.'),

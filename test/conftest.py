@@ -15,6 +15,9 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 # Without HOME or this, rclpy.init() fails; with it, test runs leave no logs at home.
 os.environ.setdefault('ROS_LOG_DIR', str(Path(tempfile.gettempdir()) / 'yolact_ros_test_log'))
+# Nothing that a user measured, converted or downloaded, and nothing left there.
+_CACHE = tempfile.TemporaryDirectory(prefix='yolact_ros_test_cache')
+os.environ['XDG_CACHE_HOME'] = _CACHE.name
 # Without a GPU, Triton's interpreter runs the kernels on the CPU. It has to be chosen before
 # Triton is imported; asking torch for a GPU would load it for every test.
 if not any(Path(file).exists() for file in ('/dev/nvidiactl', '/dev/nvhost-gpu', '/dev/dxg')):
@@ -40,11 +43,3 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f'no test data at {SHARED_DATA}')
     return SHARED_DATA
-
-
-@pytest.fixture(autouse=True)
-def no_trial_of_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep backend 'auto' with torch: converting and measuring would slow every test down."""
-    fastest = sys.modules.get('yolact_ros.inference.fastest')
-    if fastest is not None:
-        monkeypatch.setattr(fastest, 'openvino_installed', lambda: False)

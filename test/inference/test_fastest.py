@@ -1,13 +1,12 @@
 """The choice between torch and OpenVINO, with times that no machine had to measure."""
 
-import json
 import logging
 from dataclasses import replace
 
 import pytest
 import torch
 
-from yolact_ros.config import MODEL_PRESETS
+from yolact_ros.config import MODEL_PRESETS, yolact_plus_tiny
 from yolact_ros.inference import fastest
 from yolact_ros.inference.backends import TorchBackend
 from yolact_ros.inference.fastest import (
@@ -18,6 +17,9 @@ from yolact_ros.inference.fastest import (
     write_times,
 )
 from yolact_ros.model.yolact import Yolact
+
+CONFIG = replace(yolact_plus_tiny(2), input_size=136)
+OPENVINO_FASTER, TORCH_FASTER = Times(100.0, 80.0), Times(80.0, 100.0)
 
 
 class StandIn:
@@ -31,76 +33,60 @@ class StandIn:
 
 
 def model():
-    net = Yolact(replace(MODEL_PRESETS['yolact_plus_tiny'](2), input_size=136)).eval()
+    net = Yolact(CONFIG).eval()
     net.initialize(torch.Generator().manual_seed(0))
     return net
-
-
-def refuse(*_):
-    raise AssertionError('must not be called')
 
 
 @pytest.fixture
 def openvino(monkeypatch, tmp_path):
     """Return what stands in for OpenVINO in an empty cache."""
     stand_in = StandIn()
-    monkeypatch.setattr(fastest, 'openvino_installed', lambda: True)
-    monkeypatch.setattr(fastest, 'openvino_cache', lambda: tmp_path)
-    monkeypatch.setattr(fastest, 'model_digest', lambda _: 'digest')
+    monkeypatch.setattr(fastest, 'openvino_version', lambda: '2030.1')
+    monkeypatch.setattr(fastest, 'openvino_cache', lambda: tmp_path / 'cache')
     monkeypatch.setattr(fastest, 'openvino_backend', lambda *_: stand_in)
     return stand_in
 
 
-@pytest.mark.parametrize(('torch_ms', 'openvino_ms', 'winner'), [
-    (100.0, 80.0, 'openvino'), (100.0, 99.0, 'torch'), (80.0, 100.0, 'torch')],
+@pytest.mark.parametrize(('times', 'winner'), [
+    (OPENVINO_FASTER, 'openvino'), (Times(100.0, 99.0), 'torch'), (TORCH_FASTER, 'torch')],
     ids=['clearly faster', 'hardly faster', 'slower'])
-def test_the_measured_winner_is_taken_told_and_remembered(openvino, caplog, torch_ms,
-                                                          openvino_ms, winner):
+def test_what_was_measured_to_be_faster_is_taken_and_told(openvino, caplog, times, winner):
     caplog.set_level(logging.INFO, logger=fastest.__name__)
-    times = {'torch': torch_ms, 'openvino': openvino_ms}
+    write_times(times_path(CONFIG, 'float32'), times)
 
-    first = fastest_cpu_backend(model(), 'float32', lambda backends: times)
-    told = [record.getMessage() for record in caplog.records]
-    again = fastest_cpu_backend(model(), 'float32', refuse)
+    backend = fastest_cpu_backend(model(), 'float32')
 
-    assert 'once for this model and machine' in told[0]
-    assert f'runs by {winner}: torch {torch_ms} ms, OpenVINO {openvino_ms} ms' in told[1]
-    for backend in (first, again):
-        assert (backend is openvino) == (winner == 'openvino')
-        assert isinstance(backend, TorchBackend) == (winner == 'torch')
+    assert (backend is openvino) == (winner == 'openvino')
+    assert isinstance(backend, TorchBackend) == (winner == 'torch')
+    assert [record.getMessage() for record in caplog.records] == [
+        f'yolact_plus_tiny runs by {winner}: torch {times.torch_ms} ms, OpenVINO '
+        f'{times.openvino_ms} ms a picture']
 
 
-def test_both_backends_are_measured_by_pictures_of_the_networks_size(openvino):
-    backend = TorchBackend(model(), torch.device('cpu'), 'float32')
+def test_openvino_runs_once_before_it_serves(openvino):
+    write_times(times_path(CONFIG, 'float32'), OPENVINO_FASTER)
 
-    times = fastest.measure_backends({'torch': backend, 'openvino': openvino})
+    assert fastest_cpu_backend(model(), 'float32').seen == [(1, 3, 136, 136)]
 
-    assert set(times) == {'torch', 'openvino'} and min(times.values()) > 0
-    assert set(openvino.seen) == {(1, 3, 136, 136)}
+
+def test_what_was_not_measured_is_run_by_torch_with_a_hint(openvino, caplog):
+    caplog.set_level(logging.INFO, logger=fastest.__name__)
+
+    assert isinstance(fastest_cpu_backend(model(), 'float32'), TorchBackend)
+    assert 'yolact benchmark WEIGHTS --backends torch,openvino' in caplog.text
 
 
 @pytest.mark.parametrize('content', [
     '', '{"torch_ms": 1', '[1, 2]', '{"torch_ms": 1}', '{"torch_ms": -1, "openvino_ms": 1}',
     '{"torch_ms": "1", "openvino_ms": 1}', '{"torch_ms": NaN, "openvino_ms": 1}'])
-def test_a_damaged_file_is_measured_again(openvino, caplog, content):
-    path = times_path(model(), 'float32')
+def test_a_damaged_file_is_not_used(openvino, caplog, content):
+    path = times_path(CONFIG, 'float32')
+    write_times(path, OPENVINO_FASTER)
     path.write_text(content)
 
-    backend = fastest_cpu_backend(model(), 'float32', lambda _: {'torch': 2.0, 'openvino': 1.0})
-
-    assert backend is openvino
-    assert 'measured again' in caplog.text
-    assert json.loads(path.read_text()) == {'torch_ms': 2.0, 'openvino_ms': 1.0}
-
-
-def test_a_folder_that_cannot_be_written_costs_only_the_memory(tmp_path, caplog):
-    blocked = tmp_path / 'file'
-    blocked.write_text('')
-
-    write_times(blocked / 'a.times.json', Times(1.0, 2.0))
-
-    assert 'the next start measures again' in caplog.text
-    assert read_times(tmp_path / 'missing.json') is None
+    assert isinstance(fastest_cpu_backend(model(), 'float32'), TorchBackend)
+    assert 'is damaged and will not be used' in caplog.text
 
 
 @pytest.mark.parametrize('error', [OSError('read-only file system'), RuntimeError('no such op')])
@@ -108,8 +94,9 @@ def test_torch_runs_what_openvino_cannot(openvino, monkeypatch, caplog, error):
     def fail(*_):
         raise error
     monkeypatch.setattr(fastest, 'openvino_backend', fail)
+    write_times(times_path(CONFIG, 'float32'), OPENVINO_FASTER)
 
-    backend = fastest_cpu_backend(model(), 'float32', refuse)
+    backend = fastest_cpu_backend(model(), 'float32')
 
     assert isinstance(backend, TorchBackend)
     assert [str(error) in record.getMessage() for record in caplog.records
@@ -118,14 +105,18 @@ def test_torch_runs_what_openvino_cannot(openvino, monkeypatch, caplog, error):
 
 def test_without_openvino_torch_runs_silently(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(fastest, 'openvino_installed', lambda: False)
+    monkeypatch.setattr(fastest, 'openvino_version', lambda: None)
 
-    assert isinstance(fastest_cpu_backend(model(), 'float32', refuse), TorchBackend)
+    assert isinstance(fastest_cpu_backend(model(), 'float32'), TorchBackend)
     assert caplog.text == ''
 
 
-def test_other_ways_to_run_have_other_times(openvino, monkeypatch):
-    usual = times_path(model(), 'float32')
-    monkeypatch.setattr(torch, 'get_num_threads', lambda: 77)
+def test_times_hold_for_networks_of_one_shape_and_one_way_to_run_them(openvino, monkeypatch):
+    usual = times_path(CONFIG, 'float32')
+    others = [times_path(CONFIG, 'bfloat16'), times_path(yolact_plus_tiny(2), 'float32'),
+              times_path(MODEL_PRESETS['yolact_base'](), 'float32')]
 
-    assert len({usual, times_path(model(), 'bfloat16'), times_path(model(), 'float32')}) == 3
+    assert times_path(replace(CONFIG, name='mine', class_names=('a', 'b')), 'float32') == usual
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 77)
+    assert len({usual, *others, times_path(CONFIG, 'float32')}) == 5
+    assert read_times(usual) is None

@@ -44,7 +44,7 @@ def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:
     """
     require('openvino', 'openvino')
     cache = openvino_cache()
-    path = cache / f'{model.config.name}-{model_digest(model)}.xml'
+    path = cache / f'{model.config.name}-{_digest(model)}.xml'
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         logger.info('converting %s for OpenVINO, once; kept in %s', model.config.name, cache)
@@ -109,7 +109,7 @@ def _write(module: nn.Module, example: torch.Tensor, batch: int | None, names: t
     return path
 
 
-def model_digest(model: Yolact) -> str:
+def _digest(model: Yolact) -> str:
     """Return a name that differs for other weights, configurations and versions."""
     openvino = require('openvino', 'openvino')
     digest = hashlib.sha256(

@@ -196,8 +196,8 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     :param device: 'auto' takes CUDA where there is one; 'cpu', 'cuda', 'cuda:1' are taken at
         their word.
     :param backend: 'torch', 'openvino' (CPU), or 'auto': what an exported file needs; for a
-        checkpoint torch, or on a CPU OpenVINO where it is installed and was measured to be
-        faster, at the first start with that model (inference.fastest).
+        checkpoint torch, or on a CPU OpenVINO where it is installed and `yolact benchmark`
+        found it faster on this machine (inference.fastest).
     :param precision: 'auto' is float16 on CUDA and float32 on the CPU; or one of float32,
         float16, bfloat16.
     :raises ValueError: for unknown options or a file that does not fit.

@@ -75,8 +75,8 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     group.add_argument('--precision', default='auto', choices=PRECISIONS)
     group.add_argument('--backend', default='auto', choices=BACKENDS,
-                          help='what runs the network; auto measures torch and OpenVINO once on '
-                               'a CPU that has both (default: auto)')
+                       help='what runs the network (default: auto, torch or what yolact benchmark '
+                            'found faster on this machine)')
 
 
 def _add_selection_arguments(group: argparse._ArgumentGroup) -> None:

@@ -158,15 +158,24 @@ class FusedFPN(nn.Module):
 
 
 class FusedHead(nn.Module):
-    """A prediction head that writes every level's result where it belongs, as float32."""
+    """
+    A prediction head of one convolution, which reads every level once for all three results.
+
+    They are written where they belong, as float32.
+    """
 
     def __init__(self, head: PredictionHead, operators: Operators) -> None:
         super().__init__()
         self.upfeature = _fuse_sequence(head.upfeature, operators)
-        self.layers = nn.ModuleList(operators.conv(conv, None) for conv in (
-            head.bbox_layer, head.conf_layer, head.mask_layer))
+        layers = head.bbox_layer, head.conf_layer, head.mask_layer
+        self._channels = [layer.out_channels for layer in layers]
+        joined = nn.Conv2d(layers[0].in_channels, sum(self._channels), 3, padding=1,
+                           device='meta', dtype=layers[0].weight.dtype)
+        joined.weight = nn.Parameter(torch.cat([layer.weight.detach() for layer in layers]))
+        joined.bias = nn.Parameter(torch.cat([layer.bias.detach() for layer in layers]))
+        self.layer = operators.conv(joined, None)
         self._widths = 4, head.num_classes + 1, head.num_prototypes
-        self._anchors = head.bbox_layer.out_channels // 4
+        self._anchors = self._channels[0] // 4
 
     def forward(self, levels: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return box offsets (B, P, 4), class logits (B, P, C + 1), coefficients (B, P, K)."""
@@ -176,11 +185,10 @@ class FusedHead(nn.Module):
                    for width in self._widths]
         start = 0
         for level, count in zip(levels, counts):
-            shared = self.upfeature(level)
-            for result, layer, width in zip(results, self.layers, self._widths):
-                # (B, anchors * width, H, W) -> (B, H * W * anchors, width)
-                result[:, start:start + count] = layer(shared).permute(0, 2, 3, 1).reshape(
-                    batch, count, width)
+            joined = self.layer(self.upfeature(level)).permute(0, 2, 3, 1)
+            for result, part in zip(results, joined.split(self._channels, -1)):
+                # (B, H, W, anchors * width) of (B, H * W * anchors, width)
+                result[:, start:start + count].view(part.shape).copy_(part)
             start += count
         offsets, logits, coefficients = results
         return offsets, logits, coefficients.tanh_()

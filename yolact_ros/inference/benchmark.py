@@ -42,7 +42,7 @@ from yolact_ros.inference.scripted import ScriptedBackend
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize
 
-DEFAULT_NETWORKS = 'yolact_plus_tiny,yolact_resnet50,yolact_plus_resnet50'
+DEFAULT_NETWORKS = 'demo,yolact_resnet50,yolact_plus_resnet50'
 BASELINE = 'baseline'
 
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     words = _split
     parser.add_argument('networks', nargs='*', default=words(DEFAULT_NETWORKS), metavar='NETWORK',
-                        help='presets or checkpoints (default: '
+                        help='presets, checkpoints or demo (default: '
                              f'{DEFAULT_NETWORKS.replace(",", " ")})')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backends', type=words, default=['torch'], metavar='A,B',

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 # Measured with one and two threads: below this the transforms cost more than they save.
 LEAST_CHANNELS = 128
-LEAST_TILES = 24
+LEAST_TILES = 64
 # Tiles of more than this are worked off in bands [bytes].
 LARGEST_BAND = 96 << 20
 
@@ -48,15 +48,12 @@ class WinogradConv(nn.Module):
                  activation: nn.Module | None) -> None:
         super().__init__()
         self._direct, self._activation = direct, activation
-        transform = torch.tensor(KERNEL, dtype=torch.float64)
-        kernel = torch.einsum('ia,ocab,jb->ijco', transform, conv.weight.detach().double(),
-                              transform)
-        self._kernel = kernel.flatten(0, 1).float().contiguous()              # (36, C, O)
+        self._weight, self._kernel = conv.weight.detach(), None
         self._bias = None if conv.bias is None else conv.bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return activation(conv(x)), channels last."""
-        if _count_tiles(x) < LEAST_TILES:
+        if self._is_small(x):
             return self._direct(x)
         padded = self._convolve(x)
         if isinstance(self._activation, nn.ReLU):
@@ -67,9 +64,20 @@ class WinogradConv(nn.Module):
 
     def add_to(self, total: Tensor, x: Tensor) -> Tensor:
         """Return activation(conv(x) + total), written into total."""
-        if _count_tiles(x) < LEAST_TILES:
+        if self._is_small(x):
             return self._direct.add_to(total, x)
         return self._activate(total.add_(self._convolve(x)))
+
+    def _is_small(self, x: Tensor) -> bool:
+        """Return whether a picture has too few tiles; make the kernel ready where it has not."""
+        if -(-x.shape[2] // 4) * -(-x.shape[3] // 4) < LEAST_TILES:
+            return True
+        if self._kernel is None:
+            # Only now: it takes four times the memory of the weight, for deep layers in vain.
+            transform = torch.tensor(KERNEL, dtype=torch.float64)
+            kernel = torch.einsum('ia,ocab,jb->ijco', transform, self._weight.double(), transform)
+            self._kernel = kernel.flatten(0, 1).float().contiguous()          # (36, C, O)
+        return False
 
     def _activate(self, x: Tensor) -> Tensor:
         """Apply the activation in place."""
@@ -81,7 +89,7 @@ class WinogradConv(nn.Module):
         """Return conv(x) (B, O, H, W), a part of a map of whole tiles."""
         batch, channels, height, width = x.shape
         down, across = -(-height // 4), -(-width // 4)
-        out_channels = self._kernel.shape[2]
+        out_channels = len(self._weight)
         padded = functional.pad(x.permute(0, 2, 3, 1), (
             0, 0, 1, 4 * across + 1 - width, 1, 4 * down + 1 - height))       # (B, h, w, C)
         result = x.new_empty(batch, 4 * down, 4 * across, out_channels)
@@ -117,11 +125,6 @@ class WinogradConv(nn.Module):
         result = result.view(rows, 4, columns, 4, -1)
         _transform_back(half.unbind(1), [result[:, :, :, column].transpose(0, 1)
                                          for column in range(4)])
-
-
-def _count_tiles(x: Tensor) -> int:
-    """Return the tiles of each picture."""
-    return -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
 
 
 def _transform(x: Sequence[Tensor], out: Sequence[Tensor]) -> None:

@@ -96,3 +96,23 @@ def test_filtering_before_nms_changes_nothing(threshold):
 def test_an_unknown_class_is_refused():
     with pytest.raises(ValueError, match="class 'knife' is not one"):
         ClassRules.resolve(PostprocessConfig(classes=['knife']), NAMES, CPU)
+
+
+@pytest.mark.parametrize('candidates', [300, 600, 1500, 4000])
+@pytest.mark.parametrize('places', [20, 99, 400])
+def test_a_few_of_the_best_candidates_tell_what_all_tell(monkeypatch, candidates, places):
+    generator = torch.Generator().manual_seed(candidates + places)
+    corner = torch.rand(places, 2, generator=generator)[torch.arange(candidates) % places]
+    priors = torch.cat((corner + 0.001 * torch.randn(candidates, 2, generator=generator),
+                        torch.full((candidates, 2), 0.04)), 1)
+    # Three classes; background never wins
+    logits = torch.randn(1, candidates, 4, generator=generator) * 2
+    logits[..., 0] = -9
+    raw = RawPredictions(torch.zeros(1, candidates, 4), logits, torch.zeros(1, candidates, 2),
+                         torch.zeros(1, 8, 8, 2))
+    found = select(raw, priors)
+
+    monkeypatch.setattr('yolact_ros.inference.selection.FEW_CANDIDATES', ())
+
+    assert select(raw, priors) == found
+    assert 20 <= len(found) <= 100

@@ -231,7 +231,7 @@ def measure_node(args: argparse.Namespace, device: torch.device) -> dict:
                           'source install/setup.bash first') from error
     model = open_network(args.networks[0])
     backend = make_backend(model, device, args.backends[0], args.precisions[-1])
-    predictor = Predictor(ScriptedBackend(backend, args.instances[0]), PostprocessConfig())
+    predictor = Predictor(ScriptedBackend(backend, args.instances[-1]), PostprocessConfig())
     return messages.measure_messages(predictor, noise_picture(args.sizes[0]), measure,
                                      args.rounds, args.warmup)
 

@@ -30,10 +30,11 @@ def plot_frames(rows: Sequence[dict], path: Path) -> None:
               f'n={row["instances"]}, b={row["batch"]}' for row in rows]
     positions = range(len(rows))
     left = [0.0] * len(rows)
-    for stage, color in STAGE_COLORS.items():
+    used = [stage for stage in STAGE_COLORS if any(stage in row['stage_ms'] for row in rows)]
+    for stage in used:
         widths = [row['stage_ms'].get(stage, {'median': 0.0})['median'] / row['batch']
                   for row in rows]
-        axes.barh(positions, widths, left=left, color=color, label=stage)
+        axes.barh(positions, widths, left=left, color=STAGE_COLORS[stage], label=stage)
         left = [start + width for start, width in zip(left, widths)]
     longest = max(left, default=1.0)
     for position, (row, end) in enumerate(zip(rows, left)):
@@ -42,10 +43,10 @@ def plot_frames(rows: Sequence[dict], path: Path) -> None:
             text += f', {row["speedup"]["wall"]:.1f} x'
         axes.text(end, position, text, va='center', fontsize=8)
     axes.set_yticks(positions, labels, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, longest * 1.18)
     axes.set_xlabel('milliseconds for one picture, median of each stage')
-    axes.legend(loc='lower right', fontsize=8)
+    figure.legend(loc='outside upper center', ncols=max(len(used), 1), fontsize=8)
     axes.spines[['top', 'right']].set_visible(False)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)

@@ -1,6 +1,8 @@
 """The door to inference: every preset, every device, real pictures."""
 
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,7 +13,7 @@ from torch import nn
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig, yolact_plus_tiny
 from yolact_ros.inference.backends import fold_batch_norm
-from yolact_ros.inference.predictor import open_predictor
+from yolact_ros.inference.predictor import _open_frames, open_predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize
 
@@ -177,3 +179,11 @@ def test_bfloat16_is_refused_where_the_cpu_lacks_it(tiny, monkeypatch):
 
     with pytest.raises(ValueError, match='bfloat16 needs a CPU with AVX-512.*choose float32'):
         open_predictor(tiny, device='cpu', precision='bfloat16')
+
+
+def test_a_gpu_without_triton_is_used_step_by_step_with_a_hint(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, 'yolact_ros.inference.frames', None)  # importing it fails
+
+    assert _open_frames(SimpleNamespace(device=torch.device('cuda'))) is None
+
+    assert 'Triton is missing' in caplog.text and 'pip install triton' in caplog.text

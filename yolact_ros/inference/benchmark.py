@@ -257,9 +257,10 @@ def format_scaling(rows: list[dict]) -> str:
     lines = ['', 'cost as the work grows:']
     for row in rows:
         memory = 'unknown' if row['peak_mb'] is None else f'{row["peak_mb"]:.0f} MB'
+        detect = row['stage_ms'].get('detect', {'median': float('nan')})['median']
         lines.append(f'{row["axis"]:<12}{row["value"]:<12}{row["frame_ms"]["median"]:8.1f} ms a '
                      f'picture  cpu {row["cpu_ms"]["median"]:8.1f} ms  memory {memory}  '
-                     f'detect {row["stage_ms"]["detect"]["median"]:.2f} ms')
+                     f'detect {detect:.2f} ms')
     return '\n'.join(lines)
 
 

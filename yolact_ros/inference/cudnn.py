@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from yolact_ros.inference.fused import Operators
+from yolact_ros.inference.fused import Operators, activate
 from yolact_ros.inference.graphs import is_device_failure
 from yolact_ros.inference.onednn import sample_taps
 
@@ -29,9 +29,7 @@ def _sampler():
     """Return Triton's sampling of deformable taps, torch's where Triton is missing."""
     try:
         from yolact_ros.ops.kernels.sampling import sample_columns
-    except ImportError as error:
-        if (error.name or '').split('.')[0] != 'triton':
-            raise
+    except ImportError:  # the predictor says so
         return sample_taps
     return sample_columns
 
@@ -64,7 +62,8 @@ class CudnnConv(nn.Module):
                 return torch.cudnn_convolution_relu(x, self._weight, self._bias, *self._geometry)
             except RuntimeError as error:
                 self._give_up(error)
-        return self._activate(functional.conv2d(x, self._weight, self._bias, *self._geometry))
+        return activate(functional.conv2d(x, self._weight, self._bias, *self._geometry),
+                        self._activation)
 
     def add_to(self, total: Tensor, x: Tensor) -> Tensor:
         """Return activation(conv(x) + total)."""
@@ -74,14 +73,8 @@ class CudnnConv(nn.Module):
                                                         *self._geometry)
             except RuntimeError as error:
                 self._give_up(error)
-        return self._activate(
-            functional.conv2d(x, self._weight, self._bias, *self._geometry).add_(total))
-
-    def _activate(self, x: Tensor) -> Tensor:
-        """Apply the activation in place."""
-        if isinstance(self._activation, nn.LeakyReLU):
-            return functional.leaky_relu_(x, self._activation.negative_slope)
-        return x if self._activation is None else functional.relu_(x)
+        found = functional.conv2d(x, self._weight, self._bias, *self._geometry)
+        return activate(found.add_(total), self._activation)
 
     def _give_up(self, error: RuntimeError) -> None:
         """

@@ -134,8 +134,9 @@ class _Frame:
     def __init__(self, backend: TorchBackend, capture: Capture, limits: FrameLimits,
                  nms: str) -> None:
         self.limits, self._nms = limits, nms
-        self._request = make_request(limits, backend.config.num_classes, backend.device)
-        self._result = make_result(limits, backend.device)
+        with capture.current():  # its stream clears the memory before it fills it
+            self._request = make_request(limits, backend.config.num_classes, backend.device)
+            self._result = make_result(limits, backend.device)
         self.result = self._result.host
         self._backend, self._capture = backend, capture
         self._replay: Replay | None = None

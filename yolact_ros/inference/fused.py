@@ -39,6 +39,13 @@ class Operators:
     sample: Callable[[Tensor, Tensor, int], Tensor]
 
 
+def activate(x: Tensor, activation: nn.Module | None) -> Tensor:
+    """Apply nn.ReLU, nn.LeakyReLU or nothing in place, where a library does not fuse it."""
+    if isinstance(activation, nn.LeakyReLU):
+        return functional.leaky_relu_(x, activation.negative_slope)
+    return x if activation is None else functional.relu_(x)
+
+
 def fuse_activations(model: Yolact, operators: Operators) -> Yolact:
     """
     Replace the modules of a network by fused ones, in place; batch norm must be folded already.

@@ -176,10 +176,8 @@ def _open_frames(backend: Backend) -> Frames | None:
         # Here, because they are Triton's kernels and a CPU needs no Triton.
         from yolact_ros.inference.frames import Frames
     except ImportError as error:
-        if (error.name or '').split('.')[0] != 'triton':
-            raise
-        logger.warning('Triton is not installed, so frames run kernel by kernel, several times '
-                       'slower; install it with: pip install triton')
+        logger.warning('frames run kernel by kernel, several times slower: Triton is missing (%s);'
+                       ' install it with: pip install triton', error)
         return None
     return Frames(backend, CudaGraphs(backend.device))
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from yolact_ros.inference.fused import activate
+
 # Measured with one and two threads: below this the transforms cost more than they save.
 LEAST_CHANNELS = 128
 LEAST_TILES = 64
@@ -60,13 +62,13 @@ class WinogradConv(nn.Module):
             # One pass takes the result out of its padding and applies the activation.
             dense = torch.empty_like(padded, memory_format=torch.channels_last)
             return torch.clamp(padded, min=0, out=dense)
-        return self._activate(padded.contiguous(memory_format=torch.channels_last))
+        return activate(padded.contiguous(memory_format=torch.channels_last), self._activation)
 
     def add_to(self, total: Tensor, x: Tensor) -> Tensor:
         """Return activation(conv(x) + total), written into total."""
         if self._is_small(x):
             return self._direct.add_to(total, x)
-        return self._activate(total.add_(self._convolve(x)))
+        return activate(total.add_(self._convolve(x)), self._activation)
 
     def _is_small(self, x: Tensor) -> bool:
         """Return whether a picture has too few tiles; make the kernel ready where it has not."""
@@ -78,12 +80,6 @@ class WinogradConv(nn.Module):
             kernel = torch.einsum('ia,ocab,jb->ijco', transform, self._weight.double(), transform)
             self._kernel = kernel.flatten(0, 1).float().contiguous()          # (36, C, O)
         return False
-
-    def _activate(self, x: Tensor) -> Tensor:
-        """Apply the activation in place."""
-        if isinstance(self._activation, nn.LeakyReLU):
-            return functional.leaky_relu_(x, self._activation.negative_slope)
-        return x if self._activation is None else functional.relu_(x)
 
     def _convolve(self, x: Tensor) -> Tensor:
         """Return conv(x) (B, O, H, W), a part of a map of whole tiles."""

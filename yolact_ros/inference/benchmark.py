@@ -25,6 +25,12 @@ from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
 from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, fast_precisions
 from yolact_ros.inference.baseline import PlainPredictor
 from yolact_ros.inference.benchmark_plots import plot_frames, plot_scaling
+from yolact_ros.inference.benchmark_tables import (
+    format_heading,
+    format_node,
+    format_row,
+    format_scaling,
+)
 from yolact_ros.inference.fastest import Times, times_path, write_times
 from yolact_ros.inference.measure import (
     Machine,
@@ -91,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
               'machine': Machine.here(device).as_dict(),
               'matmul_peak': {name: matmul_peak(PRECISIONS[name], device)
                               for name in args.precisions}}
-    print(_heading(report))
+    print(format_heading(report))
     report['frames'] = []
     for row in measure_frames(args, device, report['matmul_peak']):
         report['frames'].append(row)
@@ -234,53 +240,6 @@ def measure_node(args: argparse.Namespace, device: torch.device) -> dict:
     predictor = Predictor(ScriptedBackend(backend, args.instances[-1]), PostprocessConfig())
     return messages.measure_messages(predictor, noise_picture(args.sizes[0]), measure,
                                      args.rounds, args.warmup)
-
-
-def format_row(row: dict) -> str:
-    """Return a row of the table on the terminal."""
-    stages = '  '.join(f'{stage} {values["median"]:.1f}'
-                       for stage, values in row['stage_ms'].items())
-    text = (f'{row["network"]:<21}{row["variant"]:<18}{row["width"]}x{row["height"]} '
-            f'n={row["instances"]:<3} b={row["batch"]:<2} '
-            f'{row["frame_ms"]["median"]:8.1f} ms  p95 {row["frame_ms"]["p95"]:8.1f}  '
-            f'cpu {row["cpu_ms"]["median"]:8.1f}  [{stages}]')
-    if 'tflop_per_s' in row:
-        text += (f'  {row["tflop_per_s"]:.2f} TFLOP/s = {100 * row["share_of_peak"]:.0f} % of '
-                 f'peak, network {100 * row["network_share"]:.0f} %')
-    if 'speedup' in row:
-        text += f'  {row["speedup"]["wall"]:.2f} x baseline'
-    return text
-
-
-def format_scaling(rows: list[dict]) -> str:
-    """Return the table of --scaling."""
-    lines = ['', 'cost as the work grows:']
-    for row in rows:
-        memory = 'unknown' if row['peak_mb'] is None else f'{row["peak_mb"]:.0f} MB'
-        detect = row['stage_ms'].get('detect', {'median': float('nan')})['median']
-        lines.append(f'{row["axis"]:<12}{row["value"]:<12}{row["frame_ms"]["median"]:8.1f} ms a '
-                     f'picture  cpu {row["cpu_ms"]["median"]:8.1f} ms  memory {memory}  '
-                     f'detect {detect:.2f} ms')
-    return '\n'.join(lines)
-
-
-def format_node(row: dict) -> str:
-    """Return the table of --node."""
-    lines = ['', f'through ROS messages, {row["description"]}, result of {row["message_bytes"]} '
-             f'bytes: {row["frame_ms"]["median"]:.1f} ms, p95 {row["frame_ms"]["p95"]:.1f}']
-    lines += [f'{stage:<18}{values["median"]:8.2f} ms  p95 {values["p95"]:8.2f}'
-              for stage, values in row['stage_ms'].items()]
-    return '\n'.join(lines)
-
-
-def _heading(report: dict) -> str:
-    """Return what the figures were measured on."""
-    machine = report['machine']
-    peaks = ', '.join(f'{name} {peak / 1e12:.2f} TFLOP/s'
-                      for name, peak in report['matmul_peak'].items())
-    return (f'{report["date"]}  {machine["processor"]}, {machine["threads"]} threads, '
-            f'load {machine["load"]}, {machine["device"]}, torch {machine["torch"]}\n'
-            f'matrix product: {peaks}')
 
 
 def _split(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import mmap
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -147,3 +148,16 @@ def test_backend_auto_learns_which_was_faster(tmp_path, monkeypatch, capsys):
 
     times = read_times(times_path(SMALL, 'float32'))
     assert f'yolact_plus_tiny in float32 by {times.winner}' in capsys.readouterr().out
+
+
+def test_without_matplotlib_only_the_plots_are_missing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'matplotlib', None)  # importing it fails
+    save_model(tmp_path / 'small.safetensors', seeded_network(SMALL))
+
+    code = cli.main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '1',
+                     '--warmup', '0', '--sizes', '64x48', '--device', 'cpu', '--no-baseline',
+                     '--precisions', 'float32', '-o', str(tmp_path / 'out')])
+
+    assert code == 1
+    assert "pip install 'yolact_ros[train]'" in capsys.readouterr().err
+    assert json.loads((tmp_path / 'out' / 'benchmark.json').read_text())['frames']

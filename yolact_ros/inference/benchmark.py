@@ -106,14 +106,16 @@ def run(args: argparse.Namespace) -> int:
         report['scaling'] = measure_scaling(open_network(args.networks[0]), device,
                                             args.precisions[-1], args.rounds, args.warmup)
         print(format_scaling(report['scaling']))
-        plot_scaling(report['scaling'], args.output / 'scaling.png')
     if args.node:
         report['node'] = measure_node(args, device)
         print(format_node(report['node']))
-    plot_frames(report['frames'], args.output / 'frames.png')
     path = args.output / 'benchmark.json'
     path.write_text(json.dumps(report, indent=2) + '\n')
     print(f'written: {path}')
+    # Last: without matplotlib only the plots are missing.
+    plot_frames(report['frames'], args.output / 'frames.png')
+    if args.scaling:
+        plot_scaling(report['scaling'], args.output / 'scaling.png')
     return 0
 
 

@@ -12,8 +12,9 @@ def format_row(row: dict) -> str:
             f'{row["frame_ms"]["median"]:8.1f} ms  p95 {row["frame_ms"]["p95"]:8.1f}  '
             f'cpu {row["cpu_ms"]["median"]:8.1f}  [{stages}]')
     if 'tflop_per_s' in row:
-        text += (f'  {row["tflop_per_s"]:.2f} TFLOP/s = {100 * row["share_of_peak"]:.0f} % of '
-                 f'peak, network {100 * row["network_share"]:.0f} %')
+        text += (f'  {row["gflop"]:.0f} GFLOP, {row["tflop_per_s"]:.2f} TFLOP/s = '
+                 f'{100 * row["share_of_peak"]:.0f} % of peak, '
+                 f'network {100 * row["network_share"]:.0f} %')
     if 'speedup' in row:
         text += f'  {row["speedup"]["wall"]:.2f} x baseline'
     return text

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 FEWEST_PIXELS = 1 << 21
 FEWEST_SLOTS = 100  # what a frame of the default configuration takes
 MOST_SLOTS = 1024
-# All masks of a picture, a quarter of its bytes; grows when a picture's masks need more.
+# For all masks of a picture, two bits for each of FEWEST_PIXELS; grows when masks need more.
 FEWEST_MASK_BYTES = 1 << 19
 MOST_PICTURES = 16
 KEPT_FRAMES = 4

@@ -67,8 +67,7 @@ class TorchBackend:
             device, self.dtype, memory_format=torch.channels_last).eval()
         if device.type == 'cpu':
             keep_freed_memory()
-        operators = cudnn_operators() if device.type == 'cuda' \
-            else onednn_operators()
+        operators = cudnn_operators() if device.type == 'cuda' else onednn_operators()
         if operators is not None:
             fuse_activations(self._model, operators)
 

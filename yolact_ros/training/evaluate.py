@@ -64,8 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--nms', default='fast', choices=NMS_KINDS)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backend', default='auto', choices=BACKENDS,
-                           help='what runs the network; auto measures torch and OpenVINO once on '
-                                'a CPU that has both (default: auto)')
+                        help='what runs the network (default: auto, torch or what yolact '
+                             'benchmark found faster on this machine)')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS)
     parser.add_argument('--original-ap', action='store_true',
                         help='also the AP of the original\'s own evaluator')

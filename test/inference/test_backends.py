@@ -228,24 +228,21 @@ def test_bfloat16_masks_agree_for_the_same_detections(tiny):
     assert float((masks[0] & masks[1]).sum() / union) > 0.97
 
 
-def test_openvino_gives_the_numbers_of_torch_and_keeps_its_conversion(
+def test_openvino_gives_the_numbers_of_torch_and_leaves_no_files(
         tiny_file, tmp_path, monkeypatch):
     pytest.importorskip('openvino', reason='the extra openvino is not installed')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     rgb = noise(120, 160)
     expected = open_predictor(tiny_file, device='cpu', postprocess=EVERYTHING).predict(rgb)
     predictor = open_predictor(tiny_file, backend='openvino', postprocess=EVERYTHING)
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.xml')}
-    again = open_predictor(tiny_file, backend='openvino', postprocess=EVERYTHING)
 
-    for opened in (predictor, again):
-        found, *others = opened.predict_batch([rgb, rgb])
-        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
-        np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-1)
-        assert found.class_ids.tolist() == expected.class_ids.tolist()
-        assert len(others) == 1
-    assert len(kept) == 2
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.xml')} == kept
+    found, *others = predictor.predict_batch([rgb, rgb])
+
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+    np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-1)
+    assert found.class_ids.tolist() == expected.class_ids.tolist()
+    assert len(others) == 1
+    assert list(tmp_path.iterdir()) == []
     assert predictor.description.endswith('on cpu, float32, openvino')
 
 

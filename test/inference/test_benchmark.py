@@ -16,7 +16,6 @@ from yolact_ros.inference.backends import TorchBackend, fast_precisions
 from yolact_ros.inference.baseline import PlainPredictor
 from yolact_ros.inference.benchmark import noise_picture, seeded_network
 from yolact_ros.inference.benchmark_plots import plot_scaling
-from yolact_ros.inference.fastest import read_times, times_path
 from yolact_ros.inference.measure import Timing, count_flop, measure, peak_memory_mb, speedup
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.inference.scaling import measure_scaling
@@ -135,19 +134,6 @@ def test_scaling_has_every_axis(tmp_path, monkeypatch):
 def test_wrong_options_are_refused(tmp_path, options, code):
     assert cli.main(['benchmark', '-o', str(tmp_path), *(['yolact_plus_tiny'] if options[0][0]
                                                          == '-' else []), *options]) == code
-
-
-def test_backend_auto_learns_which_was_faster(tmp_path, monkeypatch, capsys):
-    pytest.importorskip('openvino', reason='the extra openvino is not installed')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    save_model(tmp_path / 'small.safetensors', seeded_network(SMALL))
-
-    cli.main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '1', '--warmup', '0',
-              '--sizes', '64x48', '--device', 'cpu', '--no-baseline', '--precisions', 'float32',
-              '--backends', 'torch,openvino', '-o', str(tmp_path / 'out')])
-
-    times = read_times(times_path(SMALL, 'float32'))
-    assert f'yolact_plus_tiny in float32 by {times.winner}' in capsys.readouterr().out
 
 
 def test_without_matplotlib_only_the_plots_are_missing(tmp_path, monkeypatch, capsys):

@@ -31,18 +31,20 @@ from yolact_ros.inference.benchmark_tables import (
     format_row,
     format_scaling,
 )
-from yolact_ros.inference.fastest import Times, times_path, write_times
 from yolact_ros.inference.measure import (
     Machine,
-    Timing,
     Work,
     count_flop,
     matmul_peak,
     measure,
     speedup,
 )
-from yolact_ros.inference.openvino_backend import openvino_backend
-from yolact_ros.inference.predictor import Predictor, choose_device, choose_precision
+from yolact_ros.inference.predictor import (
+    Predictor,
+    choose_device,
+    choose_precision,
+    openvino_backend,
+)
 from yolact_ros.inference.scaling import measure_scaling
 from yolact_ros.inference.scripted import ScriptedBackend
 from yolact_ros.model.yolact import Yolact
@@ -179,8 +181,6 @@ def _measure_case(args: argparse.Namespace, device: torch.device, name: str, mod
         works[variant] = predictor_work(
             Predictor(ScriptedBackend(backend, count), PostprocessConfig()), rgb, batch)
     timings = measure(works, args.rounds, args.warmup)
-    if batch == 1 and device.type == 'cpu':
-        _remember_faster(model.config, timings)
     for variant, timing in timings.items():
         row = {'network': name, 'variant': variant, 'width': size.width, 'height': size.height,
                'instances': count, 'batch': batch, **timing.summary(), 'gflop': flop / 1e9}
@@ -193,20 +193,6 @@ def _measure_case(args: argparse.Namespace, device: torch.device, name: str, mod
         if BASELINE in timings and variant != BASELINE:
             row['speedup'] = speedup(timings[BASELINE], timing)
         yield row
-
-
-def _remember_faster(config: ModelConfig, timings: dict[str, Timing]) -> None:
-    """Let backend 'auto' know which of torch and OpenVINO was faster, where both were measured."""
-    for precision in PRECISIONS:
-        both = [timings.get(f'{backend} {precision}') for backend in ('torch', 'openvino')]
-        if None not in both:
-            times = Times(*(float(np.median(timing.stage_ms['network'])) for timing in both))
-            try:
-                write_times(times_path(config, precision), times)
-            except OSError as error:
-                print(f'backend auto will not know that {times.winner} is faster: {error}')
-                return
-            print(f'backend auto runs {config.name} in {precision} by {times.winner} from now on')
 
 
 def predictor_work(predictor: Predictor, rgb: np.ndarray, batch: int) -> Work:

@@ -183,35 +183,37 @@ class OpenVinoRunner:
         return self._core.compile_model(model, 'CPU', self._options)
 
 
-def open_openvino(path: Path, precision: str,
-                  cache: Path | None = None) -> tuple[dict[str, str], Runner, list]:
+def run_openvino(model: Any, precision: str) -> OpenVinoRunner:
+    """
+    Return a function that runs an openvino.Model.
+
+    :param precision: 'float32' or 'bfloat16'.
+    """
+    return OpenVinoRunner(_openvino_core(), model, {
+        'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bfloat16' else 'f32',
+        'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': torch.get_num_threads()})
+
+
+def open_openvino(path: Path, precision: str) -> tuple[dict[str, str], Runner, list]:
     """
     Return metadata, runner, and the shapes of the input and the outputs of an OpenVINO IR.
 
     :param precision: 'float32' or 'bfloat16'.
-    :param cache: folder for compiled networks.
     """
     openvino = require('openvino', 'openvino')
-    core = _openvino_core()
     try:
-        model = core.read_model(path)
+        model = _openvino_core().read_model(path)
     except RuntimeError as error:
         raise ValueError(f'{path} is no OpenVINO IR that openvino {openvino.__version__} can '
                          f'read ({str(error).strip().splitlines()[-1]}); its .bin must lie beside '
                          'it') from error
-    options = {'INFERENCE_PRECISION_HINT': 'bf16' if precision == 'bfloat16' else 'f32',
-               'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': torch.get_num_threads()}
-    if cache is not None:
-        options['CACHE_DIR'] = str(cache)
-    run = OpenVinoRunner(core, model, options)
+    run = run_openvino(model, precision)
     shapes = [[dim.get_length() if dim.is_static else None for dim in port.partial_shape]
               for port in (*model.inputs, *model.outputs)]
     metadata = {key: model.get_rt_info(['yolact_ros', key]).astype(str)
                 for key in ('format', 'export_version', 'config')
                 if model.has_rt_info(['yolact_ros', key])}
     return metadata, run, shapes
-
-
 
 
 @lru_cache(maxsize=1)

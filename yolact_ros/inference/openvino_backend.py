@@ -1,5 +1,5 @@
 """
-A checkpoint by OpenVINO, converted once and then read from a cache on disk.
+Networks as OpenVINO models: in memory, or written as IR files.
 
 Deformable convolution is decomposed into grid_sample and a 1x1 convolution: OpenVINO's own
 operator was measured no faster (docs/benchmarks.md).
@@ -7,58 +7,45 @@ operator was measured no faster (docs/benchmarks.md).
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from yolact_ros.inference.backends import require
 from yolact_ros.inference.exportable import (
-    EXPORT_VERSION,
     OUTPUT_NAMES,
     ExportableNetwork,
     ExportableRescoring,
     describe,
 )
-from yolact_ros.inference.exported import ExportedBackend, open_openvino, rescoring_path
+from yolact_ros.inference.exported import rescoring_path
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.published import cache_dir
-
-logger = logging.getLogger(__name__)
 
 
-def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:
+def convert_network(model: Yolact, batch: int | None = None) -> Any:
     """
-    Return a backend that runs the model by OpenVINO on the CPU.
+    Return the network as an openvino.Model.
 
-    The converted and the compiled network are kept in openvino_cache(); a later start with the
-    same weights reads them.
-
-    :param precision: 'float32' or 'bfloat16'.
+    :param batch: pictures in a batch, None for any number.
     :raises ImportError: when OpenVINO is not installed.
-    :raises OSError: when the cache cannot be written.
     """
-    require('openvino', 'openvino')
-    cache = openvino_cache()
-    path = cache / f'{model.config.name}-{_digest(model)}.xml'
-    if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        logger.info('converting %s for OpenVINO, once; kept in %s', model.config.name, cache)
-        write_openvino(model, path, batch=None)
-    _, network, _ = open_openvino(path, precision, cache)
-    rescoring = None
-    if model.config.mask_rescoring:
-        _, rescoring, _ = open_openvino(rescoring_path(path), precision, cache)
-    return ExportedBackend(model.config, network, rescoring, precision, 'openvino')
+    size = model.config.input_size
+    return _convert(ExportableNetwork(model, operator=False),
+                    torch.zeros(batch or 1, 3, size, size), batch, OUTPUT_NAMES,
+                    describe(model.config))
 
 
-def openvino_cache() -> Path:
-    """Return the folder of converted and compiled networks; it may not exist yet."""
-    return cache_dir() / 'openvino'
+def convert_rescoring(model: Yolact) -> Any | None:
+    """Return the re-scoring net as an openvino.Model, None where the network has none."""
+    if model.maskiou_net is None:
+        return None
+    grid = 2 * ((model.config.input_size + 7) // 8)
+    return _convert(ExportableRescoring(model.maskiou_net), torch.zeros(1, 1, grid, grid), None,
+                    ('mask_iou',), describe(model.config))
 
 
 def write_openvino(model: Yolact, path: Path, batch: int | None) -> list[Path]:
@@ -69,23 +56,18 @@ def write_openvino(model: Yolact, path: Path, batch: int | None) -> list[Path]:
     :param batch: pictures in a batch, None for any number.
     :returns: the .xml files, the network's first.
     """
-    config, written = model.config, []
-    size = config.input_size
-    if model.maskiou_net is not None:
-        grid = 2 * ((size + 7) // 8)
-        written.append(_write(ExportableRescoring(model.maskiou_net),
-                              torch.zeros(1, 1, grid, grid), None, ('mask_iou',),
-                              describe(config), rescoring_path(path)))
-    image = torch.zeros(batch or 1, 3, size, size)
+    written, rescoring = [path], convert_rescoring(model)
+    if rescoring is not None:
+        written.append(rescoring_path(path))
+        _write(rescoring, written[1])
     # The network last: where it exists, everything does.
-    written.append(_write(ExportableNetwork(model, operator=False), image, batch, OUTPUT_NAMES,
-                          describe(config), path))
-    return written[::-1]
+    _write(convert_network(model, batch), path)
+    return written
 
 
-def _write(module: nn.Module, example: torch.Tensor, batch: int | None, names: tuple[str, ...],
-           description: dict[str, str], path: Path) -> Path:
-    """Convert one module and write it, so that a reader never sees half a file."""
+def _convert(module: nn.Module, example: torch.Tensor, batch: int | None, names: tuple[str, ...],
+             description: dict[str, str]) -> Any:
+    """Return a module with names of its outputs and a description."""
     openvino = require('openvino', 'openvino')
     shape = [batch or -1, *example.shape[1:]]
     with torch.no_grad(), warnings.catch_warnings():
@@ -98,6 +80,12 @@ def _write(module: nn.Module, example: torch.Tensor, batch: int | None, names: t
         port.get_tensor().set_names({name})
     for key, value in description.items():
         converted.set_rt_info(value, ['yolact_ros', key])
+    return converted
+
+
+def _write(converted: Any, path: Path) -> None:
+    """Write a converted module, so that a reader never sees half a file."""
+    openvino = require('openvino', 'openvino')
     part = path.with_name(f'{path.stem}.part{os.getpid()}.xml')
     try:
         openvino.save_model(converted, part, compress_to_fp16=False)
@@ -106,15 +94,3 @@ def _write(module: nn.Module, example: torch.Tensor, batch: int | None, names: t
     finally:
         part.unlink(missing_ok=True)
         part.with_suffix('.bin').unlink(missing_ok=True)
-    return path
-
-
-def _digest(model: Yolact) -> str:
-    """Return a name that differs for other weights, configurations and versions."""
-    openvino = require('openvino', 'openvino')
-    digest = hashlib.sha256(
-        f'{EXPORT_VERSION} {openvino.__version__} {torch.__version__} {model.config!r}'.encode())
-    for key, tensor in sorted(model.state_dict().items()):
-        digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

@@ -19,15 +19,19 @@ from yolact_ros.inference.backends import (
     Backend,
     TorchBackend,
     fast_precisions,
-    require,
 )
-from yolact_ros.inference.exported import RUNTIME_OF_SUFFIX, open_exported
-from yolact_ros.inference.fastest import fastest_cpu_backend
+from yolact_ros.inference.exported import (
+    RUNTIME_OF_SUFFIX,
+    ExportedBackend,
+    open_exported,
+    run_openvino,
+)
 from yolact_ros.inference.graphs import CudaGraphs, GraphsUnavailable
-from yolact_ros.inference.openvino_backend import openvino_backend
+from yolact_ros.inference.openvino_backend import convert_network, convert_rescoring
 from yolact_ros.inference.pixels import assemble, rescore, to_instances
 from yolact_ros.inference.preprocess import check_picture, preprocess
 from yolact_ros.inference.selection import ClassRules, select_detections
+from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize, Instances
 
 if TYPE_CHECKING:
@@ -193,9 +197,9 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     :param config: ModelConfig or preset name where the file does not tell.
     :param device: 'auto' takes CUDA where there is one; 'cpu', 'cuda', 'cuda:1' are taken at
         their word.
-    :param backend: 'torch', 'openvino' (CPU), or 'auto': what an exported file needs; for a
-        checkpoint torch, or on a CPU OpenVINO where it is installed and `yolact benchmark`
-        found it faster on this machine (inference.fastest).
+    :param backend: 'torch', 'openvino' (CPU), or 'auto': what an exported file needs, torch for a
+        checkpoint. OpenVINO converts a checkpoint at every start; a file that yolact export
+        wrote starts at once.
     :param precision: 'auto' is float16 on CUDA and float32 on the CPU; or one of float32,
         float16, bfloat16.
     :raises ValueError: for unknown options or a file that does not fit.
@@ -231,14 +235,23 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
         raise ValueError(f'backend onnx runs exported files, not {weights}; write one with: '
                          f'yolact export {weights} --format onnx')
     if backend == 'openvino':
-        require('openvino', 'openvino')
         return openvino_backend(load_model(weights, config)[0], precision)
     chosen_device = choose_device(device)
-    if backend == 'auto' and chosen_device.type == 'cpu':
-        return fastest_cpu_backend(load_model(weights, config)[0],
-                                   choose_precision(precision, chosen_device))
     chosen_precision = choose_precision(precision, chosen_device)
     return TorchBackend(load_model(weights, config)[0], chosen_device, chosen_precision)
+
+
+def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:
+    """
+    Return a backend that runs a model by OpenVINO on the CPU.
+
+    :param precision: 'float32' or 'bfloat16'.
+    :raises ImportError: when OpenVINO is not installed.
+    """
+    rescoring = convert_rescoring(model)
+    return ExportedBackend(model.config, run_openvino(convert_network(model), precision),
+                           rescoring and run_openvino(rescoring, precision), precision,
+                           'openvino')
 
 
 def choose_device(device: str) -> torch.device:

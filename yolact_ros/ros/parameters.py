@@ -68,8 +68,8 @@ class Parameters:
     config: str = _start('', 'Preset of the network (yolact_base, yolact_plus_resnet50, ...); '
                          'empty to find it out from the weights.')
     device: str = _start('auto', 'Where the network runs: auto, cpu, cuda, cuda:1, ...')
-    backend: str = _start('auto', 'What runs the network: torch, openvino (CPU), or auto: torch, '
-                          'or OpenVINO where `yolact benchmark` found it faster on this machine.')
+    backend: str = _start('auto', 'What runs the network: torch, openvino (CPU), or auto: '
+                          'OpenVINO or ONNX Runtime for exported files, torch for checkpoints.')
     precision: str = _start('auto', 'Number format of the network: auto, float32, float16, '
                             'bfloat16.')
     image_transport: str = _start('raw', 'Form of the input: raw subscribes to image, compressed '

@@ -13,22 +13,40 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'yolact_ros'
 
-# For each room (a folder or a single module) the other rooms it may import.
+VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras'}
+NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
+
+# For each room (a folder or a single module) the other rooms it may import. A room in a room
+# ('inference.steps') is its own; the outer one then is the modules beside it.
 ARROWS = {
     'structures': set(),
     'config': set(),
     'published': set(),
-    'ops': set(),
+    'masks': set(),
+    'files': set(),
+    'devices': set(),
+    'extras': set(),
     'labels': {'structures'},
-    'overlay': {'structures', 'labels'},
+    'overlay': {'structures', 'labels', 'masks'},
+    'ops': set(),
     'model': {'ops', 'config'},
+    'weights': {'config', 'model', 'files'},
     'state_dict': {'config', 'model'},
-    'checkpoint': {'config', 'model', 'published', 'state_dict'},
-    'inference': {'model', 'ops', 'structures', 'config', 'checkpoint', 'published', 'overlay'},
-    'training': {'model', 'ops', 'inference', 'structures', 'config', 'checkpoint', 'published',
-                 'overlay'},
-    'ros': {'structures', 'config', 'overlay', 'msg', 'srv'},
-    'cli': {'inference', 'training'},
+    'checkpoint': {'config', 'model', 'published', 'state_dict', 'weights', 'files'},
+    'export': VALUES | NETWORK,
+    'inference': VALUES | NETWORK | {'export', 'overlay', 'published', 'media'},
+    'scenes': set(),
+    'media': {'structures', 'masks', 'files', 'config', 'extras'},
+    'data': {'structures', 'masks', 'files', 'scenes', 'media'},
+    'evaluation': {'structures', 'masks', 'files', 'overlay', 'data', 'extras'},
+    'training': VALUES | NETWORK | {'inference', 'overlay', 'data', 'evaluation',
+                                            'scenes', 'published', 'media'},
+    'benchmark': VALUES | NETWORK | {'inference', 'export'},
+    'ros': {'structures', 'config', 'overlay', 'msg', 'srv', 'media', 'scenes'},
+    'cli': {'inference', 'training', 'commands'},
+    'commands': VALUES | NETWORK | {
+        'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
+        'overlay', 'ros', 'published'},
 }
 
 # The node's main opens the model it is given; the made-up camera needs pictures, not training.
@@ -42,14 +60,20 @@ EXCEPTIONS = {
 OUTSIDE = {
     'structures': {'numpy'},
     'config': set(),
-    'published': set(),
     'ops': {'torch', 'triton', 'torchvision'},
     'model': {'torch'},
     'labels': {'numpy', 'cv2'},
     'overlay': {'numpy', 'cv2'},
+    'scenes': {'numpy', 'cv2'},
 }
 ROS_PACKAGE = re.compile(
     r'rclpy|launch|launch_ros|cv_bridge|ament_index_python|\w+_(msgs|srvs|interfaces)')
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module that is named from within the package: 'inference.steps.x'."""
+    rooms = [room for room in ARROWS if (module + '.').startswith(room + '.')]
+    return max(rooms, key=len, default=module.split('.')[0])
 
 
 @dataclass(frozen=True)
@@ -63,7 +87,7 @@ class Import:
     @property
     def room(self) -> str:
         """Return the room that imports."""
-        return Path(self.file).parts[0].removesuffix('.py')
+        return room_of('.'.join(Path(self.file).with_suffix('').parts))
 
     @property
     def outside(self) -> str | None:
@@ -74,10 +98,10 @@ class Import:
     @property
     def target(self) -> str | None:
         """Return the imported room, if it is another one of ours."""
-        parts = self.module.split('.')
-        if parts[0] != PACKAGE.name or len(parts) == 1 or parts[1] == self.room:
+        package, _, rest = self.module.partition('.')
+        if package != PACKAGE.name or not rest or room_of(rest) == self.room:
             return None
-        return parts[1]
+        return room_of(rest)
 
     def __str__(self) -> str:
         """Return a place that an editor finds."""
@@ -104,7 +128,8 @@ IMPORTS = [statement for path in MODULES for statement in imports_of(path)]
 
 
 def test_every_room_has_its_arrows():
-    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix('.py') for path in MODULES}
+    rooms = {room_of('.'.join(path.relative_to(PACKAGE).with_suffix('').parts))
+             for path in MODULES}
     assert rooms - {'__init__'} <= set(ARROWS)
 
 
@@ -136,20 +161,22 @@ def test_a_pure_room_needs_few_libraries(room):
 
 def test_only_the_ros_room_imports_ros():
     wrong = [str(statement) for statement in IMPORTS
-             if statement.room != 'ros' and (ROS_PACKAGE.fullmatch(statement.outside or '')
-                                             or statement.target in ('msg', 'srv'))]
+             if statement.room.split('.')[0] != 'ros'
+             and (ROS_PACKAGE.fullmatch(statement.outside or '')
+                  or statement.target in ('msg', 'srv'))]
     assert not wrong, '\n'.join(wrong)
 
 
 def test_the_ros_room_does_not_mention_torch():
     wrong = [str(statement) for statement in IMPORTS
-             if statement.room == 'ros' and statement.outside == 'torch']
+             if statement.room.split('.')[0] == 'ros' and statement.outside == 'torch']
     assert not wrong, '\n'.join(wrong)
 
 
 def test_importing_the_ros_room_loads_no_torch():
-    modules = [f'yolact_ros.ros.{path.stem}' for path in MODULES
-               if path.parent.name == 'ros' and path.stem != '__init__']
+    modules = ['.'.join((PACKAGE.name, *path.relative_to(PACKAGE).with_suffix('').parts))
+               for path in MODULES if path.relative_to(PACKAGE).parts[0] == 'ros'
+               and path.stem != '__init__']
     program = (f'import importlib, sys\nfor name in {modules!r}:\n'
                '    importlib.import_module(name)\n'
                'assert "torch" not in sys.modules')

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from yolact_ros.config import COCO_CLASSES
-from yolact_ros.inference.output_files import temporary_name
+from yolact_ros.files import temporary_name
 from yolact_ros.structures import ImageSize, Instances
 
 # COCO numbers its 80 classes from 1 to 90; these numbers were planned, but never used.

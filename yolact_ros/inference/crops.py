@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolact_ros.inference.output_files import write_picture
+from yolact_ros.files import write_picture
 from yolact_ros.structures import Instances
 
 

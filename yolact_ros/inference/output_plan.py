@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from yolact_ros.inference.media import Pictures, Video
-from yolact_ros.inference.output_files import (
+from yolact_ros.files import (
     can_write_picture,
     check_picture_suffix,
     make_folder,
 )
+from yolact_ros.inference.media import Pictures, Video
 from yolact_ros.inference.video import check_video_suffix
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from yolact_ros.files import temporary_name
 from yolact_ros.inference.media import Video
-from yolact_ros.inference.output_files import temporary_name
 
 CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.mkv': 'mp4v', '.avi': 'MJPG'}
 DEFAULT_FPS = 30.0

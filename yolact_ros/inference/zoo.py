@@ -7,8 +7,8 @@ import logging
 import os
 from pathlib import Path
 
+from yolact_ros.files import make_folder
 from yolact_ros.inference.http_file import fetch
-from yolact_ros.inference.output_files import make_folder
 from yolact_ros.published import (
     HUGGING_FACE,
     PUBLISHED,

@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.inference.crops import CropFolder, rgba_crop, unique_stems
-from yolact_ros.inference.media import read_picture
-from yolact_ros.inference.output_files import (
+from yolact_ros.files import (
     can_write_picture,
     check_picture_suffix,
     make_folder,
     replacing,
     write_picture,
 )
+from yolact_ros.inference.crops import CropFolder, rgba_crop, unique_stems
+from yolact_ros.inference.media import read_picture
 from yolact_ros.structures import ImageSize, Instances
 
 PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)

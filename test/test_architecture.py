@@ -21,7 +21,6 @@ NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 ARROWS = {
     'structures': set(),
     'config': set(),
-    'published': set(),
     'masks': set(),
     'files': set(),
     'devices': set(),
@@ -31,22 +30,21 @@ ARROWS = {
     'ops': set(),
     'model': {'ops', 'config'},
     'weights': {'config', 'model', 'files'},
-    'state_dict': {'config', 'model'},
-    'checkpoint': {'config', 'model', 'published', 'state_dict', 'weights', 'files'},
+    'checkpoint': {'config', 'model', 'weights', 'files'},
     'export': VALUES | NETWORK,
-    'inference': VALUES | NETWORK | {'export', 'overlay', 'published', 'media'},
+    'inference': VALUES | NETWORK | {'export', 'overlay', 'media'},
     'scenes': set(),
     'media': {'structures', 'masks', 'files', 'config', 'extras'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
     'evaluation': {'structures', 'masks', 'files', 'overlay', 'data', 'extras'},
     'training': VALUES | NETWORK | {'inference', 'overlay', 'data', 'evaluation',
-                                            'scenes', 'published', 'media'},
+                                            'scenes', 'media'},
     'benchmark': VALUES | NETWORK | {'inference', 'export'},
     'ros': {'structures', 'config', 'overlay', 'msg', 'srv', 'media', 'scenes'},
     'cli': {'inference', 'training', 'commands'},
     'commands': VALUES | NETWORK | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
-        'overlay', 'ros', 'published'},
+        'overlay', 'ros'},
 }
 
 # The node's main opens the model it is given; the made-up camera needs pictures, not training.

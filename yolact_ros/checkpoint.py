@@ -24,8 +24,8 @@ from torch import Tensor
 
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.published import DEMO_WEIGHTS, PUBLISHED, cache_path
-from yolact_ros.state_dict import clean_published_keys, infer_config
+from yolact_ros.weights.published import DEMO_WEIGHTS, PUBLISHED, cache_path
+from yolact_ros.weights.state_dict import clean_published_keys, infer_config
 
 FORMAT_VERSION = 1
 

@@ -12,7 +12,7 @@ from yolact_ros.checkpoint import load_model
 from yolact_ros.config import yolact_plus_tiny
 from yolact_ros.inference import weights_list, zoo
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.published import PUBLISHED, PublishedWeights, cache_dir, cache_path
+from yolact_ros.weights.published import PUBLISHED, PublishedWeights, cache_dir, cache_path
 
 TINY = PublishedWeights('tiny', 'dbolya/tiny', 'tiny_54_800000.pth', 'yolact_plus_tiny', 1000,
                         12.3)

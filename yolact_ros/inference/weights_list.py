@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from yolact_ros.published import (
+from yolact_ros.weights.published import (
     DEMO_WEIGHTS,
     HUGGING_FACE,
     PUBLISHED,

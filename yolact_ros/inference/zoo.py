@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 from yolact_ros.files import make_folder
-from yolact_ros.inference.http_file import fetch
-from yolact_ros.published import (
+from yolact_ros.weights.http_file import fetch
+from yolact_ros.weights.published import (
     HUGGING_FACE,
     PUBLISHED,
     PublishedWeights,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HUGGING_FACE = 'https://huggingface.co'
-DEMO_WEIGHTS = Path(__file__).parent / 'weights' / 'yolact_plus_tiny.safetensors'
+DEMO_WEIGHTS = Path(__file__).parent / 'yolact_plus_tiny.safetensors'
 BYTES_PER_PARAMETER = 4  # every published file is float32
 
 

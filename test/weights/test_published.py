@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from yolact_ros.config import MODEL_PRESETS
-from yolact_ros.published import PUBLISHED, cache_dir, cache_path, find_published
+from yolact_ros.weights.published import PUBLISHED, cache_dir, cache_path, find_published
 
 
 def test_names_and_files_are_unique_and_every_preset_exists():

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from yolact_ros.inference import http_file
-from yolact_ros.inference.http_file import fetch
+from yolact_ros.weights import http_file
+from yolact_ros.weights.http_file import fetch
 
 CONTENT = bytes(range(256)) * 40
 

@@ -47,11 +47,10 @@ ARROWS = {
         'overlay', 'ros'},
 }
 
-# The node's main opens the model it is given; the made-up camera needs pictures, not training.
+# The node's main opens the model it is given; the camera source reads pictures.
 EXCEPTIONS = {
     'ros/node.py': 'yolact_ros.inference.predictor',
     'ros/sources.py': 'yolact_ros.inference',
-    'ros/synthetic_source.py': 'yolact_ros.training.synthetic',
 }
 
 # What a room may import from outside the standard library, where that is part of its purpose.

@@ -21,7 +21,7 @@ from yolact_ros.inference.fused import Operators, fuse_activations
 from yolact_ros.inference.onednn import OneDnnConv, onednn_operators, sample_taps
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.training.synthetic import scene
+from yolact_ros.scenes import scene
 
 CPU = torch.device('cpu')
 needs_onednn = pytest.mark.skipif(onednn_operators() is None,

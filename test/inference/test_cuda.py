@@ -8,8 +8,8 @@ import torch
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.inference.benchmark import noise_picture
 from yolact_ros.inference.predictor import open_predictor
+from yolact_ros.scenes import scene
 from yolact_ros.structures import ImageSize
-from yolact_ros.training.synthetic import scene
 
 pytestmark = pytest.mark.gpu
 

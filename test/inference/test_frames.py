@@ -24,7 +24,7 @@ from yolact_ros.inference.predictor import Predictor, open_predictor
 from yolact_ros.inference.scripted import ScriptedBackend
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.kernels import assembly, preprocess, rasterise, scores
-from yolact_ros.training.synthetic import scene
+from yolact_ros.scenes import scene
 
 CPU = torch.device('cpu')
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')

@@ -25,7 +25,7 @@ from yolact_ros.model.yolact import Yolact
 from yolact_ros.msg import InstanceMaskArray
 from yolact_ros.ros.bag_source import BagSource
 from yolact_ros.ros.image_codec import encode_image
-from yolact_ros.training.synthetic import CLASS_NAMES
+from yolact_ros.scenes import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90  # [s], for a busy machine

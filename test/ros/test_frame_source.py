@@ -24,7 +24,7 @@ from yolact_ros.msg import InstanceMaskArray
 from yolact_ros.ros.image_codec import decode_compressed, decode_image
 from yolact_ros.ros.instance_codec import to_bool
 from yolact_ros.ros.pacer import Pacer
-from yolact_ros.training.synthetic import CLASS_NAMES, scene
+from yolact_ros.scenes import CLASS_NAMES, scene
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30  # [s], for a busy machine

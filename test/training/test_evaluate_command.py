@@ -9,9 +9,9 @@ import torch
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import yolact_plus_tiny
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.scenes import CLASS_NAMES
 from yolact_ros.training import evaluate
 from yolact_ros.training.synth import Shot, write_dataset
-from yolact_ros.training.synthetic import CLASS_NAMES
 
 
 def run(*options):

@@ -10,9 +10,9 @@ import numpy as np
 from yolact_ros.ros.camera_messages import pinhole
 from yolact_ros.ros.source_parameters import SourceParameters
 from yolact_ros.ros.sources import Frame, Truth
+from yolact_ros.scenes import CLASS_NAMES, Scene, scene
+from yolact_ros.scenes.world import MODES
 from yolact_ros.structures import ImageSize, Instances
-from yolact_ros.training.synthetic import CLASS_NAMES, Scene, scene
-from yolact_ros.training.synthetic.world import MODES
 
 DEFAULT_RATE = 15.0  # [Hz], 0.6 of a core for rendering 640x480
 STILL_SECONDS = 1.0  # how long a still scene is shown before the next one

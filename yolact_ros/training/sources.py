@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from yolact_ros.training import synthetic
+from yolact_ros.scenes import CLASS_NAMES, TRAINING_SEEDS, VAL_EASY, VAL_HARD, Scene, scene
 from yolact_ros.training.coco import CocoDataset
 from yolact_ros.training.sample import Sample, SampleSource
 
@@ -35,7 +35,7 @@ class SyntheticScenes:
         self.kind = kind
         self.size = size
         self.fixed = fixed
-        self.class_names = synthetic.CLASS_NAMES
+        self.class_names = CLASS_NAMES
         self.count = count
 
     def __len__(self) -> int:
@@ -46,20 +46,20 @@ class SyntheticScenes:
         """Return a scene; rng draws which, unless they are fixed."""
         difficulty = ('easy', 'hard')[index % 2] if self.kind == 'mixed' else self.kind
         if self.fixed:
-            seeds = synthetic.VAL_HARD if difficulty == 'hard' else synthetic.VAL_EASY
+            seeds = VAL_HARD if difficulty == 'hard' else VAL_EASY
             seed, mode, t = seeds[index // 2 if self.kind == 'mixed' else index], 'still', 0.0
         else:
-            seed = int(rng.choice(synthetic.TRAINING_SEEDS.stop))
+            seed = int(rng.choice(TRAINING_SEEDS.stop))
             mode, t = MODES[rng.integers(len(MODES))], float(rng.uniform(0, LONGEST_S))
-        return scene_sample(synthetic.scene(seed, t, (self.size, self.size), mode, difficulty),
+        return scene_sample(scene(seed, t, (self.size, self.size), mode, difficulty),
                             f'{PREFIX}{difficulty} seed {seed} {mode} t={t:.2f}')
 
 
-def scene_sample(scene: synthetic.Scene, name: str) -> Sample:
+def scene_sample(shown: Scene, name: str) -> Sample:
     """Return a scene's picture and labels as a sample."""
-    objects, (height, width) = scene.objects, scene.image.shape[:2]
+    objects, (height, width) = shown.objects, shown.image.shape[:2]
     masks = np.array([item.mask for item in objects], np.uint8).reshape(-1, height, width)
-    return Sample(scene.image, np.array([item.box for item in objects], np.float32).reshape(-1, 4),
+    return Sample(shown.image, np.array([item.box for item in objects], np.float32).reshape(-1, 4),
                   masks, np.array([item.class_id for item in objects], np.int64),
                   np.array([item.crowd for item in objects], bool), name)
 
@@ -78,7 +78,7 @@ def open_source(data: str, images: str = '', class_names: Sequence[str] | None =
     if not data.startswith(PREFIX):
         return CocoDataset(data, images or None, class_names or None)
     kind = data.removeprefix(PREFIX)
-    fixed = len(synthetic.VAL_EASY) * (2 if kind == 'mixed' else 1)
+    fixed = len(VAL_EASY) * (2 if kind == 'mixed' else 1)
     source = SyntheticScenes(kind, scenes or fixed, size, fixed=not scenes)
     if class_names and tuple(class_names) != source.class_names:
         raise ValueError(f'{data} has the classes {", ".join(source.class_names)}, wanted were '

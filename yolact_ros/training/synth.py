@@ -19,8 +19,7 @@ import numpy as np
 from pycocotools import mask as rle_codec
 from tqdm import tqdm
 
-from yolact_ros.training.files import progress_interval, replace_file
-from yolact_ros.training.synthetic import (
+from yolact_ros.scenes import (
     CLASS_NAMES,
     TRAINING_SEEDS,
     VAL_EASY,
@@ -28,7 +27,8 @@ from yolact_ros.training.synthetic import (
     Scene,
     scene,
 )
-from yolact_ros.training.synthetic.world import MODES
+from yolact_ros.scenes.world import MODES
+from yolact_ros.training.files import progress_interval, replace_file
 
 VAL_SEEDS = {'easy': VAL_EASY, 'hard': VAL_HARD}
 JPEG_QUALITY = 95

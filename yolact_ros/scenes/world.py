@@ -8,11 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from yolact_ros.training.synthetic import textures
-from yolact_ros.training.synthetic.camera import TableCamera
-from yolact_ros.training.synthetic.effects import CameraEffects, random_effects
-from yolact_ros.training.synthetic.outlines import Look
-from yolact_ros.training.synthetic.painter import Material
+from yolact_ros.scenes import textures
+from yolact_ros.scenes.camera import TableCamera
+from yolact_ros.scenes.effects import CameraEffects, random_effects
+from yolact_ros.scenes.outlines import Look
+from yolact_ros.scenes.painter import Material
 
 MODES = ('still', 'conveyor', 'shuffle', 'camera', 'pick')
 DIFFICULTIES = ('easy', 'hard')

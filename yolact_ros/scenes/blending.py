@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from yolact_ros.training.synthetic.painter import Sprite
+from yolact_ros.scenes.painter import Sprite
 
 
 def blend(image: np.ndarray, sprite: Sprite) -> tuple[tuple[slice, slice], np.ndarray] | None:

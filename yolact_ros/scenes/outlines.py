@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from yolact_ros.training.synthetic.painter import Material
+from yolact_ros.scenes.painter import Material
 
 BELOW, ABOVE = (0.0, np.pi), (np.pi, 2 * np.pi)     # arcs of an ellipse, y pointing down
 

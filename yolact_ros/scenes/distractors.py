@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from yolact_ros.training.synthetic.flat import banana, ring, wrench
-from yolact_ros.training.synthetic.outlines import (
+from yolact_ros.scenes.flat import banana, ring, wrench
+from yolact_ros.scenes.outlines import (
     Look,
     View,
     arc,
@@ -16,8 +16,8 @@ from yolact_ros.training.synthetic.outlines import (
     lying_frame,
     turned,
 )
-from yolact_ros.training.synthetic.painter import Material, Part
-from yolact_ros.training.synthetic.standing import ball, bottle, bowl, box, mug
+from yolact_ros.scenes.painter import Material, Part
+from yolact_ros.scenes.standing import ball, bottle, bowl, box, mug
 
 PRINTED = (mug, bottle, bowl, box, ball, banana, wrench, ring)
 

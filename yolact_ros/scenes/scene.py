@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from yolact_ros.training.synthetic.compose import HIDDEN_PIXELS, background, draw_items
-from yolact_ros.training.synthetic.effects import CameraEffects, apply_effects
-from yolact_ros.training.synthetic.motion import Moment, moment
-from yolact_ros.training.synthetic.world import DIFFICULTIES, MODES, World, build_world
+from yolact_ros.scenes.compose import HIDDEN_PIXELS, background, draw_items
+from yolact_ros.scenes.effects import CameraEffects, apply_effects
+from yolact_ros.scenes.motion import Moment, moment
+from yolact_ros.scenes.world import DIFFICULTIES, MODES, World, build_world
 
 CLASS_NAMES = ('mug', 'bottle', 'bowl', 'box', 'ball', 'banana', 'wrench', 'ring')
 MIN_VISIBLE = 0.2       # less of an object in view: not labelled

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from yolact_ros.training.synthetic.textures import PATTERN_SIDE
+from yolact_ros.scenes.textures import PATTERN_SIDE
 
 IDENTITY_FRAME = np.array([[1, 0, 0], [0, 1, 0]], np.float32)
 SUBPIXEL_BITS = 4

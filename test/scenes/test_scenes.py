@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.training import synthetic
-from yolact_ros.training.synthetic import CLASS_NAMES, VAL_EASY, VAL_HARD, scene
-from yolact_ros.training.synthetic.camera import TableCamera
-from yolact_ros.training.synthetic.compose import SHAPES, background, draw_items
-from yolact_ros.training.synthetic.motion import moment
-from yolact_ros.training.synthetic.outlines import View
-from yolact_ros.training.synthetic.painter import Placement, paint
-from yolact_ros.training.synthetic.world import MODES, build_world, random_look
+from yolact_ros import scenes
+from yolact_ros.scenes import CLASS_NAMES, VAL_EASY, VAL_HARD, scene
+from yolact_ros.scenes.camera import TableCamera
+from yolact_ros.scenes.compose import SHAPES, background, draw_items
+from yolact_ros.scenes.motion import moment
+from yolact_ros.scenes.outlines import View
+from yolact_ros.scenes.painter import Placement, paint
+from yolact_ros.scenes.world import MODES, build_world, random_look
 
 LIGHT = np.array([-0.4, -0.5, 0.77])
 LITTLE = (96, 128)      # a small picture, to be quick
@@ -142,7 +142,7 @@ def test_every_class_appears_about_as_often():
 
 def test_validation_seeds_are_never_training_seeds():
     assert len(VAL_EASY) == len(VAL_HARD) == 200
-    assert min(VAL_EASY[0], VAL_HARD[0]) >= 1_000_000_000 > synthetic.TRAINING_SEEDS.stop
+    assert min(VAL_EASY[0], VAL_HARD[0]) >= 1_000_000_000 > scenes.TRAINING_SEEDS.stop
     assert not set(VAL_EASY) & set(VAL_HARD)
 
 

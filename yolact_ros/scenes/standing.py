@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from yolact_ros.training.synthetic.outlines import (
+from yolact_ros.scenes.outlines import (
     ABOVE,
     BELOW,
     Look,
@@ -14,7 +14,7 @@ from yolact_ros.training.synthetic.outlines import (
     corner_frame,
     wall,
 )
-from yolact_ros.training.synthetic.painter import Part
+from yolact_ros.scenes.painter import Part
 
 
 def mug(rng: np.random.Generator, view: View, look: Look) -> list[Part]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from yolact_ros.training.synthetic import textures
-from yolact_ros.training.synthetic.blending import blend, cast_shadow
-from yolact_ros.training.synthetic.camera import TableCamera
-from yolact_ros.training.synthetic.distractors import distractor, gripper, paper
-from yolact_ros.training.synthetic.flat import banana, ring, wrench
-from yolact_ros.training.synthetic.motion import Moment, belt_half_width
-from yolact_ros.training.synthetic.outlines import View
-from yolact_ros.training.synthetic.painter import Part, Placement, Sprite, paint
-from yolact_ros.training.synthetic.standing import ball, bottle, bowl, box, mug
-from yolact_ros.training.synthetic.world import STEEP, Item, World, random_look
+from yolact_ros.scenes import textures
+from yolact_ros.scenes.blending import blend, cast_shadow
+from yolact_ros.scenes.camera import TableCamera
+from yolact_ros.scenes.distractors import distractor, gripper, paper
+from yolact_ros.scenes.flat import banana, ring, wrench
+from yolact_ros.scenes.motion import Moment, belt_half_width
+from yolact_ros.scenes.outlines import View
+from yolact_ros.scenes.painter import Part, Placement, Sprite, paint
+from yolact_ros.scenes.standing import ball, bottle, bowl, box, mug
+from yolact_ros.scenes.world import STEEP, Item, World, random_look
 
 SHAPES = (mug, bottle, bowl, box, ball, banana, wrench, ring)
 UPRIGHT = 5             # the first five shapes stand, the others lie

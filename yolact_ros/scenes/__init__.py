@@ -1,6 +1,6 @@
 """Endless labelled table-top scenes: training data, test data, and the demo's camera."""
 
-from yolact_ros.training.synthetic.scene import CLASS_NAMES, Scene, SceneObject, scene
+from yolact_ros.scenes.scene import CLASS_NAMES, Scene, SceneObject, scene
 
 # Fixed validation scenes; training uses seeds below 10 million.
 TRAINING_SEEDS = range(10_000_000)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from yolact_ros.training.synthetic.camera import TableCamera
-from yolact_ros.training.synthetic.world import NUM_CLASSES, SIZE_FACTORS, Item, World, random_yaw
+from yolact_ros.scenes.camera import TableCamera
+from yolact_ros.scenes.world import NUM_CLASSES, SIZE_FACTORS, Item, World, random_yaw
 
 SWAP_SECONDS = 1.6
 SWAPS = 64              # then the swaps run backwards, so that any time costs the same

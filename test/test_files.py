@@ -13,8 +13,8 @@ from yolact_ros.files import (
     replacing,
     write_picture,
 )
-from yolact_ros.inference.crops import CropFolder, rgba_crop, unique_stems
-from yolact_ros.inference.media import read_picture
+from yolact_ros.media.cut_outs import CropFolder, rgba_crop, unique_stems
+from yolact_ros.media.images import read_picture
 from yolact_ros.structures import ImageSize, Instances
 
 PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)

@@ -10,10 +10,10 @@ from pycocotools import mask as mask_api
 from yolact_ros import cli
 from yolact_ros.config import COCO_CLASSES
 from yolact_ros.inference import predictor as predictor_module
-from yolact_ros.inference.media import Video, read_picture
 from yolact_ros.inference.output_plan import OutputPlan
 from yolact_ros.inference.segment_job import SegmentJob
-from yolact_ros.inference.video import VideoReader, VideoWriter
+from yolact_ros.media.images import Video, read_picture
+from yolact_ros.media.video import VideoReader, VideoWriter
 from yolact_ros.overlay import OverlayStyle
 from yolact_ros.structures import ImageSize, Instances
 

@@ -10,8 +10,8 @@ from yolact_ros.files import (
     check_picture_suffix,
     make_folder,
 )
-from yolact_ros.inference.media import Pictures, Video
-from yolact_ros.inference.video import check_video_suffix
+from yolact_ros.media.images import Pictures, Video
+from yolact_ros.media.video import check_video_suffix
 
 
 @dataclass(frozen=True)

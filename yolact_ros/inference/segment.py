@@ -16,10 +16,10 @@ from yolact_ros.config import (
     PRECISIONS,
     PostprocessConfig,
 )
-from yolact_ros.inference.media import Video, find_source, silence_opencv
 from yolact_ros.inference.output_plan import OutputPlan, plan_output
 from yolact_ros.inference.segment_job import Predictor, SegmentJob
-from yolact_ros.inference.video import VideoReader
+from yolact_ros.media.images import Video, find_source, silence_opencv
+from yolact_ros.media.video import VideoReader
 from yolact_ros.overlay import OverlayStyle
 
 DEFAULTS = PostprocessConfig()

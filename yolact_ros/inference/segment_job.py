@@ -13,11 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.files import write_picture
-from yolact_ros.inference.coco_results import CocoResultFile, image_ids
-from yolact_ros.inference.crops import CropFolder, unique_stems
-from yolact_ros.inference.media import Pictures, read_picture
 from yolact_ros.inference.output_plan import OutputPlan, writable_name
-from yolact_ros.inference.video import DEFAULT_FPS, VideoReader, VideoWriter
+from yolact_ros.media.coco_results import CocoResultFile, image_ids
+from yolact_ros.media.cut_outs import CropFolder, unique_stems
+from yolact_ros.media.images import Pictures, read_picture
+from yolact_ros.media.video import DEFAULT_FPS, VideoReader, VideoWriter
 from yolact_ros.overlay import OverlayStyle, draw_instances
 from yolact_ros.structures import Instances
 

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from yolact_ros.inference.media import Pictures, Video, find_source, read_picture
-from yolact_ros.inference.video import DEFAULT_FPS, VideoReader
+from yolact_ros.media.images import Pictures, Video, find_source, read_picture
+from yolact_ros.media.video import DEFAULT_FPS, VideoReader
 from yolact_ros.ros.source_parameters import SourceParameters
 from yolact_ros.structures import Instances
 

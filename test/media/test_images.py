@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.inference.media import (
+from yolact_ros.media.images import (
     Pictures,
     Video,
     decode_picture,
@@ -160,7 +160,7 @@ def test_an_exr_is_refused_with_the_switch_that_opens_it():
 
 def test_exr_is_read_where_opencv_may(tmp_path):
     script = ('import cv2, numpy as np, pathlib\n'
-              'from yolact_ros.inference.media import read_picture\n'
+              'from yolact_ros.media.images import read_picture\n'
               f'path = pathlib.Path({str(tmp_path)!r}) / "a.exr"\n'
               'cv2.imwrite(str(path), np.full((4, 5, 3), 0.4, np.float32))\n'
               'print(read_picture(path)[0, 0].tolist())')

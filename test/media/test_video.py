@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.inference.media import Video, silence_opencv
-from yolact_ros.inference.video import VideoReader, VideoWriter, check_video_suffix
+from yolact_ros.media.images import Video, silence_opencv
+from yolact_ros.media.video import VideoReader, VideoWriter, check_video_suffix
 
 
 def frame(value: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:

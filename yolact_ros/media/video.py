@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from yolact_ros.files import temporary_name
-from yolact_ros.inference.media import Video
+from yolact_ros.media.images import Video
 
 CODECS = {'.mp4': 'mp4v', '.m4v': 'mp4v', '.mov': 'mp4v', '.mkv': 'mp4v', '.avi': 'MJPG'}
 DEFAULT_FPS = 30.0

@@ -8,7 +8,7 @@ import pytest
 from pycocotools import mask as mask_api
 
 from yolact_ros.config import COCO_CLASSES
-from yolact_ros.inference.coco_results import (
+from yolact_ros.media.coco_results import (
     CocoResultFile,
     category_ids,
     coco_results,

@@ -1,0 +1,1 @@
+"""Images, videos, bags and COCO results in files: no network inside."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from yolact_ros.training.sample import Sample
+from yolact_ros.data.sample import Sample
 
 SIDE = 96
 SMALL_NETWORK = {'input_size': SIDE, 'fpn_channels': 16, 'num_prototypes': 4,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from yolact_ros.data.sample import Sample
 from yolact_ros.training.augment import (
     AugmentConfig,
     augment,
@@ -19,7 +20,6 @@ from yolact_ros.training.augment import (
     rotate,
 )
 from yolact_ros.training.copy_paste import paste_objects
-from yolact_ros.training.sample import Sample
 
 FILL = (10.0, 20.0, 30.0)
 GEOMETRY = AugmentConfig(photometric=False, flip=True, rotate=True, tight_boxes=True,

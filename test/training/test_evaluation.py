@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
+from yolact_ros.data.sample import Sample
 from yolact_ros.structures import ImageSize, Instances
 from yolact_ros.training.coco_ap import coco_ap
 from yolact_ros.training.confusion import confusion
@@ -26,7 +27,6 @@ from yolact_ros.training.evaluation_plots import (
 from yolact_ros.training.evaluation_report import report_lines
 from yolact_ros.training.ground_truth import GroundTruth, TrueObject
 from yolact_ros.training.original_ap import interpolated_ap, original_ap
-from yolact_ros.training.sample import Sample
 
 SIDE = 100
 CLASSES = ('cat', 'dog')

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from yolact_ros.data.sample import Targets
 from yolact_ros.model.layers import MaskIouNet
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import RawPredictions
@@ -16,7 +17,6 @@ from yolact_ros.training.losses import (
     mask_iou_loss,
     mask_loss,
 )
-from yolact_ros.training.sample import Targets
 
 SIDE = 96          # input [px]
 GRID = 24          # prototypes

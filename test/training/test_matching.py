@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from yolact_ros.data.sample import Targets
 from yolact_ros.ops.boxes import box_iou, cxcywh_to_xyxy
 from yolact_ros.training.matching import NEUTRAL, force_matches, match_anchors
-from yolact_ros.training.sample import Targets
 
 
 def targets_of(boxes, class_ids, crowd=None):

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from yolact_ros.config import ModelConfig
+from yolact_ros.data.coco import CocoDataset
+from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import level_sizes
 from yolact_ros.ops.boxes import box_iou, cxcywh_to_xyxy
-from yolact_ros.training.coco import CocoDataset
-from yolact_ros.training.sample import SampleSource
 
 POOR_RECALL = 0.9
 MOST_BOXES = 400

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from yolact_ros.training.sample import Sample
+from yolact_ros.data.sample import Sample
 
 CROP_TRIES = 50
 # Six equally likely crop modes; five of them differ only in an IoU rule that never rejects.

@@ -7,8 +7,8 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from yolact_ros.data.sample import Sample
 from yolact_ros.training.augment import boxes_of_masks
-from yolact_ros.training.sample import Sample
 
 # An object of which less is left under the pasted ones is taken out of the labels.
 MIN_VISIBLE = 0.2

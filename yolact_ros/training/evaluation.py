@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from yolact_ros.data.coco_file import find_image_folder, read_image
+from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.structures import Instances
 from yolact_ros.training.coco_ap import ApSummary, coco_ap
-from yolact_ros.training.coco_file import find_image_folder, read_image
 from yolact_ros.training.detections import Detection, detections_of
 from yolact_ros.training.ground_truth import (
     GroundTruth,
@@ -21,7 +22,6 @@ from yolact_ros.training.ground_truth import (
     truth_of_samples,
 )
 from yolact_ros.training.original_ap import original_ap
-from yolact_ros.training.sample import Sample, SampleSource
 
 Progress = Callable[[Iterable], Iterable]
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle_codec
 
+from yolact_ros.data.coco_file import LeftOut, read_json, to_rle
+from yolact_ros.data.sample import Sample
 from yolact_ros.structures import ImageSize
-from yolact_ros.training.coco_file import LeftOut, read_json, to_rle
-from yolact_ros.training.sample import Sample
 
 ImageId = int | str
 

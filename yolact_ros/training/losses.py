@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from yolact_ros.data.sample import Targets
 from yolact_ros.model.yolact import RawPredictions
 from yolact_ros.ops.boxes import encode_boxes, xyxy_to_cxcywh
 from yolact_ros.ops.masks import assemble_masks, crop_masks
 from yolact_ros.training.matching import BACKGROUND, Matches, match_anchors
-from yolact_ros.training.sample import Targets
 
 
 @dataclass(frozen=True)

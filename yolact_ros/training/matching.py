@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from yolact_ros.data.sample import Targets
 from yolact_ros.ops.boxes import box_area, box_intersection, box_iou, cxcywh_to_xyxy
-from yolact_ros.training.sample import Targets
 
 BACKGROUND = 0
 NEUTRAL = -1

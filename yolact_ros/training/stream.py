@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from yolact_ros.data.sample import Batch, SampleSource, join_batches, to_batch
 from yolact_ros.training.augment import AugmentConfig, augment
 from yolact_ros.training.copy_paste import paste_objects
-from yolact_ros.training.sample import Batch, SampleSource, join_batches, to_batch
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.checkpoint import save_model
+from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.parameters import (
@@ -29,7 +30,6 @@ from yolact_ros.training.parameters import (
 from yolact_ros.training.plots import plot_history
 from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import RunFolder, append_row, drop_rows_after
-from yolact_ros.training.sample import SampleSource
 from yolact_ros.training.schedule import Schedule
 from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
 from yolact_ros.training.stream import (

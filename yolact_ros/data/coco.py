@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle_codec
 
-from yolact_ros.training.coco_file import (
+from yolact_ros.data.coco_file import (
     CocoImage,
     LeftOut,
     read_categories,
@@ -20,7 +20,7 @@ from yolact_ros.training.coco_file import (
     read_json,
     read_object,
 )
-from yolact_ros.training.sample import Sample
+from yolact_ros.data.sample import Sample
 
 SHOWN_EXAMPLES = 3
 

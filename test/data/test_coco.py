@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
-from yolact_ros.training.coco import CocoDataset
+from yolact_ros.data.coco import CocoDataset
 
 HEIGHT, WIDTH = 20, 30
 SQUARE = [[5, 5, 15, 5, 15, 15, 5, 15]]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from yolact_ros.data.coco import CocoDataset
+from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.scenes import CLASS_NAMES, TRAINING_SEEDS, VAL_EASY, VAL_HARD, Scene, scene
-from yolact_ros.training.coco import CocoDataset
-from yolact_ros.training.sample import Sample, SampleSource
 
 PREFIX = 'synthetic:'
 KINDS = ('easy', 'hard', 'mixed')

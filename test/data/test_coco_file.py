@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
-from yolact_ros.training.coco_file import find_image_folder, read_image, read_json, to_rle
+from yolact_ros.data.coco_file import find_image_folder, read_image, read_json, to_rle
 
 HEIGHT, WIDTH = 20, 30
 

@@ -1,0 +1,1 @@
+"""One labelled image: read, checked, drawn from a data set."""

@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'yolact_ros'
 
-VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras'}
+VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'progress'}
 NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 
 # For each room (a folder or a single module) the other rooms it may import. A room in a room
@@ -23,6 +23,7 @@ ARROWS = {
     'config': set(),
     'masks': set(),
     'files': set(),
+    'progress': set(),
     'devices': set(),
     'extras': set(),
     'labels': {'structures'},
@@ -36,7 +37,7 @@ ARROWS = {
     'scenes': set(),
     'media': {'structures', 'masks', 'files', 'config', 'extras'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
-    'evaluation': {'structures', 'masks', 'files', 'overlay', 'data', 'extras'},
+    'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'extras'},
     'training': VALUES | NETWORK | {'inference', 'overlay', 'data', 'evaluation',
                                             'scenes', 'media'},
     'benchmark': VALUES | NETWORK | {'inference', 'export'},

@@ -31,6 +31,18 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def replace_file(path: str | Path, content: bytes) -> None:
+    """
+    Write a file whole, or leave the one of that name untouched; folders are made.
+
+    :raises OSError: when it cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
 def make_folder(folder: Path) -> None:
     """
     Make a folder for output and check that files can be written there.

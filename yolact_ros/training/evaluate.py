@@ -18,6 +18,8 @@ from yolact_ros.config import BACKENDS, NMS_KINDS, PRECISIONS, PostprocessConfig
 from yolact_ros.data.coco_file import read_image
 from yolact_ros.data.datasets import PREFIX, open_source
 from yolact_ros.data.sample import SampleSource
+from yolact_ros.files import replace_file
+from yolact_ros.progress import progress_interval
 from yolact_ros.training.confusion import Confusion, confusion
 from yolact_ros.training.detections import Detection, read_results, write_results
 from yolact_ros.training.evaluation import (
@@ -33,7 +35,6 @@ from yolact_ros.training.evaluation_plots import (
     save_worst,
 )
 from yolact_ros.training.evaluation_report import report_lines
-from yolact_ros.training.files import progress_interval, replace_file
 from yolact_ros.training.ground_truth import ImageId, read_truth
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from pycocotools import mask as rle_codec
 
+from yolact_ros.files import replace_file
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
 from yolact_ros.training.coco_ap import ApSummary
 from yolact_ros.training.confusion import Confusion, PictureErrors
 from yolact_ros.training.detections import Detection
 from yolact_ros.training.evaluation import EvalResult
-from yolact_ros.training.files import replace_file
 from yolact_ros.training.ground_truth import ImageId, TrueObject
 
 RECALLS = np.linspace(0, 1, 101)

@@ -19,6 +19,8 @@ import numpy as np
 from pycocotools import mask as rle_codec
 from tqdm import tqdm
 
+from yolact_ros.files import replace_file
+from yolact_ros.progress import progress_interval
 from yolact_ros.scenes import (
     CLASS_NAMES,
     TRAINING_SEEDS,
@@ -28,7 +30,6 @@ from yolact_ros.scenes import (
     scene,
 )
 from yolact_ros.scenes.world import MODES
-from yolact_ros.training.files import progress_interval, replace_file
 
 VAL_SEEDS = {'easy': VAL_EASY, 'hard': VAL_HARD}
 JPEG_QUALITY = 95

@@ -18,24 +18,24 @@ from yolact_ros.config import BACKENDS, NMS_KINDS, PRECISIONS, PostprocessConfig
 from yolact_ros.data.coco_file import read_image
 from yolact_ros.data.datasets import PREFIX, open_source
 from yolact_ros.data.sample import SampleSource
-from yolact_ros.files import replace_file
-from yolact_ros.progress import progress_interval
-from yolact_ros.training.confusion import Confusion, confusion
-from yolact_ros.training.detections import Detection, read_results, write_results
-from yolact_ros.training.evaluation import (
+from yolact_ros.evaluation.confusion import Confusion, confusion
+from yolact_ros.evaluation.detections import Detection, read_results, write_results
+from yolact_ros.evaluation.evaluate import (
     EvalResult,
     evaluate_detections,
     evaluate_predictor,
     evaluate_source,
     picture_paths,
 )
-from yolact_ros.training.evaluation_plots import (
+from yolact_ros.evaluation.ground_truth import ImageId, read_truth
+from yolact_ros.evaluation.plots import (
     plot_confusion,
     plot_precision_recall,
     save_worst,
 )
-from yolact_ros.training.evaluation_report import report_lines
-from yolact_ros.training.ground_truth import ImageId, read_truth
+from yolact_ros.evaluation.report import report_lines
+from yolact_ros.files import replace_file
+from yolact_ros.progress import progress_interval
 
 logger = logging.getLogger(__name__)
 

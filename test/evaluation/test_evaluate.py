@@ -7,26 +7,26 @@ import pytest
 from pycocotools import mask as rle_codec
 
 from yolact_ros.data.sample import Sample
-from yolact_ros.structures import ImageSize, Instances
-from yolact_ros.training.coco_ap import coco_ap
-from yolact_ros.training.confusion import confusion
-from yolact_ros.training.detections import (
+from yolact_ros.evaluation.ap import coco_ap
+from yolact_ros.evaluation.confusion import confusion
+from yolact_ros.evaluation.detections import (
     Detection,
     detections_of,
 )
-from yolact_ros.training.evaluation import (
+from yolact_ros.evaluation.evaluate import (
     evaluate_detections,
     evaluate_instances,
     evaluate_source,
 )
-from yolact_ros.training.evaluation_plots import (
+from yolact_ros.evaluation.ground_truth import GroundTruth, TrueObject
+from yolact_ros.evaluation.plots import (
     plot_confusion,
     plot_precision_recall,
     save_worst,
 )
-from yolact_ros.training.evaluation_report import report_lines
-from yolact_ros.training.ground_truth import GroundTruth, TrueObject
-from yolact_ros.training.original_ap import interpolated_ap, original_ap
+from yolact_ros.evaluation.report import report_lines
+from yolact_ros.evaluation.yolact_ap import interpolated_ap, original_ap
+from yolact_ros.structures import ImageSize, Instances
 
 SIDE = 100
 CLASSES = ('cat', 'dog')

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle_codec
 
+from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId
 from yolact_ros.files import replace_file
 from yolact_ros.structures import Instances
-from yolact_ros.training.ground_truth import GroundTruth, ImageId
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from pycocotools import mask as rle_codec
 
-from yolact_ros.training.detections import Detection
-from yolact_ros.training.ground_truth import GroundTruth, ImageId, TrueObject
+from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, TrueObject
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from yolact_ros.training.coco_ap import METRICS
-from yolact_ros.training.evaluation import EvalResult
+from yolact_ros.evaluation.ap import METRICS
+from yolact_ros.evaluation.evaluate import EvalResult
 
 
 def report_lines(result: EvalResult) -> list[str]:

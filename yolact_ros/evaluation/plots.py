@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from pycocotools import mask as rle_codec
 
+from yolact_ros.evaluation.ap import ApSummary
+from yolact_ros.evaluation.confusion import Confusion, PictureErrors
+from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.evaluate import EvalResult
+from yolact_ros.evaluation.ground_truth import ImageId, TrueObject
 from yolact_ros.files import replace_file
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
-from yolact_ros.training.coco_ap import ApSummary
-from yolact_ros.training.confusion import Confusion, PictureErrors
-from yolact_ros.training.detections import Detection
-from yolact_ros.training.evaluation import EvalResult
-from yolact_ros.training.ground_truth import ImageId, TrueObject
 
 RECALLS = np.linspace(0, 1, 101)
 SHOWN_IOUS = ((0, '0.50', 'tab:blue'), (5, '0.75', 'tab:orange'), (8, '0.90', 'tab:green'))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
+from yolact_ros.evaluation.detections import Detection, read_results, write_results
+from yolact_ros.evaluation.evaluate import evaluate_detections, evaluate_predictor
+from yolact_ros.evaluation.ground_truth import image_hash, read_truth
 from yolact_ros.structures import ImageSize, Instances
-from yolact_ros.training.detections import Detection, read_results, write_results
-from yolact_ros.training.evaluation import evaluate_detections, evaluate_predictor
-from yolact_ros.training.ground_truth import image_hash, read_truth
 
 SIDE = 100
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from pycocotools import mask as rle_codec
 
-from yolact_ros.training.detections import Detection
-from yolact_ros.training.ground_truth import GroundTruth, TrueObject
+from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.ground_truth import GroundTruth, TrueObject
 
 THRESHOLDS = tuple(np.round(np.arange(0.5, 1.0, 0.05), 2).tolist())
 SMALLEST_SHARE = 4 / 550    # of the picture's width or height; smaller objects do not count

@@ -12,8 +12,8 @@ from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from yolact_ros.training.detections import Detection
-from yolact_ros.training.ground_truth import GroundTruth
+from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.ground_truth import GroundTruth
 
 METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl',
            'AR1', 'AR10', 'AR100', 'ARs', 'ARm', 'ARl')

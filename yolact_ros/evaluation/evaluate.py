@@ -11,17 +11,17 @@ import numpy as np
 
 from yolact_ros.data.coco_file import find_image_folder, read_image
 from yolact_ros.data.sample import Sample, SampleSource
-from yolact_ros.structures import Instances
-from yolact_ros.training.coco_ap import ApSummary, coco_ap
-from yolact_ros.training.detections import Detection, detections_of
-from yolact_ros.training.ground_truth import (
+from yolact_ros.evaluation.ap import ApSummary, coco_ap
+from yolact_ros.evaluation.detections import Detection, detections_of
+from yolact_ros.evaluation.ground_truth import (
     GroundTruth,
     ImageId,
     read_truth,
     sample_objects,
     truth_of_samples,
 )
-from yolact_ros.training.original_ap import original_ap
+from yolact_ros.evaluation.yolact_ap import original_ap
+from yolact_ros.structures import Instances
 
 Progress = Callable[[Iterable], Iterable]
 

@@ -1,0 +1,1 @@
+"""One number: how good the found objects are, against labels."""

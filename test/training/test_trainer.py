@@ -12,7 +12,7 @@ from small_training import Blocks
 from yolact_ros.checkpoint import load_model, save_model
 from yolact_ros.training import trainer as trainer_module
 from yolact_ros.training.augment import AugmentConfig
-from yolact_ros.training.parameters import should_freeze_batch_norm
+from yolact_ros.training.optimizer import should_freeze_batch_norm
 from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import read_rows
 from yolact_ros.training.step import choose_precision

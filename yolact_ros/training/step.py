@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from yolact_ros.data.sample import Batch, Targets
 from yolact_ros.model.yolact import RawPredictions, Yolact, level_sizes
 from yolact_ros.training.losses import LossConfig, Losses, compute_losses
-from yolact_ros.training.parameters import restore_buffers, snapshot_buffers
+from yolact_ros.training.optimizer import restore_buffers, snapshot_buffers
 from yolact_ros.training.processes import Processes
 
 

@@ -20,7 +20,13 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.parameters import (
+from yolact_ros.training.loader import (
+    BatchOrder,
+    TrainingPictures,
+    open_loader,
+    plain_errors,
+)
+from yolact_ros.training.optimizer import (
     WeightAverage,
     build_optimizer,
     freeze,
@@ -32,12 +38,6 @@ from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import RunFolder, append_row, drop_rows_after
 from yolact_ros.training.schedule import Schedule
 from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
-from yolact_ros.training.stream import (
-    BatchOrder,
-    TrainingPictures,
-    open_loader,
-    plain_errors,
-)
 from yolact_ros.training.validation import draw_samples, measure_ap
 
 logger = logging.getLogger(__name__)

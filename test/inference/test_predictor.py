@@ -12,8 +12,8 @@ from torch import nn
 
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig, yolact_plus_tiny
-from yolact_ros.inference.backends import fold_batch_norm
 from yolact_ros.inference.predictor import _open_frames, open_predictor
+from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize
 

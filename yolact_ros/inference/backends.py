@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 from contextlib import AbstractContextManager, nullcontext
-from types import ModuleType
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_conv_bn_weights
+from torch import Tensor
 
 from yolact_ros.config import ModelConfig
 from yolact_ros.inference.allocator import keep_freed_memory
 from yolact_ros.inference.cudnn import cudnn_operators
 from yolact_ros.inference.fused import fuse_activations
 from yolact_ros.inference.onednn import onednn_operators
-from yolact_ros.model.backbone import DeformConv
+from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import RawPredictions, Yolact
 
 PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
@@ -97,46 +94,3 @@ def fast_precisions(device: torch.device) -> tuple[str, ...]:
     name = '_is_mkldnn_bf16_supported'
     bfloat16 = hasattr(torch.ops.mkldnn, name) and getattr(torch.ops.mkldnn, name)()
     return ('float32', 'bfloat16') if bfloat16 else ('float32',)
-
-
-def require(package: str, extra: str) -> ModuleType:
-    """
-    Return an optional package.
-
-    :param extra: of this project's pip package that brings it.
-    :raises ImportError: when it is not installed, with the line that installs it.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise ImportError(f'{package} is not installed; install it with: '
-                          f"pip install 'yolact_ros[{extra}]'") from error
-
-
-def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """
-    Multiply the batch norms of a network in eval mode into the convolutions before them.
-
-    The model is changed in place: its state dict has other keys afterwards.
-
-    :returns: the same model.
-    """
-    for parent in model.modules():
-        for name, norm in list(parent.named_children()):
-            if not isinstance(norm, nn.BatchNorm2d):
-                continue
-            conv_name = str(int(name) - 1) if name.isdigit() else name.replace('bn', 'conv')
-            conv = getattr(parent, conv_name)
-            setattr(parent, conv_name, _fold(conv, norm))
-            setattr(parent, name, nn.Identity())
-    return model
-
-
-def _fold(conv: nn.Conv2d | DeformConv, norm: nn.BatchNorm2d) -> nn.Module:
-    """Return the convolution with the batch norm in its weight and bias."""
-    if isinstance(conv, nn.Conv2d):
-        return fuse_conv_bn_eval(conv, norm)
-    conv.weight, conv.bias = fuse_conv_bn_weights(
-        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
-        norm.bias)
-    return conv

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from yolact_ros.inference.backends import require
+from yolact_ros.extras import require
 
 STAGE_COLORS = {'upload': '#c9d6df', 'preprocess': '#8fb8de', 'network': '#2f5d8a',
                 'detect': '#e0a458', 'assemble': '#d9826b', 'rescore': '#b5485d',

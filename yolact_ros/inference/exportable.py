@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +14,8 @@ from torch.nn import functional
 
 from yolact_ros.checkpoint import config_from_dict
 from yolact_ros.config import ModelConfig
-from yolact_ros.inference.backends import fold_batch_norm
 from yolact_ros.model.backbone import DeformConv
+from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.layers import MaskIouNet
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.deform_conv import deform_conv2d
@@ -111,6 +112,11 @@ def deform_by_grid_sample(x: Tensor, weight: Tensor, offset: Tensor, bias: Tenso
     samples = samples.reshape(-1, channels, 9, out_h, out_w) * mask[:, None]
     return functional.conv2d(samples.reshape(-1, channels * 9, out_h, out_w),
                              weight.reshape(weight.shape[0], channels * 9, 1, 1), bias)
+
+
+def rescoring_path(path: Path) -> Path:
+    """Return where the re-scoring net of an exported network lies: a.onnx -> a.rescoring.onnx."""
+    return path.with_suffix('.rescoring' + path.suffix)
 
 
 def describe(config: ModelConfig) -> dict[str, str]:

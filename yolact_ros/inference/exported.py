@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from yolact_ros.config import ModelConfig
-from yolact_ros.inference.backends import require
-from yolact_ros.inference.exportable import read_description
+from yolact_ros.extras import require
+from yolact_ros.inference.exportable import read_description, rescoring_path
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import RawPredictions, level_sizes
 
@@ -52,11 +52,6 @@ class ExportedBackend:
         if len(masks) == 0:
             return masks.new_zeros(0, self.config.num_classes)
         return torch.from_numpy(self._rescoring(masks.contiguous().numpy())[0])
-
-
-def rescoring_path(path: Path) -> Path:
-    """Return where the re-scoring net of an exported network lies: a.onnx -> a.rescoring.onnx."""
-    return path.with_suffix('.rescoring' + path.suffix)
 
 
 def open_exported(path: str | Path, precision: str) -> ExportedBackend:

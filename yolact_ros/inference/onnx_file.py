@@ -12,15 +12,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from yolact_ros.inference.backends import require
+from yolact_ros.extras import require
 from yolact_ros.inference.exportable import (
     OUTPUT_NAMES,
     ExportableNetwork,
     ExportableRescoring,
     deform_operator,
     describe,
+    rescoring_path,
 )
-from yolact_ros.inference.exported import rescoring_path
 from yolact_ros.model.yolact import Yolact
 
 # torch's exporter starts at 18; DeformConv came with 19.

@@ -14,12 +14,7 @@ import torch
 
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
-from yolact_ros.inference.backends import (
-    PRECISIONS,
-    Backend,
-    TorchBackend,
-    fast_precisions,
-)
+from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, fast_precisions
 from yolact_ros.inference.exported import (
     RUNTIME_OF_SUFFIX,
     ExportedBackend,

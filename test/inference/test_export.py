@@ -10,8 +10,8 @@ from torch import nn
 from yolact_ros import cli
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
+from yolact_ros.export.network import deform_by_grid_sample
 from yolact_ros.inference.export import export_model
-from yolact_ros.inference.exportable import deform_by_grid_sample
 from yolact_ros.inference.exported import open_exported
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact

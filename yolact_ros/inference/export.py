@@ -7,8 +7,8 @@ from pathlib import Path
 
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import MODEL_PRESETS
-from yolact_ros.inference.onnx_file import DEFORM_CONV_OPSET, OPSETS, write_onnx
-from yolact_ros.inference.openvino_backend import write_openvino
+from yolact_ros.export.onnx import DEFORM_CONV_OPSET, OPSETS, write_onnx
+from yolact_ros.export.openvino import write_openvino
 from yolact_ros.model.yolact import Yolact
 
 SUFFIXES = {'onnx': '.onnx', 'openvino': '.xml'}

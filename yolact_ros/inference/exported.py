@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from yolact_ros.config import ModelConfig
+from yolact_ros.export.network import read_description, rescoring_path
 from yolact_ros.extras import require
-from yolact_ros.inference.exportable import read_description, rescoring_path
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import RawPredictions, level_sizes
 

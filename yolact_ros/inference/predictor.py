@@ -14,6 +14,7 @@ import torch
 
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
+from yolact_ros.export.openvino import convert_network, convert_rescoring
 from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, fast_precisions
 from yolact_ros.inference.exported import (
     RUNTIME_OF_SUFFIX,
@@ -22,7 +23,6 @@ from yolact_ros.inference.exported import (
     run_openvino,
 )
 from yolact_ros.inference.graphs import CudaGraphs, GraphsUnavailable
-from yolact_ros.inference.openvino_backend import convert_network, convert_rescoring
 from yolact_ros.inference.pixels import assemble, rescore, to_instances
 from yolact_ros.inference.preprocess import check_picture, preprocess
 from yolact_ros.inference.selection import ClassRules, select_detections

@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from yolact_ros.extras import require
-from yolact_ros.inference.exportable import (
+from yolact_ros.export.network import (
     OUTPUT_NAMES,
     ExportableNetwork,
     ExportableRescoring,
     describe,
     rescoring_path,
 )
+from yolact_ros.extras import require
 from yolact_ros.model.yolact import Yolact
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from yolact_ros.extras import require
-from yolact_ros.inference.exportable import (
+from yolact_ros.export.network import (
     OUTPUT_NAMES,
     ExportableNetwork,
     ExportableRescoring,
@@ -21,6 +20,7 @@ from yolact_ros.inference.exportable import (
     describe,
     rescoring_path,
 )
+from yolact_ros.extras import require
 from yolact_ros.model.yolact import Yolact
 
 # torch's exporter starts at 18; DeformConv came with 19.

@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'train': ('yolact_ros.training.train', 'train a network on your own objects'),
     'eval': ('yolact_ros.training.evaluate', 'measure box and mask AP on a COCO data set'),
     'synth': ('yolact_ros.training.synth', 'make a data set of synthetic tabletop scenes'),
-    'benchmark': ('yolact_ros.inference.benchmark', 'measure the speed on this machine'),
+    'benchmark': ('yolact_ros.benchmark.frames', 'measure the speed on this machine'),
     'export': ('yolact_ros.inference.export', 'write the network for other runtimes'),
 }
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130

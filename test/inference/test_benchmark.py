@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from yolact_ros import cli
+from yolact_ros.benchmark.baseline import PlainPredictor
+from yolact_ros.benchmark.frames import noise_picture, seeded_network
+from yolact_ros.benchmark.measure import Timing, count_flop, measure, peak_memory_mb, speedup
+from yolact_ros.benchmark.plots import plot_scaling
+from yolact_ros.benchmark.scaling import measure_scaling
+from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
 from yolact_ros.inference.backends import TorchBackend, fast_precisions
-from yolact_ros.inference.baseline import PlainPredictor
-from yolact_ros.inference.benchmark import noise_picture, seeded_network
-from yolact_ros.inference.benchmark_plots import plot_scaling
-from yolact_ros.inference.measure import Timing, count_flop, measure, peak_memory_mb, speedup
 from yolact_ros.inference.predictor import Predictor
-from yolact_ros.inference.scaling import measure_scaling
-from yolact_ros.inference.scripted import ScriptedBackend
 from yolact_ros.structures import ImageSize
 
 CPU = torch.device('cpu')
@@ -116,10 +116,10 @@ def test_the_command_writes_json_and_a_plot(tmp_path, capsys):
 
 
 def test_scaling_has_every_axis(tmp_path, monkeypatch):
-    monkeypatch.setattr('yolact_ros.inference.scaling.SIZES', ((64, 48), (128, 96)))
-    monkeypatch.setattr('yolact_ros.inference.scaling.USUAL_SIZE', (64, 48))
-    monkeypatch.setattr('yolact_ros.inference.scaling.BATCHES', (1, 2))
-    monkeypatch.setattr('yolact_ros.inference.scaling.CLASSES', (1, 9))
+    monkeypatch.setattr('yolact_ros.benchmark.scaling.SIZES', ((64, 48), (128, 96)))
+    monkeypatch.setattr('yolact_ros.benchmark.scaling.USUAL_SIZE', (64, 48))
+    monkeypatch.setattr('yolact_ros.benchmark.scaling.BATCHES', (1, 2))
+    monkeypatch.setattr('yolact_ros.benchmark.scaling.CLASSES', (1, 9))
 
     rows = measure_scaling(seeded_network(SMALL), CPU, 'float32', rounds=1, warmup=0)
     plot_scaling(rows, tmp_path / 'scaling.png')

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from yolact_ros.benchmark.frames import noise_picture
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.benchmark import noise_picture
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.scenes import scene
 from yolact_ros.structures import ImageSize

@@ -12,16 +12,16 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 pytest.importorskip('triton', reason='the kernels need Triton')
 
+from yolact_ros.benchmark.frames import seeded_network
+from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
 from yolact_ros.inference import frame, frames, predictor, slots
 from yolact_ros.inference.backends import TorchBackend
-from yolact_ros.inference.benchmark import seeded_network
 from yolact_ros.inference.frame import run_frame
 from yolact_ros.inference.frame_memory import FrameLimits, make_request, make_result
 from yolact_ros.inference.frames import Frames
 from yolact_ros.inference.graphs import CudaGraphs, GraphsUnavailable
 from yolact_ros.inference.predictor import Predictor, open_predictor
-from yolact_ros.inference.scripted import ScriptedBackend
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.kernels import assembly, preprocess, rasterise, scores
 from yolact_ros.scenes import scene

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from yolact_ros.inference.measure import measure
+from yolact_ros.benchmark.measure import measure
 from yolact_ros.ros.message_benchmark import measure_messages
 from yolact_ros.ros.node_benchmark import SIZE, InstantPredictor
 

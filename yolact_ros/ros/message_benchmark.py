@@ -26,7 +26,7 @@ def measure_messages(predictor, rgb: np.ndarray, measure: Callable, rounds: int,
 
     :param predictor: with predict(rgb) -> Instances, stage_ms and class_names.
     :param rgb: (H, W, 3) uint8, becomes the image message.
-    :param measure: inference.measure.measure.
+    :param measure: benchmark.measure.measure.
     """
     context = rclpy.Context()
     rclpy.init(context=context)

@@ -20,18 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from yolact_ros.checkpoint import load_model
-from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
-from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, fast_precisions
-from yolact_ros.inference.baseline import PlainPredictor
-from yolact_ros.inference.benchmark_plots import plot_frames, plot_scaling
-from yolact_ros.inference.benchmark_tables import (
-    format_heading,
-    format_node,
-    format_row,
-    format_scaling,
-)
-from yolact_ros.inference.measure import (
+from yolact_ros.benchmark.baseline import PlainPredictor
+from yolact_ros.benchmark.measure import (
     Machine,
     Work,
     count_flop,
@@ -39,14 +29,24 @@ from yolact_ros.inference.measure import (
     measure,
     speedup,
 )
+from yolact_ros.benchmark.plots import plot_frames, plot_scaling
+from yolact_ros.benchmark.scaling import measure_scaling
+from yolact_ros.benchmark.scripted import ScriptedBackend
+from yolact_ros.benchmark.tables import (
+    format_heading,
+    format_node,
+    format_row,
+    format_scaling,
+)
+from yolact_ros.checkpoint import load_model
+from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
+from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, fast_precisions
 from yolact_ros.inference.predictor import (
     Predictor,
     choose_device,
     choose_precision,
     openvino_backend,
 )
-from yolact_ros.inference.scaling import measure_scaling
-from yolact_ros.inference.scripted import ScriptedBackend
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize
 

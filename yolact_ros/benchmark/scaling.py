@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from yolact_ros.benchmark.measure import measure, peak_memory_mb
+from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.config import NMS_KINDS, PostprocessConfig
 from yolact_ros.inference.backends import TorchBackend
-from yolact_ros.inference.measure import measure, peak_memory_mb
 from yolact_ros.inference.predictor import Predictor
-from yolact_ros.inference.scripted import ScriptedBackend
 from yolact_ros.model.yolact import Yolact
 
 SIZES = ((854, 480), (1280, 720), (1920, 1080), (3840, 2160), (4000, 3000))

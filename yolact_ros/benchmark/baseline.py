@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from yolact_ros.benchmark.scripted import follow_script, script_predictions
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.export.network import ExportableDeformConv
-from yolact_ros.inference.scripted import follow_script, script_predictions
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.boxes import decode_boxes

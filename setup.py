@@ -27,5 +27,5 @@ setup(
         'PyYAML>=5.4',
     ],
     extras_require=EXTRAS,
-    entry_points={'console_scripts': ['yolact = yolact_ros.cli:main']},
+    entry_points={'console_scripts': ['yolact = yolact_ros.commands.main:main']},
 )

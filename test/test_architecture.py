@@ -42,7 +42,6 @@ ARROWS = {
                                             'scenes', 'media'},
     'benchmark': VALUES | NETWORK | {'inference', 'export'},
     'ros': {'structures', 'config', 'overlay', 'msg', 'srv', 'media', 'scenes'},
-    'cli': {'inference', 'training', 'commands'},
     'commands': VALUES | NETWORK | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
         'overlay', 'ros'},

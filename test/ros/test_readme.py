@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from yolact_ros.cli import COMMANDS
+from yolact_ros.commands.main import COMMANDS
 from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.ros.reference import diagnostics_table, parameter_table, topic_table
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from yolact_ros.commands.train import build_model_config
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.config_file import (
     add_flags,
@@ -15,7 +16,6 @@ from yolact_ros.training.config_file import (
     write_train_config,
 )
 from yolact_ros.training.schedule import Schedule
-from yolact_ros.training.train import build_model_config
 from yolact_ros.training.trainer import make_schedule
 
 CONFIGS = sorted((Path(__file__).parents[2] / 'config').glob('train_*.yaml'))

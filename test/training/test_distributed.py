@@ -10,6 +10,7 @@ import pytest
 import torch
 from small_training import SMALL_NETWORK, Blocks
 
+from yolact_ros.commands.train import build_model, build_model_config
 from yolact_ros.data.sample import join_batches
 from yolact_ros.training.augment import AugmentConfig
 from yolact_ros.training.config import TrainConfig
@@ -17,7 +18,6 @@ from yolact_ros.training.loader import BatchOrder, TrainingPictures
 from yolact_ros.training.processes import joined_processes
 from yolact_ros.training.run_folder import read_rows
 from yolact_ros.training.step import LossModule
-from yolact_ros.training.train import build_model, build_model_config
 from yolact_ros.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]

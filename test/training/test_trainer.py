@@ -10,13 +10,13 @@ import torch
 from small_training import Blocks
 
 from yolact_ros.checkpoint import load_model, save_model
+from yolact_ros.commands.train import build_model, build_model_config, train
 from yolact_ros.training import trainer as trainer_module
 from yolact_ros.training.augment import AugmentConfig
 from yolact_ros.training.optimizer import should_freeze_batch_norm
 from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import read_rows
 from yolact_ros.training.step import choose_precision
-from yolact_ros.training.train import build_model, build_model_config, train
 from yolact_ros.training.trainer import Trainer, explained_memory_errors, interruptible
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from yolact_ros import cli
+from yolact_ros.commands.main import COMMANDS, main
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def command(monkeypatch):
     """Add a command 'try' whose run() is set by the test."""
     module = SimpleNamespace(run=lambda args: 0,
                              add_arguments=lambda parser: parser.add_argument('--depth', type=int))
-    monkeypatch.setitem(cli.COMMANDS, 'try', ('a_module_for_this_test', 'try something'))
-    monkeypatch.setitem(sys.modules, 'a_module_for_this_test', module)
+    monkeypatch.setitem(COMMANDS, 'try', 'try something')
+    monkeypatch.setitem(sys.modules, 'yolact_ros.commands.try', module)
     return module
 
 
@@ -29,55 +29,52 @@ def failing(error: BaseException):
 
 
 def test_without_arguments_the_commands_are_listed(capsys):
-    assert cli.main([]) == 0
+    assert main([]) == 0
     shown = capsys.readouterr().out
-    for name, (_, text) in cli.COMMANDS.items():
+    for name, text in COMMANDS.items():
         assert name in shown
         assert text in shown
 
 
 def test_help_lists_the_commands_too(capsys):
-    assert cli.main(['--help']) == 0
+    assert main(['--help']) == 0
     assert 'yolact segment photo.jpg -o out.jpg' in capsys.readouterr().out
 
 
 def test_version_is_one_line(capsys):
-    assert cli.main(['--version']) == 0
+    assert main(['--version']) == 0
     assert capsys.readouterr().out.startswith('yolact ')
 
 
 @pytest.mark.parametrize(('argv', 'message'), [
     (['segmnt'], "invalid choice: 'segmnt' (choose from"), (['--wrong'], 'required: COMMAND')])
 def test_an_unknown_command_is_a_usage_error(argv, message, capsys):
-    assert cli.main(argv) == 2
+    assert main(argv) == 2
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name', ['segment', 'download', 'models'])
 def test_every_command_explains_itself(name, capsys):
-    assert cli.main([name, '--help']) == 0
+    assert main([name, '--help']) == 0
     shown = capsys.readouterr().out
     assert f'usage: yolact {name}' in shown
     assert '--debug' in shown
 
 
-@pytest.mark.parametrize('name', list(cli.COMMANDS))
+@pytest.mark.parametrize('name', list(COMMANDS))
 def test_every_command_has_arguments_and_a_run(name):
-    path = cli.COMMANDS[name][0]
-    if importlib.util.find_spec(path) is None:
-        pytest.skip(f'{path} is not there yet')
-    module = importlib.import_module(path)
+    module = importlib.import_module(f'yolact_ros.commands.{name}')
     assert callable(module.add_arguments)
     assert callable(module.run)
 
 
 def test_arguments_reach_the_command_and_its_exit_code_comes_back(command):
     command.run = lambda args: args.depth
-    assert cli.main(['try', '--depth', '5']) == 5
+    assert main(['try', '--depth', '5']) == 5
 
 
 def test_a_wrong_argument_is_a_usage_error(command, capsys):
-    assert cli.main(['try', '--depth', 'deep']) == 2
+    assert main(['try', '--depth', 'deep']) == 2
     assert "invalid int value: 'deep'" in capsys.readouterr().err
 
 
@@ -95,13 +92,13 @@ def test_a_wrong_argument_is_a_usage_error(command, capsys):
 ], ids=lambda value: type(value).__name__)
 def test_a_failure_is_one_paragraph_and_exit_code_1(command, capsys, error, expected):
     command.run = failing(error)
-    assert cli.main(['try']) == 1
+    assert main(['try']) == 1
     assert capsys.readouterr().err == f'yolact try: {expected}\n'
 
 
 def test_debug_adds_the_traceback(command, capsys):
     command.run = failing(ValueError('wrong'))
-    assert cli.main(['try', '--debug']) == 1
+    assert main(['try', '--debug']) == 1
     errors = capsys.readouterr().err
     assert 'Traceback' in errors
     assert errors.endswith('yolact try: wrong\n')
@@ -110,31 +107,31 @@ def test_debug_adds_the_traceback(command, capsys):
 def test_a_bug_of_ours_keeps_its_traceback(command):
     command.run = failing(AssertionError('impossible'))
     with pytest.raises(AssertionError, match='impossible'):
-        cli.main(['try'])
+        main(['try'])
 
 
 def test_ctrl_c_is_exit_code_130(command, capsys):
     command.run = failing(KeyboardInterrupt())
-    assert cli.main(['try']) == 130
+    assert main(['try']) == 130
     assert 'interrupted' in capsys.readouterr().err
 
 
 def test_a_command_whose_module_is_broken_is_one_paragraph(monkeypatch, capsys):
-    monkeypatch.setitem(cli.COMMANDS, 'try', ('yolact_ros.no_such_module', 'try something'))
-    assert cli.main(['try']) == 1
+    monkeypatch.setitem(COMMANDS, 'no_such', 'try something')
+    assert main(['no_such']) == 1
     assert 'No module named' in capsys.readouterr().err
 
 
 def test_messages_of_the_library_are_shown(command, caplog):
     caplog.set_level(logging.INFO)
     command.run = lambda args: logging.getLogger('yolact_ros.x').info('12 pictures') or 0
-    assert cli.main(['try']) == 0
+    assert main(['try']) == 0
     assert '12 pictures' in caplog.text
 
 
 @pytest.mark.parametrize('argv', [['--help'], ['segment', '--help'], ['download', '--help']])
 def test_help_does_not_wait_for_torch(argv):
-    code = (f'import sys\nfrom yolact_ros import cli\ncli.main({argv})\n'
+    code = (f'import sys\nfrom yolact_ros.commands.main import main\nmain({argv})\n'
             'sys.exit("torch is imported" if "torch" in sys.modules else 0)')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                           env={'PYTHONPATH': ':'.join(sys.path)})
@@ -142,7 +139,7 @@ def test_help_does_not_wait_for_torch(argv):
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure_with_traceback():
-    code = 'import sys\nfrom yolact_ros import cli\nsys.exit(cli.main(["models"]))'
+    code = 'import sys\nfrom yolact_ros.commands.main import main\nsys.exit(main(["models"]))'
     process = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, env={'PYTHONPATH': ':'.join(sys.path)})
     process.stdout.close()

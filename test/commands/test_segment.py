@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_api
 
-from yolact_ros import cli
+from yolact_ros.commands.main import main
+from yolact_ros.commands.output_plan import OutputPlan
+from yolact_ros.commands.segment_job import SegmentJob
 from yolact_ros.config import COCO_CLASSES
 from yolact_ros.inference import predictor as predictor_module
-from yolact_ros.inference.output_plan import OutputPlan
-from yolact_ros.inference.segment_job import SegmentJob
 from yolact_ros.media.images import Video, read_picture
 from yolact_ros.media.video import VideoReader, VideoWriter
 from yolact_ros.overlay import OverlayStyle
@@ -74,7 +74,7 @@ def clip(tmp_path):
 
 def segment(*arguments) -> int:
     """Run the command."""
-    return cli.main(['segment', *map(str, arguments)])
+    return main(['segment', *map(str, arguments)])
 
 
 def names(folder) -> list[str]:

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from yolact_ros.checkpoint import save_model
+from yolact_ros.commands import eval as evaluate
+from yolact_ros.commands.synth import Shot, write_dataset
 from yolact_ros.config import yolact_plus_tiny
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.scenes import CLASS_NAMES
-from yolact_ros.training import evaluate
-from yolact_ros.training.synth import Shot, write_dataset
 
 
 def run(*options):

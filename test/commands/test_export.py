@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from yolact_ros import cli
 from yolact_ros.checkpoint import save_model
+from yolact_ros.commands.export import export_model
+from yolact_ros.commands.main import main
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
 from yolact_ros.export.network import deform_by_grid_sample
-from yolact_ros.inference.export import export_model
 from yolact_ros.inference.exported import open_exported
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact
@@ -110,7 +110,7 @@ def test_openvino_ir_of_a_fixed_batch(folder, tmp_path):
     expected = open_predictor(folder / 'cups.safetensors', device='cpu',
                               postprocess=EVERYTHING).predict(rgb)
 
-    code = cli.main(['export', str(folder / 'cups.safetensors'), '--format', 'openvino',
+    code = main(['export', str(folder / 'cups.safetensors'), '--format', 'openvino',
                      '-o', str(tmp_path / 'cups.xml')])
     predictor = open_predictor(tmp_path / 'cups.xml', postprocess=EVERYTHING)
 

@@ -7,10 +7,10 @@ import threading
 import pytest
 import torch
 
-from yolact_ros import cli
 from yolact_ros.checkpoint import load_model
+from yolact_ros.commands import download, models
+from yolact_ros.commands.main import main
 from yolact_ros.config import yolact_plus_tiny
-from yolact_ros.inference import weights_list, zoo
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.weights.published import PUBLISHED, PublishedWeights, cache_dir, cache_path
 
@@ -59,7 +59,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 def test_downloaded_weights_are_complete_and_can_be_used(server, state, cache):
     torch.save(state, server.file)
-    zoo.download(TINY, cache / TINY.file_name, server.url)
+    download.download(TINY, cache / TINY.file_name, server.url)
     model, _ = load_model(cache / TINY.file_name, 'yolact_plus_tiny')
     torch.testing.assert_close(model.state_dict()['proto_net.0.weight'],
                                state['proto_net.0.weight'])
@@ -73,31 +73,31 @@ def test_downloaded_weights_are_complete_and_can_be_used(server, state, cache):
 def test_a_file_that_is_no_model_is_removed(server, cache, content, message):
     server.file.write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        zoo.download(TINY, cache / TINY.file_name, server.url)
+        download.download(TINY, cache / TINY.file_name, server.url)
     assert [path.name for path in cache.rglob('*')] == ['partial']
 
 
 def test_weights_of_another_network_are_refused(server, state, cache):
     torch.save({key: value for key, value in state.items() if 'fpn' not in key}, server.file)
     with pytest.raises(ValueError, match='is not tiny: '):
-        zoo.download(TINY, cache / TINY.file_name, server.url)
+        download.download(TINY, cache / TINY.file_name, server.url)
 
 
 def test_a_server_without_the_file_is_answered_with_the_way_by_hand(server, cache):
     with pytest.raises(OSError, match='answered 404 .*with a browser and put it at .*tiny_54'):
-        zoo.download(TINY, cache / TINY.file_name, server.url)
+        download.download(TINY, cache / TINY.file_name, server.url)
 
 
 def test_a_backbone_is_loaded_into_its_network(server, state, cache):
     backbone = PublishedWeights('bone', 'dbolya/tiny', TINY.file_name, 'yolact_plus_tiny', 1000)
     torch.save({key.removeprefix('backbone.'): value for key, value in state.items()
                 if key.startswith('backbone.')}, server.file)
-    zoo.download(backbone, cache / TINY.file_name, server.url)
+    download.download(backbone, cache / TINY.file_name, server.url)
     assert (cache / TINY.file_name).exists()
 
 
 def test_the_command_fails_in_one_paragraph_where_the_file_is_missing(server, capsys):
-    assert cli.main(['download', 'yolact_base', '--url', server.url]) == 1
+    assert main(['download', 'yolact_base', '--url', server.url]) == 1
     errors = capsys.readouterr().err
     assert errors.count('\n') == 1
     assert '/dbolya/yolact-base/resolve/main/yolact_base_54_800000.pth answered 404' in errors
@@ -106,8 +106,8 @@ def test_the_command_fails_in_one_paragraph_where_the_file_is_missing(server, ca
 def test_the_command_fetches_and_says_where(server, state, monkeypatch, caplog):
     caplog.set_level('INFO')
     torch.save(state, server.file)
-    monkeypatch.setattr(zoo, 'find_published', lambda name: TINY)
-    assert cli.main(['download', 'yolact_base', '--url', server.url]) == 0
+    monkeypatch.setattr(download, 'find_published', lambda name: TINY)
+    assert main(['download', 'yolact_base', '--url', server.url]) == 0
     assert cache_path('yolact_base').exists()
     assert f'yolact_base: {cache_path("yolact_base")}, ' in caplog.text
 
@@ -115,20 +115,20 @@ def test_the_command_fetches_and_says_where(server, state, monkeypatch, caplog):
 def test_weights_that_are_there_are_not_fetched_again(caplog):
     caplog.set_level('INFO')
     cache_path('yolact_base').write_bytes(b'here')
-    assert cli.main(['download', 'yolact_base', '--url', 'http://127.0.0.1:9']) == 0
+    assert main(['download', 'yolact_base', '--url', 'http://127.0.0.1:9']) == 0
     assert 'is already there' in caplog.text
     assert cache_path('yolact_base').read_bytes() == b'here'
 
 
 def test_force_fetches_them_again(capsys):
     cache_path('yolact_base').write_bytes(b'here')
-    assert cli.main(['download', 'yolact_base', '--force', '--url', 'http://127.0.0.1:9']) == 1
+    assert main(['download', 'yolact_base', '--force', '--url', 'http://127.0.0.1:9']) == 1
     assert 'cannot be reached' in capsys.readouterr().err
     assert cache_path('yolact_base').read_bytes() == b'here'
 
 
 def test_an_unknown_name_is_a_usage_error_with_the_known_ones(capsys):
-    assert cli.main(['download', 'yolact_huge']) == 2
+    assert main(['download', 'yolact_huge']) == 2
     errors = capsys.readouterr().err
     assert 'yolact_huge' in errors
     assert 'yolact_plus_resnet50' in errors
@@ -136,13 +136,13 @@ def test_an_unknown_name_is_a_usage_error_with_the_known_ones(capsys):
 
 def test_a_cache_that_cannot_be_written_to_is_named(monkeypatch, capsys):
     monkeypatch.setenv('XDG_CACHE_HOME', '/proc/none')
-    assert cli.main(['download', 'yolact_base']) == 1
+    assert main(['download', 'yolact_base']) == 1
     assert "the cache '/proc/none/yolact_ros' cannot be written to" in capsys.readouterr().err
 
 
 def test_models_lists_every_name_with_its_figure_and_whether_it_is_here(capsys):
     cache_path('yolact_im700').write_bytes(b'here')
-    assert cli.main(['models']) == 0
+    assert main(['models']) == 0
     rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()
             if line.strip()}
     assert {'demo', *(weights.name for weights in PUBLISHED)} <= set(rows)
@@ -152,4 +152,4 @@ def test_models_lists_every_name_with_its_figure_and_whether_it_is_here(capsys):
 
 
 def test_columns_of_a_table_are_aligned():
-    assert weights_list.table([('a', 'bb'), ('ccc', 'd')]) == ['a    bb', 'ccc  d']
+    assert models.table([('a', 'bb'), ('ccc', 'd')]) == ['a    bb', 'ccc  d']

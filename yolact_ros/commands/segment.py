@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from yolact_ros.commands.output_plan import OutputPlan, plan_output
+from yolact_ros.commands.segment_job import Predictor, SegmentJob
 from yolact_ros.config import (
     BACKENDS,
     MODEL_PRESETS,
@@ -16,8 +18,6 @@ from yolact_ros.config import (
     PRECISIONS,
     PostprocessConfig,
 )
-from yolact_ros.inference.output_plan import OutputPlan, plan_output
-from yolact_ros.inference.segment_job import Predictor, SegmentJob
 from yolact_ros.media.images import Video, find_source, silence_opencv
 from yolact_ros.media.video import VideoReader
 from yolact_ros.overlay import OverlayStyle

@@ -12,16 +12,16 @@ from collections.abc import Sequence
 from importlib import metadata
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
-COMMANDS: dict[str, tuple[str, str]] = {
-    'segment': ('yolact_ros.inference.segment',
-                'find objects in pictures, folders, videos or a camera'),
-    'download': ('yolact_ros.inference.zoo', 'fetch published weights into the cache'),
-    'models': ('yolact_ros.inference.weights_list', 'list the weights that can be used by name'),
-    'train': ('yolact_ros.training.train', 'train a network on your own objects'),
-    'eval': ('yolact_ros.training.evaluate', 'measure box and mask AP on a COCO data set'),
-    'synth': ('yolact_ros.training.synth', 'make a data set of synthetic tabletop scenes'),
-    'benchmark': ('yolact_ros.benchmark.frames', 'measure the speed on this machine'),
-    'export': ('yolact_ros.inference.export', 'write the network for other runtimes'),
+# A module of this room for each; only that of the chosen command is imported.
+COMMANDS: dict[str, str] = {
+    'segment': 'find objects in pictures, folders, videos or a camera',
+    'download': 'fetch published weights into the cache',
+    'models': 'list the weights that can be used by name',
+    'train': 'train a network on your own objects',
+    'eval': 'measure box and mask AP on a COCO data set',
+    'synth': 'make a data set of synthetic tabletop scenes',
+    'benchmark': 'measure the speed on this machine',
+    'export': 'write the network for other runtimes',
 }
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run_without_command(argv: Sequence[str]) -> int:
     """Answer --help and --version, refuse anything else."""
-    rows = '\n'.join(f'  {name:<11}{text}' for name, (_, text) in COMMANDS.items())
+    rows = '\n'.join(f'  {name:<11}{text}' for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog='yolact', usage='yolact COMMAND [...]',
         description='Instance segmentation with YOLACT and YOLACT++.',
@@ -66,10 +66,10 @@ def _run_without_command(argv: Sequence[str]) -> int:
 
 def _run_command(name: str, argv: Sequence[str]) -> int:
     """Import the command's module, parse its arguments, run it."""
-    module_name, text = COMMANDS[name]
+    text = COMMANDS[name]
     debug = '--debug' in argv
     try:
-        module = importlib.import_module(module_name)
+        module = importlib.import_module(f'{__package__}.{name}')
         parser = argparse.ArgumentParser(
             prog=f'yolact {name}', description=f'{text[0].upper()}{text[1:]}.',
             formatter_class=argparse.RawDescriptionHelpFormatter)

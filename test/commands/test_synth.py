@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
+from yolact_ros.commands import synth
+from yolact_ros.commands.synth import Shot, parse_size, plan, write_dataset
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.scenes import CLASS_NAMES, VAL_EASY, VAL_HARD, scene
-from yolact_ros.training import synth
-from yolact_ros.training.synth import Shot, parse_size, plan, write_dataset
 
 SIZE = (64, 96)
 

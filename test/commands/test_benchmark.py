@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros import cli
 from yolact_ros.benchmark.baseline import PlainPredictor
 from yolact_ros.benchmark.frames import noise_picture, seeded_network
 from yolact_ros.benchmark.measure import Timing, count_flop, measure, peak_memory_mb, speedup
@@ -17,6 +16,7 @@ from yolact_ros.benchmark.plots import plot_scaling
 from yolact_ros.benchmark.scaling import measure_scaling
 from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.checkpoint import save_model
+from yolact_ros.commands.main import main
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
 from yolact_ros.inference.backends import TorchBackend, fast_precisions
 from yolact_ros.inference.predictor import Predictor
@@ -101,7 +101,7 @@ def test_peak_memory_sees_a_temporary():
 def test_the_command_writes_json_and_a_plot(tmp_path, capsys):
     save_model(tmp_path / 'small.safetensors', seeded_network(SMALL))
 
-    code = cli.main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '2',
+    code = main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '2',
                      '--warmup', '0', '--sizes', '64x48', '--instances', '0,3', '--batches', '2',
                      '--device', 'cpu', '-o', str(tmp_path / 'out')])
 
@@ -132,7 +132,7 @@ def test_scaling_has_every_axis(tmp_path, monkeypatch):
     (['--sizes', '1280'], 2), (['--instances', 'many'], 2), (['--rounds', '0'], 1),
     (['--backends', 'tensorrt'], 1), (['--precisions', 'int4'], 1), (['nothing.pth'], 1)])
 def test_wrong_options_are_refused(tmp_path, options, code):
-    assert cli.main(['benchmark', '-o', str(tmp_path), *(['yolact_plus_tiny'] if options[0][0]
+    assert main(['benchmark', '-o', str(tmp_path), *(['yolact_plus_tiny'] if options[0][0]
                                                          == '-' else []), *options]) == code
 
 
@@ -140,7 +140,7 @@ def test_without_matplotlib_only_the_plots_are_missing(tmp_path, monkeypatch, ca
     monkeypatch.setitem(sys.modules, 'matplotlib', None)  # importing it fails
     save_model(tmp_path / 'small.safetensors', seeded_network(SMALL))
 
-    code = cli.main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '1',
+    code = main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '1',
                      '--warmup', '0', '--sizes', '64x48', '--device', 'cpu', '--no-baseline',
                      '--precisions', 'float32', '-o', str(tmp_path / 'out')])
 

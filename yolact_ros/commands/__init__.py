@@ -1,0 +1,1 @@
+"""The `yolact` command: one file for each subcommand."""

@@ -14,6 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / 'yolact_ros'
 
 VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'progress'}
+STEPS = {'inference.steps', 'inference.backends', 'inference.captured'}
 NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 
 # For each room (a folder or a single module) the other rooms it may import. A room in a room
@@ -33,16 +34,19 @@ ARROWS = {
     'weights': {'config', 'model', 'files'},
     'checkpoint': {'config', 'model', 'weights', 'files'},
     'export': VALUES | NETWORK,
-    'inference': VALUES | NETWORK | {'export', 'overlay', 'media'},
+    'inference.steps': VALUES | NETWORK,
+    'inference.backends': VALUES | NETWORK | {'export'},
+    'inference.captured': VALUES | NETWORK | {'inference.steps', 'inference.backends'},
+    'inference': VALUES | NETWORK | STEPS | {'export'},
     'scenes': set(),
     'media': {'structures', 'masks', 'files', 'config', 'extras'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'extras'},
-    'training': VALUES | NETWORK | {'inference', 'overlay', 'data', 'evaluation',
+    'training': VALUES | NETWORK | STEPS | {'inference', 'overlay', 'data', 'evaluation',
                                             'scenes', 'media'},
-    'benchmark': VALUES | NETWORK | {'inference', 'export'},
+    'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export'},
     'ros': {'structures', 'config', 'overlay', 'msg', 'srv', 'media', 'scenes'},
-    'commands': VALUES | NETWORK | {
+    'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
         'overlay', 'ros'},
 }
@@ -50,6 +54,7 @@ ARROWS = {
 # The node's main opens the model it is given; the camera source reads pictures.
 EXCEPTIONS = {
     'ros/node.py': 'yolact_ros.inference.predictor',
+    'inference/backends/cudnn.py': 'yolact_ros.inference.captured',
     'ros/sources.py': 'yolact_ros.inference',
 }
 

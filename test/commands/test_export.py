@@ -12,7 +12,7 @@ from yolact_ros.commands.export import export_model
 from yolact_ros.commands.main import main
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
 from yolact_ros.export.network import deform_by_grid_sample
-from yolact_ros.inference.exported import open_exported
+from yolact_ros.inference.backends.exported import open_exported
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.deform_conv import deform_conv2d

@@ -182,7 +182,8 @@ def test_bfloat16_is_refused_where_the_cpu_lacks_it(tiny, monkeypatch):
 
 
 def test_a_gpu_without_triton_is_used_step_by_step_with_a_hint(monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, 'yolact_ros.inference.frames', None)  # importing it fails
+    # importing it fails
+    monkeypatch.setitem(sys.modules, 'yolact_ros.inference.captured.cache', None)
 
     assert _open_frames(SimpleNamespace(device=torch.device('cuda'))) is None
 

@@ -12,7 +12,7 @@ import torch
 from yolact_ros.benchmark.measure import measure, peak_memory_mb
 from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.config import NMS_KINDS, PostprocessConfig
-from yolact_ros.inference.backends import TorchBackend
+from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.model.yolact import Yolact
 

@@ -23,7 +23,7 @@ from yolact_ros.benchmark.scaling import measure_scaling
 from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.benchmark.tables import format_heading, format_node, format_row, format_scaling
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.backends import PRECISIONS, fast_precisions
+from yolact_ros.inference.backends.torch_backend import PRECISIONS, fast_precisions
 from yolact_ros.inference.predictor import Predictor, choose_device, choose_precision
 from yolact_ros.structures import ImageSize
 

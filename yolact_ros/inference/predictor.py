@@ -15,22 +15,27 @@ import torch
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
 from yolact_ros.export.openvino import convert_network, convert_rescoring
-from yolact_ros.inference.backends import PRECISIONS, Backend, TorchBackend, fast_precisions
-from yolact_ros.inference.exported import (
+from yolact_ros.inference.backends.exported import (
     RUNTIME_OF_SUFFIX,
     ExportedBackend,
     open_exported,
     run_openvino,
 )
-from yolact_ros.inference.graphs import CudaGraphs, GraphsUnavailable
-from yolact_ros.inference.pixels import assemble, rescore, to_instances
-from yolact_ros.inference.preprocess import check_picture, preprocess
-from yolact_ros.inference.selection import ClassRules, select_detections
+from yolact_ros.inference.backends.torch_backend import (
+    PRECISIONS,
+    Backend,
+    TorchBackend,
+    fast_precisions,
+)
+from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
+from yolact_ros.inference.steps.preprocess import check_picture, preprocess
+from yolact_ros.inference.steps.select import ClassRules, select_detections
+from yolact_ros.inference.steps.to_masks import assemble, rescore, to_instances
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize, Instances
 
 if TYPE_CHECKING:
-    from yolact_ros.inference.frames import Frames
+    from yolact_ros.inference.captured.cache import Frames
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +46,7 @@ class Predictor:
     """
     A network with everything around it; one thread at a time may call predict.
 
-    On CUDA with Triton a frame is a captured graph (inference.frames); anywhere else, and for
+    On CUDA with Triton a frame is a captured graph (inference.captured); anywhere else, and for
     the rare picture that a fixed number of candidates does not settle, it runs step by step.
 
     :ivar stage_ms: milliseconds of the last call by stage: preprocess, network, detect, assemble,
@@ -173,7 +178,7 @@ def _open_frames(backend: Backend) -> Frames | None:
         return None
     try:
         # Here, because they are Triton's kernels and a CPU needs no Triton.
-        from yolact_ros.inference.frames import Frames
+        from yolact_ros.inference.captured.cache import Frames
     except ImportError as error:
         logger.warning('frames run kernel by kernel, several times slower: Triton is missing (%s);'
                        ' install it with: pip install triton', error)

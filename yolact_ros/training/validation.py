@@ -11,7 +11,7 @@ import numpy as np
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.evaluation.evaluate import evaluate_source
-from yolact_ros.inference.backends import TorchBackend
+from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.overlay import draw_instances

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.inference.preprocess import preprocess
+from yolact_ros.inference.steps.preprocess import preprocess
 
 kernel = pytest.importorskip('yolact_ros.ops.kernels.preprocess', reason='needs Triton')
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.inference.pixels import mask_to_pixels
+from yolact_ros.inference.steps.to_masks import mask_to_pixels
 from yolact_ros.ops.masks import crop_limits, crop_masks
 from yolact_ros.structures import ImageSize
 

@@ -18,7 +18,7 @@ def preprocess_pictures(arena: Tensor, layout: Tensor, size: int,
     """
     Return the network's input of a batch of pictures: resized to a square, then normalised.
 
-    The numbers of inference.preprocess: bilinear, align_corners=False, in float32.
+    The numbers of inference.steps.preprocess: bilinear, align_corners=False, in float32.
 
     :param arena: (bytes,) uint8, the pictures (H, W, 3) RGB one after another.
     :param layout: (B, 3) int32, byte offset in the arena, height [px], width [px] of each; a

@@ -26,7 +26,7 @@ def rasterise_masks(masks: Tensor, boxes: Tensor, counts: Tensor, layout: Tensor
     the most significant bit first, as numpy.unpackbits reads them.
 
     Where offset + size exceeds the capacity, the bits behind it were not written; offsets stop
-    at the largest int32. The values are those of inference.pixels.mask_to_pixels.
+    at the largest int32. The values are those of inference.steps.to_masks.mask_to_pixels.
 
     :param masks: (B, N, Hp, Wp) float32, contiguous, zero outside the boxes' crop.
     :param boxes: (B, N, 4) float32 relative corners, contiguous.
@@ -55,7 +55,7 @@ def _touched_pixels(start, stop, cells, pixels):
     Return the pixels whose value can depend on cells start to stop - 1, half-open.
 
     A pixel more on both sides covers the rounding of float32 coordinates, as in
-    inference.pixels; whole numbers because float32 would round here too.
+    inference.steps.to_masks; whole numbers because float32 would round here too.
     """
     first = ((2 * start - 1) * pixels - cells) // (2 * cells) - 1
     last = ((2 * stop + 1) * pixels + cells - 1) // (2 * cells) + 1

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from yolact_ros.config import yolact_darknet53, yolact_resnet50
-from yolact_ros.inference.preprocess import check_picture, preprocess
+from yolact_ros.inference.steps.preprocess import check_picture, preprocess
 
 CPU = torch.device('cpu')
 

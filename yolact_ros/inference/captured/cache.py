@@ -18,9 +18,8 @@ from typing import Protocol
 import numpy as np
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.backends import TorchBackend
-from yolact_ros.inference.frame import run_frame
-from yolact_ros.inference.frame_memory import (
+from yolact_ros.inference.backends.torch_backend import TorchBackend
+from yolact_ros.inference.captured.buffers import (
     FrameLimits,
     make_request,
     make_result,
@@ -28,8 +27,9 @@ from yolact_ros.inference.frame_memory import (
     read_result,
     write_request,
 )
-from yolact_ros.inference.graphs import Mark, Replay, Work
-from yolact_ros.inference.selection import ClassRules
+from yolact_ros.inference.captured.cuda_graphs import Mark, Replay, Work
+from yolact_ros.inference.captured.pipeline import run_frame
+from yolact_ros.inference.steps.select import ClassRules
 from yolact_ros.structures import ImageSize, Instances
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ KEPT_FRAMES = 4
 
 
 class Capture(Protocol):
-    """What inference.graphs.CudaGraphs offers."""
+    """What inference.captured.cuda_graphs.CudaGraphs offers."""
 
     def current(self) -> AbstractContextManager[None]:
         """Make its stream the current one."""

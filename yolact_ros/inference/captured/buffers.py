@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.pixels import pixel_boxes
-from yolact_ros.inference.selection import ClassRules
+from yolact_ros.inference.steps.select import ClassRules
+from yolact_ros.inference.steps.to_masks import pixel_boxes
 from yolact_ros.structures import ImageSize, Instances
 
 ALIGNMENT = 256  # [bytes]; every part starts where a GPU reads it in whole transactions

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from yolact_ros.inference.backends import Backend
-from yolact_ros.inference.frame_memory import FrameRequest, FrameResult
-from yolact_ros.inference.graphs import Mark
-from yolact_ros.inference.slots import Slots, Thresholds, select_slots
+from yolact_ros.inference.backends.torch_backend import Backend
+from yolact_ros.inference.captured.buffers import FrameRequest, FrameResult
+from yolact_ros.inference.captured.cuda_graphs import Mark
+from yolact_ros.inference.captured.select import Slots, Thresholds, select_slots
 from yolact_ros.ops.kernels.assembly import assemble_masks
 from yolact_ros.ops.kernels.preprocess import preprocess_pictures
 from yolact_ros.ops.kernels.rasterise import rasterise_masks

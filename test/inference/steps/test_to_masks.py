@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from yolact_ros.inference.pixel_axis import PixelAxis
-from yolact_ros.inference.pixels import assemble, mask_to_pixels, rescore, to_instances
-from yolact_ros.inference.selection import Detections
+from yolact_ros.inference.steps.mask_resize import PixelAxis
+from yolact_ros.inference.steps.select import Detections
+from yolact_ros.inference.steps.to_masks import assemble, mask_to_pixels, rescore, to_instances
 from yolact_ros.ops.masks import crop_masks
 from yolact_ros.structures import ImageSize
 

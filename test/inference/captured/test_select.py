@@ -6,8 +6,8 @@ import torch
 pytest.importorskip('triton', reason='the kernels need Triton')
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference import slots
-from yolact_ros.inference.selection import ClassRules, select_detections
+from yolact_ros.inference.captured import select
+from yolact_ros.inference.steps.select import ClassRules, select_detections
 from yolact_ros.model.yolact import RawPredictions
 
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -35,7 +35,7 @@ def thresholds_of(rules, config):
     def one(value, dtype):
         return torch.tensor([value], dtype=dtype, device=DEVICE)
 
-    return slots.Thresholds(
+    return select.Thresholds(
         rules.thresholds, one(max(config.candidate_threshold, rules.lowest), torch.float32),
         one(config.iou_threshold, torch.float32), one(config.top_k, torch.int32),
         one(config.max_instances, torch.int32))
@@ -44,7 +44,7 @@ def thresholds_of(rules, config):
 def assert_same_selection(raw, priors, config, count=100):
     """Compare every picture's slots with select_detections; return how many are taken."""
     rules = ClassRules.resolve(config, NAMES, DEVICE)
-    found = slots.select_slots(raw, priors, thresholds_of(rules, config), count, config.nms)
+    found = select.select_slots(raw, priors, thresholds_of(rules, config), count, config.nms)
     for index, taken in enumerate(found.counts.tolist()):
         expected = select_detections(raw, index, priors, rules, config, 550)
         assert taken == len(expected.class_ids)
@@ -84,8 +84,8 @@ def test_equal_scores_keep_the_order_of_class_and_anchor():
 
 
 def test_the_best_candidates_settle_full_slots(monkeypatch):
-    monkeypatch.setattr(slots, 'BEST_ANCHORS', 40)
-    monkeypatch.setattr(slots, 'ENTRIES', 64)
+    monkeypatch.setattr(select, 'BEST_ANCHORS', 40)
+    monkeypatch.setattr(select, 'ENTRIES', 64)
 
     counts = assert_same_selection(*predictions(), PostprocessConfig(max_instances=8), count=8)
 
@@ -94,12 +94,12 @@ def test_the_best_candidates_settle_full_slots(monkeypatch):
 
 @pytest.mark.parametrize('limit', ['BEST_ANCHORS', 'ENTRIES'])
 def test_slots_left_open_by_the_limits_are_reported(monkeypatch, limit):
-    monkeypatch.setattr(slots, limit, 16)
+    monkeypatch.setattr(select, limit, 16)
     raw, priors = predictions()
     config = PostprocessConfig(score_threshold=0.05)
     rules = ClassRules.resolve(config, NAMES, DEVICE)
 
-    found = slots.select_slots(raw, priors, thresholds_of(rules, config), 100)
+    found = select.select_slots(raw, priors, thresholds_of(rules, config), 100)
 
     assert found.complete.tolist() == [False, False]
     for index, taken in enumerate(found.counts.tolist()):
@@ -109,7 +109,7 @@ def test_slots_left_open_by_the_limits_are_reported(monkeypatch, limit):
 
 
 def test_across_classes_only_the_best_top_k_matter(monkeypatch):
-    monkeypatch.setattr(slots, 'BEST_ANCHORS', 16)
+    monkeypatch.setattr(select, 'BEST_ANCHORS', 16)
     config = PostprocessConfig(nms='cross_class', top_k=15, score_threshold=0.05)
 
     assert_same_selection(*predictions(), config)
@@ -117,7 +117,7 @@ def test_across_classes_only_the_best_top_k_matter(monkeypatch):
 
 @pytest.mark.parametrize('anchors', [1, 16, 17])
 def test_few_anchors_are_enough(monkeypatch, anchors):
-    monkeypatch.setattr(slots, 'BEST_ANCHORS', 16)
+    monkeypatch.setattr(select, 'BEST_ANCHORS', 16)
     raw, priors = predictions(anchors=anchors, spread=10.0)
 
     assert_same_selection(raw, priors, PostprocessConfig(score_threshold=0.6))

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from yolact_ros.config import ModelConfig
-from yolact_ros.inference.allocator import keep_freed_memory
-from yolact_ros.inference.cudnn import cudnn_operators
-from yolact_ros.inference.fused import fuse_activations
-from yolact_ros.inference.onednn import onednn_operators
+from yolact_ros.inference.backends.allocator import keep_freed_memory
+from yolact_ros.inference.backends.cudnn import cudnn_operators
+from yolact_ros.inference.backends.fuse import fuse_activations
+from yolact_ros.inference.backends.onednn import onednn_operators
 from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import RawPredictions, Yolact
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from yolact_ros.inference import winograd
-from yolact_ros.inference.winograd import WinogradConv, suits
+from yolact_ros.inference.backends import winograd
+from yolact_ros.inference.backends.winograd import WinogradConv, suits
 
 
 def convolution(in_channels=5, out_channels=3, bias=True):

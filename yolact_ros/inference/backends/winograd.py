@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from yolact_ros.inference.fused import activate
+from yolact_ros.inference.backends.fuse import activate
 
 # Measured with one and two threads: below this the transforms cost more than they save.
 LEAST_CHANNELS = 128

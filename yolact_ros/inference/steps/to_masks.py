@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yolact_ros.inference.pixel_axis import pixel_axis
-from yolact_ros.inference.selection import Detections
+from yolact_ros.inference.steps.mask_resize import pixel_axis
+from yolact_ros.inference.steps.select import Detections
 from yolact_ros.ops.masks import assemble_masks, crop_limits, crop_masks
 from yolact_ros.structures import ImageSize, Instances
 

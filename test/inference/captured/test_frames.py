@@ -15,12 +15,13 @@ pytest.importorskip('triton', reason='the kernels need Triton')
 from yolact_ros.benchmark.frames import seeded_network
 from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
-from yolact_ros.inference import frame, frames, predictor, slots
-from yolact_ros.inference.backends import TorchBackend
-from yolact_ros.inference.frame import run_frame
-from yolact_ros.inference.frame_memory import FrameLimits, make_request, make_result
-from yolact_ros.inference.frames import Frames
-from yolact_ros.inference.graphs import CudaGraphs, GraphsUnavailable
+from yolact_ros.inference import predictor
+from yolact_ros.inference.backends.torch_backend import TorchBackend
+from yolact_ros.inference.captured import cache, pipeline, select
+from yolact_ros.inference.captured.buffers import FrameLimits, make_request, make_result
+from yolact_ros.inference.captured.cache import Frames
+from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
+from yolact_ros.inference.captured.pipeline import run_frame
 from yolact_ros.inference.predictor import Predictor, open_predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.kernels import assembly, preprocess, rasterise, scores
@@ -57,9 +58,9 @@ class Uncaptured:
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Make room for little, so that the interpreter has little to do."""
-    for module, name, value in ((frames, 'FEWEST_SLOTS', 12), (frames, 'FEWEST_PIXELS', 4096),
-                                (frames, 'FEWEST_MASK_BYTES', 4096), (slots, 'BEST_ANCHORS', 96),
-                                (slots, 'ENTRIES', 96)):
+    for module, name, value in ((cache, 'FEWEST_SLOTS', 12), (cache, 'FEWEST_PIXELS', 4096),
+                                (cache, 'FEWEST_MASK_BYTES', 4096), (select, 'BEST_ANCHORS', 96),
+                                (select, 'ENTRIES', 96)):
         monkeypatch.setattr(module, name, value)
     if DEVICE.type == 'cpu':
         # Interpreted programs take their time, however much they do.
@@ -147,7 +148,7 @@ def test_nothing_is_captured_anew_for_other_sizes_and_thresholds(monkeypatch, ba
 
 
 def test_room_grows_with_the_masks(monkeypatch, backend, capture):
-    monkeypatch.setattr(frames, 'FEWEST_MASK_BYTES', 16)
+    monkeypatch.setattr(cache, 'FEWEST_MASK_BYTES', 16)
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, 5), capture)
 
     for rgb in (noise(48, 64), noise(100, 120)):
@@ -156,7 +157,7 @@ def test_room_grows_with_the_masks(monkeypatch, backend, capture):
 
 
 def test_few_frames_are_kept(monkeypatch, backend, capture):
-    monkeypatch.setattr(frames, 'KEPT_FRAMES', 2)
+    monkeypatch.setattr(cache, 'KEPT_FRAMES', 2)
     captured, _ = make_pair(monkeypatch, ScriptedBackend(backend, 1), capture)
 
     for batch in (1, 2, 3, 1):
@@ -166,7 +167,7 @@ def test_few_frames_are_kept(monkeypatch, backend, capture):
 
 
 def test_large_batches_are_split(monkeypatch, backend, capture):
-    monkeypatch.setattr(frames, 'MOST_PICTURES', 2)
+    monkeypatch.setattr(cache, 'MOST_PICTURES', 2)
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, 2), capture)
     pictures = [noise(8 + index, 20, seed=index) for index in range(3)]
 
@@ -188,7 +189,7 @@ def test_results_keep_their_values(monkeypatch, backend, capture):
 
 
 def test_what_candidates_leave_open_is_settled_by_all_of_them(monkeypatch, backend, capture):
-    monkeypatch.setattr(slots, 'BEST_ANCHORS', 8)
+    monkeypatch.setattr(select, 'BEST_ANCHORS', 8)
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, 7), capture)
 
     found = captured.predict(noise(40, 40))
@@ -257,11 +258,11 @@ def test_a_frame_never_waits_for_the_device(monkeypatch, nms):
     def masks(prototypes, coefficients, boxes, counts):
         return torch.empty(*coefficients.shape[:2], *prototypes.shape[1:3])
 
-    monkeypatch.setattr(frame, 'preprocess_pictures', pictures)
-    monkeypatch.setattr(frame, 'assemble_masks', masks)
-    monkeypatch.setattr(frame, 'rasterise_masks', lambda *_: None)
-    monkeypatch.setattr(slots, 'anchor_scores', lambda logits, *_: torch.empty(logits.shape[:2]))
-    monkeypatch.setattr(slots, 'fast_nms_keep', lambda boxes, ids, valid, *_: valid)
+    monkeypatch.setattr(pipeline, 'preprocess_pictures', pictures)
+    monkeypatch.setattr(pipeline, 'assemble_masks', masks)
+    monkeypatch.setattr(pipeline, 'rasterise_masks', lambda *_: None)
+    monkeypatch.setattr(select, 'anchor_scores', lambda logits, *_: torch.empty(logits.shape[:2]))
+    monkeypatch.setattr(select, 'fast_nms_keep', lambda boxes, ids, valid, *_: valid)
     marks = []
 
     with FakeTensorMode(), torch.inference_mode():

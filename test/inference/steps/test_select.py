@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.selection import ClassRules, select_detections
+from yolact_ros.inference.steps.select import ClassRules, select_detections
 from yolact_ros.model.yolact import RawPredictions
 
 NAMES = ('cup', 'fork', 'pan')
@@ -112,7 +112,7 @@ def test_a_few_of_the_best_candidates_tell_what_all_tell(monkeypatch, candidates
                          torch.zeros(1, 8, 8, 2))
     found = select(raw, priors)
 
-    monkeypatch.setattr('yolact_ros.inference.selection.FEW_CANDIDATES', ())
+    monkeypatch.setattr('yolact_ros.inference.steps.select.FEW_CANDIDATES', ())
 
     assert select(raw, priors) == found
     assert 20 <= len(found) <= 100

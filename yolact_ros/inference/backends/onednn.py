@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from yolact_ros.inference import winograd
-from yolact_ros.inference.fused import Operators
-from yolact_ros.inference.winograd import WinogradConv
+from yolact_ros.inference.backends import winograd
+from yolact_ros.inference.backends.fuse import Operators
+from yolact_ros.inference.backends.winograd import WinogradConv
 from yolact_ros.ops.deform_conv import sample_columns
 
 

@@ -83,7 +83,7 @@ class Entries(NamedTuple):
 def select_slots(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, count: int,
                  nms: str = 'fast') -> Slots:
     """
-    Return what inference.selection.select_detections selects, in fixed shapes.
+    Return what inference.steps.select.select_detections selects, in fixed shapes.
 
     The best pairs of anchor and class are compared with each other. The verdict on a pair depends
     only on better ones, so what they say is final; it is all there is to say unless so many are

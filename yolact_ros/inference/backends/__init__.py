@@ -1,0 +1,1 @@
+"""What runs the network: torch with fused convolutions, or another runtime."""

@@ -1,0 +1,1 @@
+"""The same steps as one captured CUDA graph."""

@@ -1,0 +1,1 @@
+"""The steps of one frame: preprocess, select, masks, pixels."""

@@ -45,17 +45,21 @@ ARROWS = {
     'training': VALUES | NETWORK | STEPS | {'inference', 'overlay', 'data', 'evaluation',
                                             'scenes', 'media'},
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export'},
-    'ros': {'structures', 'config', 'overlay', 'msg', 'srv', 'media', 'scenes'},
+    'ros': {'structures', 'msg'},
+    'ros.health': {'structures'},
+    'ros.node': {'structures', 'config', 'overlay', 'ros', 'ros.health', 'msg', 'srv'},
+    'ros.camera': {'structures', 'media', 'scenes', 'ros', 'ros.node', 'msg'},
+    'ros.demo': {'structures', 'ros', 'msg'},
+    'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
-        'overlay', 'ros'},
+        'overlay', 'ros.benchmark'},
 }
 
-# The node's main opens the model it is given; the camera source reads pictures.
+# The node's main opens the model it is given.
 EXCEPTIONS = {
-    'ros/node.py': 'yolact_ros.inference.predictor',
     'inference/backends/cudnn.py': 'yolact_ros.inference.captured',
-    'ros/sources.py': 'yolact_ros.inference',
+    'ros/node/node.py': 'yolact_ros.inference.predictor',
 }
 
 # What a room may import from outside the standard library, where that is part of its purpose.

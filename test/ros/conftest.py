@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.msg import InstanceMaskArray
-from yolact_ros.ros.node import YolactNode
+from yolact_ros.ros.node.node import YolactNode
 from yolact_ros.structures import ImageSize, Instances
 
 PATIENCE = 20.0  # [s], for a busy machine; nothing waits that long when it works

@@ -104,7 +104,7 @@ def measure_node(args: argparse.Namespace, device: torch.device) -> dict:
     :raises ImportError: where ROS is not installed.
     """
     try:
-        from yolact_ros.ros.message_benchmark import measure_messages
+        from yolact_ros.ros.benchmark.messages import measure_messages
     except ImportError as error:
         raise ImportError(f'--node needs ROS 2 and this package built with colcon ({error}); '
                           'source install/setup.bash first') from error

@@ -1,0 +1,110 @@
+"""Recordings as sources, real and made for the case."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
+
+from yolact_ros.ros.camera.bag_source import BagSource, choose_image_topic
+
+STORES = [StoragePlugin.SQLITE3, StoragePlugin.MCAP]
+
+
+def write_bag(path, messages, storage=StoragePlugin.MCAP):
+    """Write (topic, time [ns], ROS message) rows."""
+    store = get_typestore(Stores.LATEST)
+    with Writer(path, version=9, storage_plugin=storage) as writer:
+        connections = {}
+        for topic, stamp, message in messages:
+            kind = f'{type(message).__module__.split(".")[0]}/msg/{type(message).__name__}'
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=store)
+            writer.write(connections[topic], stamp, serialize_message(message))
+    return path
+
+
+def image(value, encoding='mono8'):
+    message = Image(height=1, width=2, step=2, encoding=encoding)
+    message.header.stamp.sec = value
+    message.data.frombytes(bytes([value, value]))
+    return message
+
+
+def test_the_real_bag_yields_every_picture_as_recorded_with_its_camera_info(shared_data):
+    path = shared_data / 'media' / 'bags' / 'coffee_mcap'
+    store = get_typestore(Stores.LATEST)
+    with Reader(path) as reader:
+        recorded = [store.deserialize_cdr(raw, connection.msgtype)
+                    for connection, _, raw in reader.messages()
+                    if connection.topic == '/camera/image_raw/compressed']
+    frames = list(BagSource(path))
+    assert [bytes(frame.image.data) for frame in frames] == [bytes(one.data) for one in recorded]
+    assert [(frame.image.header.stamp.sec, frame.image.header.stamp.nanosec) for frame in frames] \
+        == [(one.header.stamp.sec, one.header.stamp.nanosec) for one in recorded]
+    assert {(frame.camera_info.width, frame.camera_info.height) for frame in frames} == {
+        (640, 360)}
+
+
+def test_the_real_bag_is_played_at_the_rate_of_its_recording(shared_data):
+    source = BagSource(shared_data / 'media' / 'bags' / 'coffee_mcap')
+    times = [frame.time for frame in source]
+    assert np.median(np.diff(times)) == pytest.approx(0.1, abs=0.005)
+    assert source.rate == pytest.approx(10, abs=0.5)
+
+
+@pytest.mark.parametrize('storage', STORES, ids=lambda storage: storage.name)
+def test_raw_pictures_come_unchanged_from_both_kinds_of_storage(tmp_path, storage):
+    rows = [('/cam/image', 10 ** 9 * value, image(value, 'bayer_rggb8')) for value in (1, 2, 4)]
+    source = BagSource(write_bag(tmp_path / 'bag', rows, storage))
+    frames = list(source)
+    assert [(frame.time, frame.image.encoding, bytes(frame.image.data)) for frame in frames] == [
+        (0.0, 'bayer_rggb8', b'\1\1'), (1.0, 'bayer_rggb8', b'\2\2'),
+        (3.0, 'bayer_rggb8', b'\4\4')]
+
+
+def test_each_picture_has_the_camera_info_that_was_valid_then(tmp_path):
+    rows = [('/cam/image', 1, image(1)), ('/cam/camera_info', 2, CameraInfo(width=2)),
+            ('/cam/image', 3, image(3)), ('/cam/camera_info', 4, CameraInfo(width=4)),
+            ('/cam/image', 5, image(5)), ('/other/camera_info', 6, CameraInfo(width=6))]
+    frames = BagSource(write_bag(tmp_path / 'bag', rows))
+    assert [frame.camera_info.width for frame in frames] == [2, 2, 4]
+
+
+def test_a_bag_without_calibration_leaves_the_camera_info_open(tmp_path):
+    source = BagSource(write_bag(tmp_path / 'bag', [('/cam/image', 1, image(1))]))
+    assert [frame.camera_info for frame in source] == [None]
+
+
+def test_a_bag_without_pictures_is_refused_and_its_topics_are_named(tmp_path):
+    path = write_bag(tmp_path / 'bag', [('/chatter', 1, String(data='hello'))])
+    with pytest.raises(ValueError, match=r'no topic with images.*/chatter \(std_msgs/msg/String'):
+        BagSource(path)
+
+
+def test_a_bag_without_the_wanted_topic_is_refused_and_its_topics_are_named(tmp_path):
+    path = write_bag(tmp_path / 'bag', [('/cam/image', 1, image(1))])
+    with pytest.raises(ValueError, match="no image topic '/left/image'.*/cam/image"):
+        BagSource(path, '/left/image')
+
+
+def test_a_recording_that_was_cut_off_is_refused_with_the_cure(tmp_path):
+    path = write_bag(tmp_path / 'bag', [('/cam/image', 1, image(1))]) / 'bag.mcap'
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match='mcap recover'):
+        BagSource(path)
+
+
+@pytest.mark.parametrize('topics, wanted, chosen', [
+    (['/b/image', '/a/image'], '', '/a/image'),
+    (['/a/depth/image', '/b/image'], '', '/b/image'),
+    (['/a/depth/image'], '', '/a/depth/image'),
+    (['/a/image', '/b/image'], '/b/image', '/b/image')])
+def test_colour_is_preferred_where_nothing_is_asked_for(topics, wanted, chosen):
+    connections = [SimpleNamespace(topic=topic, msgtype='sensor_msgs/msg/Image', msgcount=1)
+                   for topic in topics]
+    assert choose_image_topic(connections, wanted, 'bag').topic == chosen

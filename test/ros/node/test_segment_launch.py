@@ -1,0 +1,137 @@
+"""segment.launch.py, read as far as possible without launch_ros and run for real where it is."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rcl_interfaces.srv import GetParameters
+from rclpy.node import Node
+from rclpy.parameter import parameter_value_to_python
+
+from yolact_ros.ros.node.parameters import PARAMETERS, default_of, rule_of
+
+ROOT = Path(__file__).resolve().parents[3]
+LAUNCH_FILE = ROOT / 'launch' / 'segment.launch.py'
+PATIENCE = 60.0  # [s], for a busy machine
+WANTED = {'image_topic', 'image_transport', 'weights', 'config', 'device', 'score_threshold',
+          'params_file', 'namespace', 'name', 'use_sim_time', 'log_level', 'fastdds_profile',
+          'rqt', 'rviz'}
+# What `ros2 launch FILE name:=value ...` does.
+LAUNCH = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+given = [tuple(word.split(':=', 1)) for word in sys.argv[2:]]
+service = LaunchService(noninteractive=True)
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=given)]))
+sys.exit(service.run())
+"""
+
+
+def table(name):
+    """Return {key: value node} of a dict that the launch file assigns at top level."""
+    for statement in ast.parse(LAUNCH_FILE.read_text()).body:
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == name:
+            return dict(zip((key.value for key in statement.value.keys), statement.value.values))
+    raise AssertionError(f'{name} is not assigned in {LAUNCH_FILE}')
+
+
+def test_every_argument_people_expect_is_there():
+    assert WANTED - set(table('ARGUMENTS')) - set(table('OVERRIDES')) == set()
+
+
+def test_overriding_arguments_are_parameters_of_the_same_type_and_choices():
+    for name, row in table('OVERRIDES').items():
+        if name == 'use_sim_time':
+            continue
+        kind, choices, _ = row.elts
+        assert kind.id == type(default_of(PARAMETERS[name])).__name__
+        if kind.id != 'bool':
+            shown = ast.literal_eval(choices) or ()
+            assert shown == rule_of(PARAMETERS[name]).choices
+
+
+def test_every_argument_is_described():
+    for row in (*table('ARGUMENTS').values(), *table('OVERRIDES').values()):
+        assert len(ast.literal_eval(row.elts[-1])) > 15
+
+
+def test_rviz_shows_the_nodes_topics():
+    config = yaml.safe_load((ROOT / 'config' / 'yolact.rviz').read_text())
+    topics = {display['Topic']['Value']
+              for display in config['Visualization Manager']['Displays']}
+    assert topics == {'/yolact/overlay', '/yolact/label_image'}
+
+
+@pytest.fixture
+def launched(tmp_path):
+    """Return a function that launches the file and gives (process, node to ask with)."""
+    pytest.importorskip('launch_ros', reason='launch_ros is not installed (not on PyPI): the '
+                        'launch file was read, not run')
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Node('asker', context=context)
+    processes = []
+
+    def launch(*arguments):
+        path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
+        processes.append(subprocess.Popen(
+            [sys.executable, '-c', LAUNCH, LAUNCH_FILE, *arguments], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True, cwd=tmp_path,
+            env={**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1'}))
+        return processes[-1], node
+
+    yield launch
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
+
+
+def values_of(node, name, *names):
+    """Return parameters of a running node."""
+    executor = rclpy.executors.SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    client = node.create_client(GetParameters, f'{name}/get_parameters')
+    assert client.wait_for_service(PATIENCE), f'{name} does not run'
+    future = client.call_async(GetParameters.Request(names=names))
+    executor.spin_until_future_complete(future, PATIENCE)
+    executor.shutdown()
+    return [parameter_value_to_python(value) for value in future.result().values]
+
+
+def test_launch_gives_name_and_parameters_and_ends_cleanly(launched, tmp_path):
+    own = tmp_path / 'own.yaml'
+    own.write_text(yaml.safe_dump({'/**': {'ros__parameters': {
+        'score_threshold': 0.7, 'jpeg_quality': 50, 'autostart': False}}}))
+    process, node = launched('name:=seg', 'namespace:=front', f'params_file:={own}',
+                             'score_threshold:=1', 'use_sim_time:=true')
+    assert values_of(node, '/front/seg', 'score_threshold', 'jpeg_quality', 'autostart',
+                     'use_sim_time', 'nms') == [1.0, 50, False, True, 'fast']
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == 0 and 'finished cleanly' in output
+    assert time.monotonic() - start < 5
+
+
+def test_launch_fails_when_the_node_cannot_start(launched):
+    process, _ = launched('weights:=/no/such/file.pth')
+    output = process.communicate(timeout=PATIENCE)[0]
+    assert '/no/such/file.pth' in output and 'exit code 1' in output
+
+
+def test_wrong_choice_is_refused_by_launch(launched):
+    process, _ = launched('image_transport:=theora')
+    output = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode != 0 and 'theora' in output

@@ -1,0 +1,1 @@
+"""What the way through ROS messages and the node costs."""

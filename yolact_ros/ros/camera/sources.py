@@ -1,0 +1,180 @@
+"""Where frames come from: pictures, videos, webcams; and which of them the user means."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from yolact_ros.media.images import Pictures, Video, find_source, read_picture
+from yolact_ros.media.video import DEFAULT_FPS, VideoReader
+from yolact_ros.ros.camera.parameters import SourceParameters
+from yolact_ros.structures import Instances
+
+BAG_SUFFIXES = ('.mcap', '.db3')
+PICTURE_RATE = 5.0  # [Hz], slow enough to look at, quick enough to feel like a camera
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """
+    What is really in a synthetic frame.
+
+    :param instances: the visible part of every object; score 1, or 0 where too little of it is
+        in view to be asked for or to be counted as wrong.
+    :param class_names: names of the class ids.
+    :param track_ids: for every object a number that it keeps from frame to frame.
+    """
+
+    instances: Instances
+    class_names: tuple[str, ...]
+    track_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """
+    One picture on its way to the camera topic.
+
+    :param time: since the start of the source [s]; says when to publish it.
+    :param image: (H, W, 3) uint8 RGB, or the recorded message.
+    :param camera_info: recorded or known intrinsics, None where they must be guessed.
+    :param truth: what is in the picture, where that is known.
+    :param depth: (H, W) uint16 [mm], 0 where unknown.
+    """
+
+    time: float
+    image: np.ndarray | Image | CompressedImage
+    camera_info: CameraInfo | None = None
+    truth: Truth | None = None
+    depth: np.ndarray | None = None
+
+
+class Source(Protocol):
+    """
+    Something that can be played from its beginning, again and again.
+
+    :param description: one line for the log.
+    :param rate: its own frame rate [Hz]; None: live, iterating waits for the next frame.
+    :param knows_truth: whether its frames have a truth.
+    """
+
+    description: str
+    rate: float | None
+    knows_truth: bool
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Play from the beginning."""
+
+
+def open_source(parameters: SourceParameters) -> Source:
+    """
+    Return the source that the user means.
+
+    :raises OSError: when it does not exist or does not open.
+    :raises ValueError: when it exists but cannot be played; the message names the cure.
+    """
+    spec = parameters.source
+    if spec.partition(':')[0] == 'synthetic':
+        from yolact_ros.ros.camera.synthetic_source import SyntheticSource
+        return SyntheticSource(parameters)
+    if parameters.depth:
+        raise ValueError(f"depth is known of synthetic scenes only, source is '{spec}'; leave out "
+                         'depth:=true')
+    path = Path(spec).expanduser()
+    if is_bag(path):
+        from yolact_ros.ros.camera.bag_source import BagSource
+        return BagSource(path, parameters.bag_topic)
+    if path.suffix == '.bag' and path.is_file():
+        raise ValueError(f"'{path}' is a ROS 1 bag; convert it: rosbags-convert --src '{path}' "
+                         f"--dst '{path.with_suffix('')}'")
+    try:
+        found = find_source(str(path) if spec.startswith('~') else spec)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f'{error}; a rosbag2 or synthetic:MODE will do as well. '
+                                f'Looked in {Path.cwd()}') from error
+    return PictureSource(found) if isinstance(found, Pictures) else VideoSource(found)
+
+
+def is_bag(path: Path) -> bool:
+    """Return whether the path is a rosbag2: its folder or one of its files."""
+    if path.is_dir():
+        return (path / 'metadata.yaml').exists() or any(
+            entry.suffix in BAG_SUFFIXES for entry in path.iterdir())
+    return path.is_file() and path.suffix in BAG_SUFFIXES
+
+
+class PictureSource:
+    """The pictures of a folder, or one picture."""
+
+    rate = PICTURE_RATE
+    knows_truth = False
+
+    def __init__(self, pictures: Pictures) -> None:
+        """
+        Look for a picture that can be read.
+
+        :raises OSError, ValueError: when there is none; says what is wrong with the last one.
+        """
+        self._paths = pictures.paths
+        self._refused: dict[Path, Exception] = {}
+        self.description = f'{len(self._paths)} pictures of {pictures.folder or self._paths[0]}'
+        if next(iter(self), None) is None:
+            raise self._refused[self._paths[-1]]
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Play all readable pictures; name each unreadable one once."""
+        count = 0
+        for path in self._paths:
+            try:
+                picture = read_picture(path)
+            except (OSError, ValueError) as error:
+                if path not in self._refused:
+                    logger.warning('left out: %s', error)
+                self._refused[path] = error
+                continue
+            yield Frame(count / self.rate, picture)
+            count += 1
+
+
+class VideoSource:
+    """The frames of a video file; of a webcam or stream as fast as they come."""
+
+    knows_truth = False
+
+    def __init__(self, video: Video) -> None:
+        """
+        Open it.
+
+        :raises OSError: when it delivers nothing.
+        """
+        self._video = video
+        self._opened: VideoReader | None = VideoReader(video)
+        self.rate = None if video.live else self._opened.fps or DEFAULT_FPS
+        pace = 'live' if video.live else f'{self._opened.frame_count} frames at {self.rate:.3g} Hz'
+        self.description = f'video {video.address}, {pace}'
+
+    def __iter__(self) -> Iterator[Frame]:
+        """
+        Play to the end.
+
+        :raises OSError: when a webcam or stream goes away.
+        """
+        reader, self._opened = self._opened or VideoReader(self._video), None
+        start = time.monotonic()
+        with reader:
+            for count, picture in enumerate(reader):
+                elapsed = time.monotonic() - start if self.rate is None else count / self.rate
+                yield Frame(elapsed, picture)
+        if reader.problem and self._video.live:
+            raise OSError(reader.problem)
+        if reader.problem:
+            logger.warning(reader.problem)

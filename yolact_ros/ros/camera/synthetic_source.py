@@ -1,0 +1,73 @@
+"""Frames from the synthetic tabletop, with the truth about every object in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+
+from yolact_ros.ros.camera.messages import pinhole
+from yolact_ros.ros.camera.parameters import SourceParameters
+from yolact_ros.ros.camera.sources import Frame, Truth
+from yolact_ros.scenes import CLASS_NAMES, Scene, scene
+from yolact_ros.scenes.world import MODES
+from yolact_ros.structures import ImageSize, Instances
+
+DEFAULT_RATE = 15.0  # [Hz], 0.6 of a core for rendering 640x480
+STILL_SECONDS = 1.0  # how long a still scene is shown before the next one
+
+
+class SyntheticSource:
+    """An endless camera over the synthetic tabletop."""
+
+    knows_truth = True
+
+    def __init__(self, parameters: SourceParameters) -> None:
+        """
+        Read what to show.
+
+        :raises ValueError: when there is no such mode.
+        """
+        self._mode = parameters.source.partition(':')[2] or 'conveyor'
+        if self._mode not in MODES:
+            raise ValueError(f"no synthetic mode '{self._mode}'; there are "
+                             + ', '.join(f'synthetic:{mode}' for mode in MODES))
+        self._parameters = parameters
+        self.rate = parameters.rate or DEFAULT_RATE
+        self.description = (f'synthetic {self._mode}, {parameters.difficulty}, seed '
+                            f'{parameters.seed}, {parameters.width}x{parameters.height} at '
+                            f'{self.rate:g} Hz')
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Play for ever."""
+        size = (self._parameters.height, self._parameters.width)
+        for index in count():
+            seconds = index / self.rate
+            seed = self._parameters.seed
+            if self._mode == 'still':
+                seed += int(seconds / STILL_SECONDS)
+            shown = scene(seed, t=seconds, size=size, mode=self._mode,
+                          difficulty=self._parameters.difficulty, depth=self._parameters.depth)
+            yield Frame(seconds, shown.image, truth=truth_of(shown), depth=shown.depth_mm,
+                        camera_info=pinhole(ImageSize(*size), shown.camera_matrix))
+
+
+def truth_of(shown: Scene) -> Truth:
+    """Return the visible part of every object, first those that count."""
+    objects = sorted((item for item in shown.objects if item.mask.any()),
+                     key=lambda item: item.crowd)
+    rois = np.array([tight_roi(item.mask) for item in objects], np.int32).reshape(-1, 4)
+    counts = np.array([not item.crowd for item in objects], np.float32)
+    instances = Instances(
+        image_size=ImageSize(*shown.image.shape[:2]),
+        boxes=rois.astype(np.float32), class_scores=counts, mask_scores=counts, scores=counts,
+        class_ids=np.array([item.class_id for item in objects], np.int64), rois=rois,
+        crops=tuple(item.mask[y0:y1, x0:x1] for item, (x0, y0, x1, y1) in zip(objects, rois)))
+    return Truth(instances, CLASS_NAMES, tuple(item.track_id for item in objects))
+
+
+def tight_roi(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Return x0, y0, x1, y1 around all set pixels; there must be one."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1

@@ -1,0 +1,1 @@
+"""The demo's viewer: what the segmentation node sees, beside the known truth."""

@@ -1,0 +1,1 @@
+"""The node `yolact`: one image message in, its results out."""

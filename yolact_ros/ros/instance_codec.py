@@ -11,8 +11,8 @@ from builtin_interfaces.msg import Duration
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
+from yolact_ros.coded_images import MAX_PIXELS
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
-from yolact_ros.ros.image_codec import MAX_PIXELS
 from yolact_ros.ros.mask_payload import DECODERS, ENCODERS
 from yolact_ros.structures import ImageSize, Instances
 

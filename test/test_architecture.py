@@ -48,8 +48,9 @@ ARROWS = {
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export'},
     'ros': {'structures', 'coded_images', 'msg'},
     'ros.health': {'structures'},
-    'ros.node': {'structures', 'config', 'overlay', 'ros', 'ros.health', 'msg', 'srv'},
-    'ros.camera': {'structures', 'media', 'scenes', 'ros', 'ros.node', 'msg'},
+    'ros.node': {'structures', 'config', 'coded_images', 'overlay', 'ros', 'ros.health', 'msg',
+                 'srv'},
+    'ros.camera': {'structures', 'media', 'scenes', 'ros', 'msg'},
     'ros.demo': {'structures', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {

@@ -90,6 +90,16 @@ def test_corrupt_jpeg_is_reported_and_the_next_good_one_served(new_bench, make_i
         assert bench.segment(camera, messages, jpeg).instances
 
 
+def test_image_beyond_the_limit_of_pixels_is_refused_until_the_limit_is_raised(bench, make_image):
+    camera, messages = bench.camera(), bench.listen()
+    bench.node.set_parameters([Parameter('max_image_pixels', value=24)])
+    bench.segment(camera, messages, make_image(4, 6))
+    bench.wait(lambda: camera.publish(make_image(5, 5)) or failed(bench))
+    assert '5x5 pixels is larger than the limit of 24' in bench.last_error()
+    bench.node.set_parameters([Parameter('max_image_pixels', value=25)])
+    assert bench.segment(camera, messages, make_image(5, 5)).instances
+
+
 def test_size_and_encoding_may_change_from_image_to_image(bench, make_image):
     camera, messages = bench.camera(), bench.listen()
     sizes = []

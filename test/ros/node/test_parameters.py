@@ -11,10 +11,9 @@ from yolact_ros.ros.node.parameters import (
     MASK_ENCODINGS,
     PARAMETERS,
     Parameters,
-    default_of,
     parse_class_thresholds,
-    rule_of,
 )
+from yolact_ros.ros.parameter_table import default_of, rule_of
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -15,7 +15,8 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 
-from yolact_ros.ros.node.parameters import PARAMETERS, default_of, rule_of
+from yolact_ros.ros.node.parameters import PARAMETERS
+from yolact_ros.ros.parameter_table import default_of, rule_of
 
 ROOT = Path(__file__).resolve().parents[3]
 LAUNCH_FILE = ROOT / 'launch' / 'segment.launch.py'

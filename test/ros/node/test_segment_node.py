@@ -226,7 +226,7 @@ def test_node_stops_in_time_while_the_model_loads(start):
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['-p', 'weights:=/no/such/file.pth'], ['/no/such/file.pth', 'not found']),
     (['-p', 'score_threshold:=1.5'], ['score_threshold', '1.5']),
-    (['-p', 'score_threshold:=1'], ['score_threshold', 'decimal point']),
+    (['-p', 'score_threshold:=high'], ['score_threshold must be a number', 'high']),
     (['-p', 'nms:=soft'], ['nms must be one of']),
     (['--params-file', '/no/such.yaml'], ['/no/such.yaml']),
     (['--nonsense'], ['--nonsense']),

@@ -24,9 +24,10 @@ from yolact_ros.ros.camera.messages import (
     size_of,
 )
 from yolact_ros.ros.camera.pacer import Pacer
-from yolact_ros.ros.camera.parameters import declare_parameters
+from yolact_ros.ros.camera.parameters import SourceParameters
 from yolact_ros.ros.camera.sources import Frame, Truth, open_source
 from yolact_ros.ros.instance_codec import encode_array
+from yolact_ros.ros.parameter_table import declare_table
 
 QUEUE_DEPTH = 10
 DEFAULT_FRAME_ID = 'camera_optical_frame'
@@ -49,7 +50,7 @@ class FrameSource(Node):
         :raises OSError, ValueError, RuntimeError, ImportError: with the cure, when it cannot.
         """
         super().__init__('frame_source', **node_arguments)
-        self.parameters = declare_parameters(self)
+        self.parameters = SourceParameters(**declare_table(self, SourceParameters))
         self.source = open_source(self.parameters)
         self.published = 0
         self._create_publishers()

@@ -154,7 +154,7 @@ class Worker:
     def _segment(self, message: Image | CompressedImage, job: Job, watch: Stopwatch) -> Result:
         """Return what is in an image."""
         decode = decode_image if isinstance(message, Image) else decode_compressed
-        rgb = decode(message)
+        rgb = decode(message, job.parameters.max_image_pixels)
         watch.lap('decode')
         if job.predictor.postprocess != job.parameters.postprocess:
             job.predictor.postprocess = job.parameters.postprocess

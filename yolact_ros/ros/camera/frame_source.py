@@ -6,15 +6,17 @@ import time
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from yolact_ros.msg import InstanceMaskArray
+from yolact_ros.ros.camera.frames import Frame, Truth
 from yolact_ros.ros.camera.messages import (
     depth_message,
     guessed_matrix,
@@ -25,13 +27,15 @@ from yolact_ros.ros.camera.messages import (
 )
 from yolact_ros.ros.camera.pacer import Pacer
 from yolact_ros.ros.camera.parameters import SourceParameters
-from yolact_ros.ros.camera.sources import Frame, Truth, open_source
+from yolact_ros.ros.camera.sources import open_source
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.parameter_table import declare_table
+from yolact_ros.ros.spin import until_interrupted
 
 QUEUE_DEPTH = 10
 DEFAULT_FRAME_ID = 'camera_optical_frame'
 SAME_ERROR_SECONDS = 10
+HEED_SIGNALS_S = 0.2  # waiting inside of the middleware hears no signal
 FLUSH_SECONDS = 2  # how long the last frames may take to reach a slow subscriber
 
 
@@ -127,7 +131,7 @@ class FrameSource(Node):
     def _spin_until(self, executor: rclpy.executors.Executor, deadline: float) -> None:
         executor.spin_once(timeout_sec=0)
         while (left := deadline - time.monotonic()) > 0:
-            executor.spin_once(timeout_sec=left)
+            executor.spin_once(timeout_sec=min(left, HEED_SIGNALS_S))
 
     def _header(self, frame: Frame) -> Header:
         """Return the recorded header or a new one, as the parameters want it."""
@@ -174,19 +178,23 @@ def truth_message(truth: Truth, header: Header) -> InstanceMaskArray:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node; return 1 when there is nothing to play."""
-    rclpy.init(args=args)
+    try:
+        return until_interrupted(lambda: _play(args))
+    finally:
+        rclpy.try_shutdown()
+
+
+def _play(args: list[str] | None) -> int:
+    """Play to the end; return the exit status."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
     try:
         node = FrameSource()
         executor.add_node(node)
         node.play(executor)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        if rclpy.ok():
-            rclpy.logging.get_logger('frame_source').fatal(str(error))
-            return 1
+        rclpy.logging.get_logger('frame_source').fatal(str(error))
+        return 1
     finally:
         executor.shutdown()
-        rclpy.try_shutdown()
     return 0

@@ -78,10 +78,11 @@ class YolactNode(LifecycleNode):
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def stop(self) -> bool:
-        """Stop working; return False when the current image still holds its thread."""
+        """Stop working; return False when an image or a model still holds its thread."""
         self._active = False
         self._input.close()
-        return self._worker is None or self._worker.stop(STOP_TIMEOUT_S)
+        stopped = self._worker is None or self._worker.stop(STOP_TIMEOUT_S)
+        return stopped and not self._model.is_loading
 
     # lifecycle
 

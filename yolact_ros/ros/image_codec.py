@@ -24,6 +24,8 @@ from yolact_ros.coded_images import (
 # image_transport's description of a colour picture that was compressed from bgr8.
 JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'
 
+NAME_LENGTH = 60  # longest encoding that a message tells in full
+
 
 @dataclass(frozen=True)
 class _Layout:
@@ -85,8 +87,8 @@ def decode_compressed(message: CompressedImage, max_pixels: int = MAX_PIXELS) ->
         max_pixels, or comes from a depth transport.
     """
     if 'compressedDepth' in message.format:
-        raise ImageError('format', f'{message.format!r} is a depth picture, which has no colours '
-                                   'to segment; subscribe to the colour camera')
+        raise ImageError('format', f'{_quoted(message.format)} is a depth picture, which has no '
+                                   'colours to segment; subscribe to the colour camera')
     rgb = _decode_coded(message.data.tobytes(), message.format, max_pixels)
     if 'compressed rgb' in message.format:  # image_transport: the coder was fed RGB as if BGR
         return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
@@ -138,12 +140,17 @@ def _decode_coded(data: bytes, description: str, max_pixels: int) -> np.ndarray:
     if data.startswith(JPEG_START):
         return decode_jpeg(data, max_pixels)
     if not data.startswith(PNG_SIGNATURE):
-        raise ImageError('format', f'{len(data)} bytes of format {description!r} are neither JPEG '
-                                   'nor PNG; publish JPEG or PNG')
+        raise ImageError('format', f'{len(data)} bytes of format {_quoted(description)} are '
+                                   'neither JPEG nor PNG; publish JPEG or PNG')
     pixels = decode_png(data, max_pixels)
     if pixels.dtype == np.uint16:
         pixels = _scale_16_bit(pixels)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _quoted(name: str) -> str:
+    """Return a name from a message for an error, which a damaged one must not flood."""
+    return repr(name if len(name) <= NAME_LENGTH else name[:NAME_LENGTH] + '...')
 
 
 def _converted(code: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -234,12 +241,13 @@ def _decode_with_cv_bridge(message: Image) -> np.ndarray:
     try:
         from cv_bridge import CvBridge
     except ImportError as error:
-        raise ImageError('encoding', f'unknown encoding {message.encoding!r}; without cv_bridge '
-                                     f'({error}) these can be read: {known}. Install cv_bridge or '
-                                     'let the camera driver publish bgr8') from error
+        raise ImageError('encoding', f'unknown encoding {_quoted(message.encoding)}; without '
+                                     f'cv_bridge ({error}) these can be read: {known}. Install '
+                                     'cv_bridge or let the camera driver publish bgr8') from error
     try:
         return CvBridge().imgmsg_to_cv2(message, 'rgb8')
     except Exception as error:  # it fails in many ways, by its own and by NumPy's versions
-        raise ImageError('encoding', f'cv_bridge cannot turn encoding {message.encoding!r} into '
-                                     f'rgb8 ({error!r}); without it these can be read: {known}. '
-                                     'Let the camera driver publish bgr8') from error
+        raise ImageError('encoding', 'cv_bridge cannot turn encoding '
+                                     f'{_quoted(message.encoding)} into rgb8 ({error!r}); without '
+                                     f'it these can be read: {known}. Let the camera driver '
+                                     'publish bgr8') from error

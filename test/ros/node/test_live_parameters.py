@@ -11,7 +11,7 @@ from yolact_ros.ros.parameter_table import default_of, rule_of
 
 
 def current(bench):
-    return bench.node._live.current
+    return bench.node.status.parameters
 
 
 def set_all(bench, **values):

@@ -108,12 +108,6 @@ class Metrics:
         with self._lock:
             return sum(self._dropped.values())
 
-    @property
-    def received(self) -> int:
-        """Return the number of images since the start."""
-        with self._lock:
-            return self._counts['received']
-
     def figures(self) -> Figures:
         """Return all figures of this moment."""
         with self._lock:

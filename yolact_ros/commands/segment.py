@@ -155,7 +155,7 @@ def _class_list(text: str) -> tuple[str | int, ...]:
     parts = [part.strip() for part in text.split(',') if part.strip()]
     if not parts:
         raise argparse.ArgumentTypeError('wanted class names or ids separated by commas')
-    return tuple(int(part) if part.isdecimal() else part for part in parts)
+    return tuple(parts)
 
 
 def _positive(text: str) -> int:

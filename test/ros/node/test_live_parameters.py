@@ -61,11 +61,13 @@ def test_accepted_values_reach_the_snapshot(bench):
     ({'max_instances': 0}, 'out of range'),
     ({'mask_encoding': 'png'}, 'mask_encoding must be one of packed, rle, mono8'),
     ({'classes': ['zebra']}, "class 'zebra' is not one of the model's 2 classes"),
-    ({'classes': ['7']}, 'class 7 is not one of'),
+    ({'classes': ['7']}, "class '7' is not one of"),
     ({'classes': 'mug'}, 'classes must be a list of names or ids'),
     ({'classes': [0.5]}, 'classes must be a list of names or ids'),
     ({'class_thresholds': ['zebra:0.5']}, "class 'zebra' is not one of"),
     ({'class_thresholds': ['mug']}, "entries like 'mug:0.5'"),
+    ({'classes': ['\u00b2']}, "class '\u00b2' is not one of"),
+    ({'class_thresholds': ['mug:0.5', '0:0.6']}, "one class twice, as 'mug' and '0'"),
     ({'class_thresholds': ['mug:7']}, 'must be in [0, 1]'),
     ({'weights': 'other.pth'}, 'read-only'),
     ({'image_transport': 'compressed'}, 'read-only'),
@@ -101,7 +103,7 @@ def test_empty_list_of_any_type_clears_the_classes(bench, kind):
 
 def test_classes_may_be_ids(bench):
     assert set_all(bench, classes=[1, 0]).successful
-    assert current(bench).postprocess.classes == (1, 0)
+    assert current(bench).postprocess.classes == ('1', '0')
 
 
 def test_whole_numbers_do_for_doubles(new_bench):

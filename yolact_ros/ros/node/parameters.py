@@ -79,7 +79,7 @@ class Parameters:
             score_threshold=self.score_threshold, candidate_threshold=self.candidate_threshold,
             iou_threshold=self.iou_threshold, top_k=self.top_k,
             max_instances=self.max_instances, nms=self.nms,
-            classes=tuple(map(class_key, self.classes)) or None,
+            classes=self.classes or None,
             class_thresholds=parse_class_thresholds(self.class_thresholds) or None)
 
     @cached_property
@@ -92,25 +92,27 @@ class Parameters:
 PARAMETERS: Mapping[str, Field] = {row.name: row for row in fields(Parameters)}
 
 
-def class_key(entry: str) -> str | int:
-    """Return a class id when the entry is a number, else the name itself."""
-    return int(entry) if entry.isdigit() else entry
-
-
-def parse_class_thresholds(entries: Sequence[str]) -> dict[str | int, float]:
+def parse_class_thresholds(entries: Sequence[str]) -> dict[str, float]:
     """
     Return {name or id: threshold} of entries like 'mug:0.5'.
 
-    :raises ValueError: for an entry of another form.
+    :raises ValueError: for an entry of another form, or two of one class.
     """
-    thresholds = {}
+    thresholds: dict[str, float] = {}
     for entry in entries:
-        name, colon, number = entry.rpartition(':')
-        try:
-            thresholds[class_key(name.strip())] = float(number)
-        except ValueError:
-            colon = ''
-        if not colon or not name.strip():
-            raise ValueError("class_thresholds takes entries like 'mug:0.5', got "
-                             f'{entry!r}')
+        name, colon, number = (part.strip() for part in entry.rpartition(':'))
+        if not colon or not name or not _is_number(number):
+            raise ValueError(f"class_thresholds takes entries like 'mug:0.5', got {entry!r}")
+        if name in thresholds:
+            raise ValueError(f'class_thresholds names {name!r} twice; leave one out')
+        thresholds[name] = float(number)
     return thresholds
+
+
+def _is_number(text: str) -> bool:
+    """Return whether float() takes a text."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -150,7 +150,7 @@ def _settings(args: argparse.Namespace) -> tuple[PostprocessConfig, OverlayStyle
         raise argparse.ArgumentError(None, str(error)) from error
 
 
-def _class_list(text: str) -> tuple[str | int, ...]:
+def _class_list(text: str) -> tuple[str, ...]:
     """Return names and ids from a list separated by commas."""
     parts = [part.strip() for part in text.split(',') if part.strip()]
     if not parts:

@@ -61,6 +61,33 @@ def test_overriding_arguments_are_parameters_of_the_same_type_and_choices():
             assert shown == rule_of(PARAMETERS[name]).choices
 
 
+def constant(path, name):
+    """Return what a launch file assigns to a name at top level, where it is a literal."""
+    return next(ast.literal_eval(statement.value)
+                for statement in ast.parse(path.read_text()).body
+                if isinstance(statement, ast.Assign) and statement.targets[0].id == name)
+
+
+@pytest.mark.parametrize('file', ['segment.launch.py', 'demo.launch.py'])
+def test_switches_may_be_written_like_yaml_and_like_python(file):
+    path = ROOT / 'launch' / file
+    assert {'true', 'True', 'TRUE', 'false', 'False', 'FALSE'} == set(constant(path, 'SWITCH'))
+
+
+def test_log_levels_may_be_written_in_capitals():
+    assert {'warn', 'WARN', 'info', 'INFO'} <= set(constant(LAUNCH_FILE, 'LEVELS'))
+
+
+def test_switch_in_capitals_means_the_same():
+    names = {}
+    for statement in ast.parse(LAUNCH_FILE.read_text()).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == '_typed':
+            exec(compile(ast.Module([statement], []), LAUNCH_FILE, 'exec'), names)
+    assert [names['_typed'](text, bool) for text in ('true', 'True', 'TRUE', 'False')] \
+        == [True, True, True, False]
+    assert names['_typed']('1', float) == 1.0
+
+
 def test_every_argument_is_described():
     for row in (*table('ARGUMENTS').values(), *table('OVERRIDES').values()):
         assert len(ast.literal_eval(row.elts[-1])) > 15

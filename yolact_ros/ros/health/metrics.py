@@ -61,7 +61,10 @@ class RateMeter:
             self._times.popleft()
         if len(self._times) < 2:
             return 0.0
-        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+        interval = max(self._times[-1] - self._times[0], 1e-9) / (len(self._times) - 1)
+        silence = now - self._times[-1]
+        # Two intervals of silence are jitter; beyond, it has become as rare as the silence says.
+        return 1 / (silence if silence > 2 * interval else interval)
 
 
 class Metrics:

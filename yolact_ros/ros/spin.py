@@ -12,6 +12,7 @@ from typing import Protocol
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
@@ -40,7 +41,7 @@ class _Running:
     """What has been started so far and must be taken down again."""
 
     node: RunnableNode | None = None
-    spinning: _Spinning | None = None
+    spinning: Spinning | None = None
 
 
 def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int:
@@ -84,17 +85,17 @@ def _serve(build: Callable[[], RunnableNode], args: list[str] | None, running: _
         running.node = build()
         if not running.node.start():
             return 1
-        running.spinning = _Spinning(running.node)
+        running.spinning = Spinning(running.node)
         return running.spinning.wait()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         sys.stderr.write(f'cannot start: {error}\n')
         return 1
 
 
-class _Spinning:
+class Spinning:
     """An executor on a thread of its own, so that the main thread can wait for signals."""
 
-    def __init__(self, node: RunnableNode) -> None:
+    def __init__(self, node: Node | RunnableNode) -> None:
         """Start to spin."""
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)

@@ -6,7 +6,6 @@ import time
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -30,12 +29,11 @@ from yolact_ros.ros.camera.parameters import SourceParameters
 from yolact_ros.ros.camera.sources import open_source
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.parameter_table import declare_table
-from yolact_ros.ros.spin import until_interrupted
+from yolact_ros.ros.spin import Spinning, until_interrupted
 
 QUEUE_DEPTH = 10
 DEFAULT_FRAME_ID = 'camera_optical_frame'
 SAME_ERROR_SECONDS = 10
-HEED_SIGNALS_S = 0.2  # waiting inside of the middleware hears no signal
 FLUSH_SECONDS = 2  # how long the last frames may take to reach a slow subscriber
 
 
@@ -60,14 +58,14 @@ class FrameSource(Node):
         self._create_publishers()
         self._log_start()
 
-    def play(self, executor: rclpy.executors.Executor) -> None:
-        """Publish the source to its end, or for ever when looping; serve the executor too."""
+    def play(self) -> None:
+        """Publish the source to its end, or for ever when looping."""
         pacer = Pacer(self.parameters.rate, self.source.rate)
-        self._wait_for_subscriber(executor)
+        self._wait_for_subscriber()
         while True:
             played = False
             for frame in self.source:
-                self._spin_until(executor, pacer.due(frame.time, time.monotonic()))
+                time.sleep(max(0.0, pacer.due(frame.time, time.monotonic()) - time.monotonic()))
                 self._try_publish(frame)
                 played = True
             if not played:
@@ -123,15 +121,10 @@ class FrameSource(Node):
             f'playing {self.source.description}; on {self._images.topic_name} '
             f'({self.parameters.reliability}) at {rate}')
 
-    def _wait_for_subscriber(self, executor: rclpy.executors.Executor) -> None:
+    def _wait_for_subscriber(self) -> None:
         deadline = time.monotonic() + self.parameters.wait_for_subscriber
         while time.monotonic() < deadline and not self._images.get_subscription_count():
-            executor.spin_once(timeout_sec=0.02)
-
-    def _spin_until(self, executor: rclpy.executors.Executor, deadline: float) -> None:
-        executor.spin_once(timeout_sec=0)
-        while (left := deadline - time.monotonic()) > 0:
-            executor.spin_once(timeout_sec=min(left, HEED_SIGNALS_S))
+            time.sleep(0.02)
 
     def _header(self, frame: Frame) -> Header:
         """Return the recorded header or a new one, as the parameters want it."""
@@ -185,16 +178,21 @@ def main(args: list[str] | None = None) -> int:
 
 
 def _play(args: list[str] | None) -> int:
-    """Play to the end; return the exit status."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    executor = SingleThreadedExecutor()
+    """
+    Play to the end; return the exit status.
+
+    The executor has a thread of its own: rclpy's waiting does not survive an interrupt.
+    """
+    spinning = None
     try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = FrameSource()
-        executor.add_node(node)
-        node.play(executor)
+        spinning = Spinning(node)
+        node.play()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         rclpy.logging.get_logger('frame_source').fatal(str(error))
         return 1
     finally:
-        executor.shutdown()
+        if spinning is not None:
+            spinning.stop()
     return 0

@@ -21,6 +21,7 @@ setup(
         'torch>=2.1',
         'numpy>=1.24',
         'opencv-python-headless>=4.5,<5',
+        'simplejpeg>=1.7',
         'safetensors>=0.4',
         'tqdm>=4.60',
         'pycocotools>=2.0.7',

@@ -9,16 +9,17 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+SWITCH = ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')
 SOURCE_ARGUMENTS = {
     # name: (type, default, choices, description)
     'source': (str, 'synthetic:conveyor', None,
                'A folder of pictures, a picture, a video, a rosbag2, a webcam number, or '
                'synthetic:MODE. Scenes are synthetic unless you say otherwise.'),
     'rate': (float, '0.0', None, "Frames per second; 0.0: the source's own."),
-    'loop': (bool, 'true', ('true', 'false'), 'Begin again at the end of the source.'),
-    'restamp': (bool, 'true', ('true', 'false'),
+    'loop': (bool, 'true', SWITCH, 'Begin again at the end of the source.'),
+    'restamp': (bool, 'true', SWITCH,
                 'Stamp frames with the time of publishing; false: keep the stamps of a bag.'),
-    'publish_clock': (bool, 'false', ('true', 'false'),
+    'publish_clock': (bool, 'false', SWITCH,
                       'Publish the stamps on /clock too, for use_sim_time:=true.'),
     'reliability': (str, 'reliable', ('reliable', 'best_effort'),
                     'Reliability of the camera topic.'),

@@ -10,8 +10,8 @@ from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 CONFIG = PathJoinSubstitution([FindPackageShare('yolact_ros'), 'config'])
-SWITCH = ('true', 'false')
-LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
+SWITCH = ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')
+LEVELS = ('debug', 'info', 'warn', 'error', 'fatal', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL')
 # The first name counts from ROS 2 Kilted on, the second before.
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 
@@ -88,7 +88,7 @@ def _start_node(context):
 
 def _typed(text, kind):
     """Return an argument as its parameter's type: 1 is a valid score_threshold, true a bool."""
-    return text == 'true' if kind is bool else kind(text)
+    return text.lower() == 'true' if kind is bool else kind(text)
 
 
 def _rqt():

@@ -65,7 +65,19 @@ def test_classes_are_known_by_name_and_id():
     assert class_id_of('fig', ['nut', 'fig']) == class_id_of(1, ['nut', 'fig']) == 1
 
 
-@pytest.mark.parametrize('key', ['date', 2, -1])
+def test_name_of_digits_wins_over_an_id():
+    names = ['1', '2', '5', '10']
+    assert [class_id_of(key, names) for key in ('1', '5', '3', 1)] == [0, 2, 3, 1]
+
+
+@pytest.mark.parametrize('thresholds', [{'nut': 0.1, '0': 0.2}, {1: 0.1, 'fig': 0.2},
+                                        {'1': 0.1, 1: 0.2}], ids=str)
+def test_a_class_with_two_thresholds_is_refused(thresholds):
+    with pytest.raises(ValueError, match='names one class twice'):
+        PostprocessConfig(class_thresholds=thresholds).check_classes(['nut', 'fig'])
+
+
+@pytest.mark.parametrize('key', ['date', '2', '\u00b2', 2, -1])
 def test_an_unknown_class_is_named_with_the_known_ones(key):
     with pytest.raises(ValueError, match=r'is not one of the model.s 2 classes \(nut, fig; ids'):
         class_id_of(key, ['nut', 'fig'])

@@ -136,22 +136,32 @@ class PostprocessConfig:
         """
         Check that every class this configuration mentions is one of the model's.
 
-        :raises ValueError: naming the unknown class and the known ones.
+        :raises ValueError: naming the unknown class and the known ones, or a class that has two
+            thresholds.
         """
-        for key in (*(self.classes or ()), *(self.class_thresholds or {})):
+        for key in self.classes or ():
             class_id_of(key, class_names)
+        key_of: dict[int, str | int] = {}
+        for key in self.class_thresholds or {}:
+            class_id = class_id_of(key, class_names)
+            if class_id in key_of:
+                raise ValueError('class_thresholds names one class twice, as '
+                                 f'{key_of[class_id]!r} and {key!r}; leave one out')
+            key_of[class_id] = key
 
 
 def class_id_of(key: str | int, class_names: Sequence[str]) -> int:
     """
     Return the 0-based class id of a class name or id.
 
+    :param key: a name, an id, or an id in digits; where a name is made of digits the name wins.
     :raises ValueError: when the model has no such class.
     """
     if isinstance(key, str) and key in class_names:
         return list(class_names).index(key)
-    if isinstance(key, int) and 0 <= key < len(class_names):
-        return key
+    number = int(key) if isinstance(key, int) or key.isascii() and key.isdecimal() else -1
+    if 0 <= number < len(class_names):
+        return number
     shown = ', '.join(class_names[:10]) + (', ...' if len(class_names) > 10 else '')
     raise ValueError(f'class {key!r} is not one of the model\'s {len(class_names)} classes '
                      f'({shown}; ids 0 to {len(class_names) - 1})')

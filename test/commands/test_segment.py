@@ -117,7 +117,7 @@ def test_model_and_selection_options_reach_the_predictor(finder, photo, tmp_path
     *model, postprocess = finder.opened_with
     assert model == ['w.pth', 'yolact_im400', 'cpu', 'torch', 'bfloat16']
     assert postprocess.score_threshold == 0.2
-    assert postprocess.classes == ('bowl', 0)
+    assert postprocess.classes == ('bowl', '0')
     assert postprocess.nms == 'cross_class'
     assert postprocess.max_instances == 7
     assert postprocess.iou_threshold == 0.6

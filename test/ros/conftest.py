@@ -184,7 +184,7 @@ class Bench:
         return future.result()
 
     def last_error(self):
-        return self.node._metrics.figures().last_error
+        return self.node.status.figures.last_error
 
 
 def small_image(height=4, width=6, value=100, encoding='rgb8', frame_id='camera'):

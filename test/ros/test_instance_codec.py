@@ -3,6 +3,7 @@
 import array
 import json
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -215,7 +216,7 @@ def test_label_image_of_more_than_255_instances_has_16_bits():
 def test_label_image_refuses_a_mask_of_another_picture():
     message = encode_array(instances_of([picture(['#.'])]), NAMES, Header())
     message.image_width = 3
-    with pytest.raises(ValueError, match='mask 1 belongs to a picture of 1x2'):
+    with pytest.raises(ValueError, match='mask 1 belongs to an image of 1x2'):
         instance_codec.label_image(message)
 
 
@@ -286,3 +287,38 @@ def damaged(**fields) -> InstanceMask:
 def test_a_damaged_mask_is_named_as_such(fields, complaint):
     with pytest.raises(ValueError, match=complaint):
         instance_codec.to_bool(damaged(**fields))
+
+
+@pytest.mark.parametrize('roi, size', [
+    ((2 ** 31, 0, 1, 1), (4, 4)),
+    ((0, 2 ** 32 - 1, 1, 1), (4, 4)),
+    ((0, 2 ** 32 - 1, 0, 0), (2 ** 32 - 1, 0)),
+    ((3, 0, 2, 1), (4, 4)),
+], ids=['left', 'top', 'without area', 'one pixel too far'])
+def test_an_array_with_a_window_outside_of_its_image_is_refused(roi, size):
+    message = encode_array(instances_of([picture(['###'])]), NAMES, Header())
+    mask = message.instances[0]
+    message.image_height, message.image_width = mask.image_height, mask.image_width = size
+    mask.roi.x_offset, mask.roi.y_offset, mask.roi.width, mask.roi.height = roi
+    with pytest.raises(ValueError, match='outside of its|at least 1x1'):
+        instance_codec.to_instances(message)
+
+
+def test_an_array_with_the_mask_of_another_image_is_refused():
+    message = encode_array(instances_of([picture(['###'])]), NAMES, Header())
+    message.image_width = 4
+    with pytest.raises(ValueError, match='mask 1 belongs to'):
+        instance_codec.to_instances(message)
+
+
+def test_scores_leave_within_their_range_and_in_order():
+    found = instances_of([picture(['#'])] * 3)
+    # What regression of an IoU can give: a bit above one, a bit below zero, nothing.
+    found = replace(found, scores=np.float32([1.011, 1.002, -0.1]),
+                    mask_scores=np.float32([1.3, np.nan, -0.2]),
+                    class_scores=np.float32([1.0000001, 0.5, -0.0]))
+    message = encode_array(found, NAMES, Header())
+    assert [mask.score for mask in message.instances] == [1.0, 1.0, 0.0]
+    assert [mask.class_score for mask in message.instances] == [1.0, 0.5, 0.0]
+    first, second, third = (mask.mask_score for mask in message.instances)
+    assert (first, math.isnan(second), third) == (1.0, True, 0.0)

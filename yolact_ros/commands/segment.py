@@ -150,12 +150,12 @@ def _settings(args: argparse.Namespace) -> tuple[PostprocessConfig, OverlayStyle
         raise argparse.ArgumentError(None, str(error)) from error
 
 
-def _class_list(text: str) -> tuple[str | int, ...]:
+def _class_list(text: str) -> tuple[str, ...]:
     """Return names and ids from a list separated by commas."""
     parts = [part.strip() for part in text.split(',') if part.strip()]
     if not parts:
         raise argparse.ArgumentTypeError('wanted class names or ids separated by commas')
-    return tuple(int(part) if part.isdecimal() else part for part in parts)
+    return tuple(parts)
 
 
 def _positive(text: str) -> int:

@@ -11,26 +11,20 @@ import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from yolact_ros.ros.coded_size import read_coded_size
-
-# A quarter of a gigapixel: more than any camera has, less than what would exhaust a machine.
-MAX_PIXELS = 2 ** 28
+from yolact_ros.coded_images import (
+    JPEG_START,
+    MAX_PIXELS,
+    PNG_SIGNATURE,
+    ImageError,
+    check_size,
+    decode_jpeg,
+    decode_png,
+)
 
 # image_transport's description of a colour picture that was compressed from bgr8.
 JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'
 
-
-class ImageError(ValueError):
-    """
-    A message that is no readable picture.
-
-    :param cause: one word for the kind of fault, the same for every frame that has it: 'size',
-        'step', 'data', 'encoding' or 'format'.
-    """
-
-    def __init__(self, cause: str, message: str) -> None:
-        super().__init__(message)
-        self.cause = cause
+NAME_LENGTH = 60  # longest encoding that a message tells in full
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ class _Layout:
         return self.channels * (2 if self.wide else 1)
 
 
-def decode_image(message: Image) -> np.ndarray:
+def decode_image(message: Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     Return the picture as (H, W, 3) uint8 RGB.
 
@@ -75,31 +69,30 @@ def decode_image(message: Image) -> np.ndarray:
     :raises ImageError: for impossible sizes, too little data or an unknown encoding.
     """
     layout = LAYOUTS.get(message.encoding)
+    check_size(message.height, message.width, max_pixels)
     if layout is None:
         return _decode_with_cv_bridge(message)
-    _check_size(message.height, message.width)
     _check_multiple(message, layout)
     return layout.to_rgb(_view(message, layout))
 
 
-def decode_compressed(message: CompressedImage) -> np.ndarray:
+def decode_compressed(message: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     Return a JPEG or PNG picture as (H, W, 3) uint8 RGB.
 
     16-bit PNG is scaled from [0, 65535], transparency is dropped, an orientation in EXIF data is
     not applied: pixels stay where the camera's calibration expects them.
 
-    :raises ImageError: for data that is neither, is cut off, or comes from a depth transport.
+    :raises ImageError: for data that is neither, is damaged anywhere, claims more than
+        max_pixels, or comes from a depth transport.
     """
     if 'compressedDepth' in message.format:
-        raise ImageError('format', f'{message.format!r} is a depth picture, which has no colours '
-                                   'to segment; subscribe to the colour camera')
-    pixels = _imdecode(message)
-    if pixels.dtype == np.uint16:
-        pixels = _scale_16_bit(pixels)
+        raise ImageError('format', f'{_quoted(message.format)} is a depth picture, which has no '
+                                   'colours to segment; subscribe to the colour camera')
+    rgb = _decode_coded(message.data.tobytes(), message.format, max_pixels)
     if 'compressed rgb' in message.format:  # image_transport: the coder was fed RGB as if BGR
-        return pixels
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return rgb
 
 
 def encode_image(picture: np.ndarray, encoding: str, header: Header) -> Image:
@@ -140,6 +133,24 @@ def encode_jpeg(rgb: np.ndarray, header: Header, quality: int = 80) -> Compresse
     message = CompressedImage(header=header, format=JPEG_FORMAT)
     message.data.frombytes(coded)
     return message
+
+
+def _decode_coded(data: bytes, description: str, max_pixels: int) -> np.ndarray:
+    """Return (H, W, 3) uint8 RGB, told apart by the data: descriptions are often wrong."""
+    if data.startswith(JPEG_START):
+        return decode_jpeg(data, max_pixels)
+    if not data.startswith(PNG_SIGNATURE):
+        raise ImageError('format', f'{len(data)} bytes of format {_quoted(description)} are '
+                                   'neither JPEG nor PNG; publish JPEG or PNG')
+    pixels = decode_png(data, max_pixels)
+    if pixels.dtype == np.uint16:
+        pixels = _scale_16_bit(pixels)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _quoted(name: str) -> str:
+    """Return a name from a message for an error, which a damaged one must not flood."""
+    return repr(name if len(name) <= NAME_LENGTH else name[:NAME_LENGTH] + '...')
 
 
 def _converted(code: int) -> Callable[[np.ndarray], np.ndarray]:
@@ -211,16 +222,6 @@ def _view(message: Image, layout: _Layout) -> np.ndarray:
     return np.ndarray(shape, dtype, buffer=message.data, strides=strides)
 
 
-def _check_size(height: int, width: int) -> None:
-    """Refuse sizes that no picture has, before memory is asked for."""
-    if height < 1 or width < 1:
-        raise ImageError('size', f'a picture has at least 1x1 pixels, got {width}x{height}; '
-                                 'check the publisher')
-    if height * width > MAX_PIXELS:
-        raise ImageError('size', f'a picture of {width}x{height} pixels is larger than any '
-                                 f'camera\'s (limit {MAX_PIXELS} pixels); the message is damaged')
-
-
 def _check_multiple(message: Image, layout: _Layout) -> None:
     """Refuse sizes at which the encoding's shared colours do not come out even."""
     rows, columns = layout.even
@@ -240,31 +241,13 @@ def _decode_with_cv_bridge(message: Image) -> np.ndarray:
     try:
         from cv_bridge import CvBridge
     except ImportError as error:
-        raise ImageError('encoding', f'unknown encoding {message.encoding!r}; without cv_bridge '
-                                     f'({error}) these can be read: {known}. Install cv_bridge or '
-                                     'let the camera driver publish bgr8') from error
-    _check_size(message.height, message.width)
+        raise ImageError('encoding', f'unknown encoding {_quoted(message.encoding)}; without '
+                                     f'cv_bridge ({error}) these can be read: {known}. Install '
+                                     'cv_bridge or let the camera driver publish bgr8') from error
     try:
         return CvBridge().imgmsg_to_cv2(message, 'rgb8')
     except Exception as error:  # it fails in many ways, by its own and by NumPy's versions
-        raise ImageError('encoding', f'cv_bridge cannot turn encoding {message.encoding!r} into '
-                                     f'rgb8 ({error!r}); without it these can be read: {known}. '
-                                     'Let the camera driver publish bgr8') from error
-
-
-def _imdecode(message: CompressedImage) -> np.ndarray:
-    """Return (H, W, 3) BGR with 8 or 16 bits."""
-    data = np.frombuffer(message.data, np.uint8)
-    described = f'{len(data)} bytes of format {message.format!r}'
-    try:
-        coded = read_coded_size(data.tobytes())
-    except ValueError as error:
-        raise ImageError('format', f'{described} are {error}; publish JPEG or PNG') from error
-    _check_size(coded.height, coded.width)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    # Older OpenCVs fill up what is missing with grey instead of giving up.
-    pixels = cv2.imdecode(data, flags) if coded.complete else None
-    if pixels is None:
-        raise ImageError('data', f'{described} are cut off or damaged; check the publisher and '
-                                 'the network between')
-    return pixels
+        raise ImageError('encoding', 'cv_bridge cannot turn encoding '
+                                     f'{_quoted(message.encoding)} into rgb8 ({error!r}); without '
+                                     f'it these can be read: {known}. Let the camera driver '
+                                     'publish bgr8') from error

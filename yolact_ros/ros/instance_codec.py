@@ -11,8 +11,8 @@ from builtin_interfaces.msg import Duration
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
+from yolact_ros.coded_images import MAX_PIXELS
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
-from yolact_ros.ros.image_codec import MAX_PIXELS
 from yolact_ros.ros.mask_payload import DECODERS, ENCODERS
 from yolact_ros.structures import ImageSize, Instances
 
@@ -39,6 +39,8 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
                  processing_time_s: float = 0.0) -> InstanceMaskArray:
     """
     Return the message of one picture's instances, ids 1 to N, best score first.
+
+    Scores are brought into [0, 1]: a mask score is a regression and may leave it a little.
 
     :param class_names: names by class id.
     :param header: the source image's header; shared by the array and every mask, not copied.
@@ -95,9 +97,7 @@ def label_image(message: InstanceMaskArray) -> np.ndarray:
     dtype = np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16
     labels = np.zeros((message.image_height, message.image_width), dtype)
     for mask in sorted(message.instances, key=lambda mask: mask.id, reverse=True):
-        if (mask.image_height, mask.image_width) != labels.shape:
-            raise ValueError(f'mask {mask.id} belongs to a picture of {mask.image_height}x'
-                             f'{mask.image_width}, the array to one of {labels.shape}')
+        _check_image(mask, message)
         labels[_window(mask)][to_bool(mask)] = mask.id
     return labels
 
@@ -134,20 +134,26 @@ def to_coco_rle(mask: InstanceMask) -> dict[str, list[int] | str]:
 
 
 def to_instances(message: InstanceMaskArray) -> Instances:
-    """Return what encode_array() was given, for drawing or evaluating a received array."""
-    masks = message.instances
+    """
+    Return what encode_array() was given, for drawing or evaluating a received array.
+
+    :raises ValueError: when a mask is damaged or does not belong to the array's image.
+    """
+    masks, size = message.instances, ImageSize(message.image_height, message.image_width)
+    for mask in masks:
+        _check_image(mask, message)
+    crops = tuple(map(to_bool, masks))  # first: it refuses windows outside of the image
     rois = [(mask.roi.x_offset, mask.roi.y_offset, mask.roi.x_offset + mask.roi.width,
              mask.roi.y_offset + mask.roi.height) for mask in masks]
     return Instances(
-        ImageSize(message.image_height, message.image_width),
+        size,
         np.array([(mask.x_min, mask.y_min, mask.x_max, mask.y_max) for mask in masks],
                  np.float32).reshape(-1, 4),
         np.array([mask.class_score for mask in masks], np.float32),
         np.array([mask.mask_score for mask in masks], np.float32),
         np.array([mask.score for mask in masks], np.float32),
         np.array([mask.class_id for mask in masks], np.int64),
-        np.array(rois, np.int32).reshape(-1, 4),
-        tuple(to_bool(mask) for mask in masks))
+        np.array(rois, np.int32).reshape(-1, 4), crops)
 
 
 @dataclass(frozen=True)
@@ -166,8 +172,9 @@ class _Row:
 
 def _rows(instances: Instances) -> list[_Row]:
     """Return the instances one by one; tolist() once per field is cheaper than per element."""
-    columns = (instances.boxes, instances.class_scores, instances.mask_scores, instances.scores,
-               instances.class_ids, instances.rois)
+    scores = (np.clip(column, 0.0, 1.0) for column in
+              (instances.class_scores, instances.mask_scores, instances.scores))
+    columns = (instances.boxes, *scores, instances.class_ids, instances.rois)
     plain = zip(*(column.tolist() for column in columns), instances.crops)
     return [_Row(number, *values) for number, values in enumerate(plain, start=1)]
 
@@ -223,6 +230,14 @@ def _check_window(mask: InstanceMask) -> None:
     if rows.stop > mask.image_height or columns.stop > mask.image_width:
         raise ValueError(f'the roi of mask {mask.id} ends at x {columns.stop}, y {rows.stop}, '
                          f'outside of its {mask.image_width}x{mask.image_height} picture')
+
+
+def _check_image(mask: InstanceMask, message: InstanceMaskArray) -> None:
+    """Refuse a mask of another image than the array's."""
+    if (mask.image_height, mask.image_width) != (message.image_height, message.image_width):
+        raise ValueError(f'mask {mask.id} belongs to an image of {mask.image_height}x'
+                         f'{mask.image_width}, the array to one of {message.image_height}x'
+                         f'{message.image_width}')
 
 
 def _check_size(height: int, width: int) -> None:

@@ -12,10 +12,12 @@ from typing import Protocol
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 JOIN_TIMEOUT_S = 0.5
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class GivenUp(Exception):
@@ -35,6 +37,13 @@ class RunnableNode(Protocol):
         """Take the node off the network."""
 
 
+class _Running:
+    """What has been started so far and must be taken down again."""
+
+    node: RunnableNode | None = None
+    spinning: Spinning | None = None
+
+
 def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int:
     """
     Build a node and spin it until SIGINT or SIGTERM.
@@ -44,31 +53,49 @@ def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int
 
     :returns: 0 after a signal, 1 when the node could not start, gave up or its executor failed.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    spinning, status = None, 0
-    node = None
+    running, status = _Running(), 1
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        node = build()
-        if not node.start():
-            return 1
-        spinning = _Spinning(node)
-        status = spinning.wait()
-    except KeyboardInterrupt:
-        pass
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        sys.stderr.write(f'cannot start: {error}\n')
-        status = 1
+        status = until_interrupted(lambda: _serve(build, args, running))
     finally:
-        _close(node, spinning, status)
+        _close(running, status)
     return status
 
 
-class _Spinning:
+def until_interrupted(work: Callable[[], int]) -> int:
+    """
+    Return what work returns, or 0 after the first SIGINT or SIGTERM, which ends it.
+
+    All later ones are ignored, also after the return: impatient fingers must not tear apart what
+    is being taken down. Call it on the main thread, with rclpy's own handlers switched off.
+    """
+    try:
+        for number in SIGNALS:
+            signal.signal(number, _interrupt)
+        status = work()
+        _ignore_signals()
+        return status
+    except KeyboardInterrupt:  # there is only one, so it cannot come outside of this block
+        return 0
+
+
+def _serve(build: Callable[[], RunnableNode], args: list[str] | None, running: _Running) -> int:
+    """Start a node and wait for its end; return the exit status."""
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        running.node = build()
+        if not running.node.start():
+            return 1
+        running.spinning = Spinning(running.node)
+        return running.spinning.wait()
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        sys.stderr.write(f'cannot start: {error}\n')
+        return 1
+
+
+class Spinning:
     """An executor on a thread of its own, so that the main thread can wait for signals."""
 
-    def __init__(self, node: RunnableNode) -> None:
+    def __init__(self, node: Node | RunnableNode) -> None:
         """Start to spin."""
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
@@ -112,18 +139,24 @@ class _Spinning:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """End what the main thread is doing, as Ctrl-C does in any Python program."""
+    """End what the main thread is doing, as Ctrl-C does in any Python program; once."""
+    _ignore_signals()
     raise KeyboardInterrupt
 
 
-def _close(node: RunnableNode | None, spinning: _Spinning | None, status: int) -> None:
-    """Take everything down: executor, then the node's threads, then the middleware."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+def _ignore_signals() -> None:
+    """Let no signal interrupt from now on."""
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    quiet = spinning is None or spinning.stop()
-    if node is not None:
-        quiet = node.stop() and quiet
-        node.destroy_node()
+
+
+def _close(running: _Running, status: int) -> None:
+    """Take everything down: executor, then the node's threads, then the middleware."""
+    _ignore_signals()
+    quiet = running.spinning is None or running.spinning.stop()
+    if running.node is not None:
+        quiet = running.node.stop() and quiet
+        running.node.destroy_node()
     rclpy.try_shutdown()
     if not quiet:
         # A thread still computes inside the network. Python would wait for it or tear the

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.ros.camera.parameters import SourceParameters, convert
+from yolact_ros.ros.camera.parameters import SourceParameters
 from yolact_ros.ros.camera.sources import is_bag, open_source
 
 RED = (255, 0, 0)
@@ -102,20 +102,6 @@ def test_a_folder_with_a_recording_in_it_is_a_bag(tmp_path):
     (tmp_path / 'part_0.mcap').touch()
     assert is_bag(tmp_path)
     assert is_bag(tmp_path / 'part_0.mcap')
-
-
-@pytest.mark.parametrize('value, default, expected', [
-    (10, 0.0, 10.0), (2.5, 0.0, 2.5), (0, 'synthetic', '0'), ('a', 'b', 'a'), (True, False, True)])
-def test_a_parameter_may_be_written_in_any_form_that_loses_nothing(value, default, expected):
-    converted = convert('name', value, default)
-    assert (converted, type(converted)) == (expected, type(default))
-
-
-@pytest.mark.parametrize('value, default', [
-    ('fast', 0.0), (True, 0.0), (1, True), (1.5, 1), ([1], 0.0), (None, 'a'), (True, 'a')])
-def test_a_parameter_of_another_kind_is_refused(value, default):
-    with pytest.raises(ValueError, match='parameter rate must be'):
-        convert('rate', value, default)
 
 
 @pytest.mark.parametrize('parameters', [

@@ -16,8 +16,11 @@ def test_figures_before_the_first_image_are_empty():
     ([], 0.0, 0.0),
     ([1.0], 1.0, 0.0),
     ([0.0, 0.1, 0.2, 0.3], 0.3, 10.0),
+    ([0.0, 0.1, 0.2, 0.3], 0.45, 10.0),
+    ([0.0, 0.1, 0.2, 0.3], 1.3, 1.0),
     ([0.0, 0.1, 0.2, 0.3], 9.0, 0.0),
-], ids=['nothing', 'once', 'ten a second', 'stopped'])
+], ids=['nothing', 'once', 'ten a second', 'one and a half intervals ago', 'silent for a second',
+        'stopped'])
 def test_rate_counts_the_last_seconds(ticks, now, rate):
     meter = RateMeter()
     for tick in ticks:

@@ -13,7 +13,7 @@ from yolact_ros.ros.health.watchdog import (
 )
 
 IMAGE, JPEG = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
-SERVING = Observation('/cam/image_raw', IMAGE, outputs=('/yolact/instances',),
+SERVING = Observation('/yolact', '/cam/image_raw', IMAGE, outputs=('/yolact/instances',),
                       publishers=(Endpoint('driver', IMAGE, reliable=True),))
 SILENT = replace(SERVING, silent_s=10.0)
 

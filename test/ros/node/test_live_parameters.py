@@ -6,11 +6,12 @@ from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, SetParameters, SetParametersAtomically
 from rclpy.parameter import Parameter
 
-from yolact_ros.ros.node.parameters import PARAMETERS, Parameters, default_of, rule_of
+from yolact_ros.ros.node.parameters import PARAMETERS, Parameters
+from yolact_ros.ros.parameter_table import default_of, rule_of
 
 
 def current(bench):
-    return bench.node._live.current
+    return bench.node.status.parameters
 
 
 def set_all(bench, **values):
@@ -56,15 +57,17 @@ def test_accepted_values_reach_the_snapshot(bench):
 
 @pytest.mark.parametrize(('values', 'reason'), [
     ({'score_threshold': 1.5}, 'out of range'),
-    ({'score_threshold': 'high'}, 'Wrong parameter type'),
+    ({'score_threshold': 'high'}, "score_threshold must be a number, got 'high'"),
     ({'max_instances': 0}, 'out of range'),
     ({'mask_encoding': 'png'}, 'mask_encoding must be one of packed, rle, mono8'),
     ({'classes': ['zebra']}, "class 'zebra' is not one of the model's 2 classes"),
-    ({'classes': ['7']}, 'class 7 is not one of'),
+    ({'classes': ['7']}, "class '7' is not one of"),
     ({'classes': 'mug'}, 'classes must be a list of names or ids'),
     ({'classes': [0.5]}, 'classes must be a list of names or ids'),
     ({'class_thresholds': ['zebra:0.5']}, "class 'zebra' is not one of"),
     ({'class_thresholds': ['mug']}, "entries like 'mug:0.5'"),
+    ({'classes': ['\u00b2']}, "class '\u00b2' is not one of"),
+    ({'class_thresholds': ['mug:0.5', '0:0.6']}, "one class twice, as 'mug' and '0'"),
     ({'class_thresholds': ['mug:7']}, 'must be in [0, 1]'),
     ({'weights': 'other.pth'}, 'read-only'),
     ({'image_transport': 'compressed'}, 'read-only'),
@@ -100,7 +103,15 @@ def test_empty_list_of_any_type_clears_the_classes(bench, kind):
 
 def test_classes_may_be_ids(bench):
     assert set_all(bench, classes=[1, 0]).successful
-    assert current(bench).postprocess.classes == (1, 0)
+    assert current(bench).postprocess.classes == ('1', '0')
+
+
+def test_whole_numbers_do_for_doubles(new_bench):
+    with new_bench(score_threshold=0, weights=7) as bench:
+        assert (current(bench).score_threshold, current(bench).weights) == (0.0, '7')
+        assert set_all(bench, score_threshold=1).successful
+        assert repr(current(bench).score_threshold) == '1.0'
+        assert not set_all(bench, score_threshold=2).successful
 
 
 def test_lists_cannot_be_deleted(bench):
@@ -114,10 +125,10 @@ def test_parameters_of_others_are_left_alone(bench):
 
 
 @pytest.mark.parametrize(('values', 'reason'), [
-    ({'score_threshold': 1}, 'score_threshold must be a number with a decimal point'),
+    ({'score_threshold': True}, 'score_threshold must be a number, got True'),
     ({'score_threshold': 2.0}, 'score_threshold'),
-    ({'max_instances': 1.0}, 'max_instances must be a whole number: .*1.0'),
-    ({'weights': 3}, 'weights must be a string: .*3'),
+    ({'max_instances': 1.0}, 'max_instances must be a whole number, got 1.0'),
+    ({'weights': 0.5}, 'weights must be a string, got 0.5'),
     ({'image_transport': 'theora'}, 'image_transport must be one of raw, compressed'),
     ({'classes': 'mug'}, 'classes must be a list'),
 ])

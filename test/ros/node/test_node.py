@@ -125,16 +125,16 @@ def test_overlay_is_drawn_only_for_a_listener(bench, monkeypatch):
 def test_newest_image_wins_and_the_skipped_are_counted(bench, make_image):
     camera, messages = bench.camera(), bench.listen()
     bench.segment(camera, messages)
-    predictor, metrics = bench.models.predictor, bench.node._metrics
+    predictor = bench.models.predictor
     predictor.entered.clear()
     predictor.gate.clear()
     camera.publish(make_image(value=1))
     bench.wait(predictor.entered.is_set)
-    received = metrics.received
+    received = bench.node.status.figures.received
     for value in (2, 3, 4):  # one at a time, or the middleware drops them itself
         camera.publish(make_image(value=value))
         received += 1
-        bench.wait(lambda wanted=received: metrics.received >= wanted)
+        bench.wait(lambda wanted=received: bench.node.status.figures.received >= wanted)
     before = len(messages)
     predictor.gate.set()
     bench.wait(lambda: len(messages) == before + 2)
@@ -149,7 +149,7 @@ def test_old_images_are_dropped_and_counted(new_bench, make_image):
         old, now = make_image(), make_image()
         old.header.stamp.sec = 1000
         bench.wait(lambda: camera.publish(old)
-                   or bench.node._metrics.figures().dropped.get('too_old'))
+                   or bench.node.status.figures.dropped.get('too_old'))
         now.header.stamp = bench.node.get_clock().now().to_msg()
         bench.wait(lambda: camera.publish(now) or messages)
         assert messages[0].header == now.header and messages[0].dropped >= 1
@@ -261,6 +261,28 @@ def test_bad_start_fails(new_bench, values):
         assert bench.start() is False
 
 
+def test_start_that_cannot_advertise_fails_with_the_reason_and_can_be_repeated(
+        new_bench, monkeypatch, capfd):
+    def refuse(*_):
+        raise RuntimeError('no more topics')
+
+    with new_bench() as bench:
+        with monkeypatch.context() as patched:
+            patched.setattr('yolact_ros.ros.node.node.Publishers', refuse)
+            started = bench.node.start()
+        assert not started and 'cannot start: no more topics' in capfd.readouterr().err
+        assert bench.start() and bench.segment(bench.camera(), bench.listen()).instances
+
+
+def test_waiting_node_tells_the_commands_that_start_it(new_bench, capfd):
+    with new_bench(arguments=['-r', '__ns:=/front', '-r', '__node:=seg'],
+                   autostart=False) as bench:
+        bench.start()
+        log = capfd.readouterr().err
+    assert 'ros2 lifecycle set /front/seg configure' in log
+    assert 'ros2 lifecycle set /front/seg activate' in log
+
+
 # names, time
 
 def test_topics_follow_name_namespace_and_remapping(new_bench):
@@ -335,8 +357,8 @@ def test_silent_input_is_explained_in_the_diagnostics(new_bench, prepare, words)
         bench.start()
         bench.camera('/elsewhere/image_raw')
         states = bench.listen('/diagnostics', DiagnosticArray)
+        prepare(bench)  # first: a topic that is open has its type in this process
         bench.listen()
-        prepare(bench)
         words = [word.replace('wrong type', 'carries') for word in words]
         bench.wait(lambda: states and all(word in input_status(states).message
                                           for word in words),
@@ -352,5 +374,6 @@ def test_finding_that_comes_and_goes_is_logged_once(new_bench, monkeypatch):
         assert bench.node.start()
         for enabled in (False, True, False, True):
             set_parameter(bench, 'enabled', enabled)
-            bench.node._reporter.report()
+            for timer in bench.node.timers:
+                timer.callback()
         assert len([line for line in lines if line.startswith('disabled')]) == 1

@@ -49,7 +49,7 @@ BAD = [short_data, zero_size, zero_width, absurd_height, absurd_size, unknown_en
 
 
 def failed(bench):
-    return bench.node._metrics.figures().dropped.get('failed', 0)
+    return bench.node.status.figures.dropped.get('failed', 0)
 
 
 @pytest.mark.parametrize('spoil', BAD, ids=[spoil.__name__ for spoil in BAD])
@@ -63,18 +63,19 @@ def test_bad_image_is_reported_and_the_next_good_one_served(bench, make_image, s
     assert bench.segment(camera, messages).dropped >= 1
 
 
-def test_same_trouble_is_logged_once_and_other_trouble_again(bench, make_image, monkeypatch):
-    lines = []
-    monkeypatch.setattr(bench.node._worker, '_complain', lines.append)
+def test_fault_is_logged_once_for_every_kind(bench, make_image, capfd):
     camera, messages = bench.camera(), bench.listen()
     bench.segment(camera, messages)
-    for height, encoding in ((4, 'foo'), (4, 'foo'), (2, 'foo'), (4, 'bar'), (4, 'foo')):
-        image, before = make_image(height), failed(bench)
+    capfd.readouterr()
+    for width, encoding in ((6, 'foo' * 10 ** 4), (6, 'bar'), (0, 'rgb8'), (6, 'baz')):
+        image, before = make_image(4, width), failed(bench)
         image.encoding = encoding
         bench.wait(lambda image=image, before=before:
                    camera.publish(image) or failed(bench) > before)
-    assert len(lines) == 2
-    assert 'foo' in lines[0] and 'bar' in lines[1]
+    log = capfd.readouterr().err
+    lines = [line for line in log.splitlines() if ' lost: ' in line]
+    assert ['foo...' in lines[0], 'got 0x4' in lines[1], len(lines)] == [True, True, 2]
+    assert len(lines[0]) < 1000
 
 
 @pytest.mark.parametrize('data', [b'', b'\xff\xd8\xff\xe0 torn', b'GIF89a'],
@@ -88,6 +89,16 @@ def test_corrupt_jpeg_is_reported_and_the_next_good_one_served(new_bench, make_i
         bench.wait(lambda: camera.publish(bad) or failed(bench))
         jpeg = encode_jpeg(decode_image(good), good.header)
         assert bench.segment(camera, messages, jpeg).instances
+
+
+def test_image_beyond_the_limit_of_pixels_is_refused_until_the_limit_is_raised(bench, make_image):
+    camera, messages = bench.camera(), bench.listen()
+    bench.node.set_parameters([Parameter('max_image_pixels', value=24)])
+    bench.segment(camera, messages, make_image(4, 6))
+    bench.wait(lambda: camera.publish(make_image(5, 5)) or failed(bench))
+    assert '5x5 pixels is larger than the limit of 24' in bench.last_error()
+    bench.node.set_parameters([Parameter('max_image_pixels', value=25)])
+    assert bench.segment(camera, messages, make_image(5, 5)).instances
 
 
 def test_size_and_encoding_may_change_from_image_to_image(bench, make_image):
@@ -136,11 +147,11 @@ def test_camera_may_die_and_return_with_another_qos(bench, first, second):
     messages = bench.listen()
     camera = bench.camera(reliable=first)
     bench.segment(camera, messages)
-    bench.wait(lambda: bench.node._input.reliable == first)
+    bench.wait(lambda: bench.node.status.reliable == first)
     bench.peer.destroy_publisher(camera)
     camera = bench.camera(reliable=second)
     assert bench.segment(camera, messages).instances
-    bench.wait(lambda: bench.node._input.reliable == second)
+    bench.wait(lambda: bench.node.status.reliable == second)
     assert failed(bench) == 0
 
 

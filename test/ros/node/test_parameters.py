@@ -11,10 +11,9 @@ from yolact_ros.ros.node.parameters import (
     MASK_ENCODINGS,
     PARAMETERS,
     Parameters,
-    default_of,
     parse_class_thresholds,
-    rule_of,
 )
+from yolact_ros.ros.parameter_table import default_of, rule_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,6 +53,7 @@ def test_snapshot_cannot_be_changed():
     ({'class_thresholds': (':0.5',)}, "entries like 'mug:0.5', got ':0.5'"),
     ({'class_thresholds': ('mug:high',)}, "entries like 'mug:0.5', got 'mug:high'"),
     ({'class_thresholds': ('mug:2',)}, r"class_thresholds\['mug'\] must be in \[0, 1\], got 2"),
+    ({'class_thresholds': ('mug:0.5', 'mug :0.6')}, "names 'mug' twice"),
     ({'max_image_age': float('nan')}, 'max_image_age must be in'),
 ])
 def test_refused_value_is_named_with_what_is_allowed(values, reason):
@@ -63,7 +63,7 @@ def test_refused_value_is_named_with_what_is_allowed(values, reason):
 
 @pytest.mark.parametrize(('entries', 'thresholds'), [
     ((), {}),
-    (('mug:0.5', '3:1'), {'mug': 0.5, 3: 1.0}),
+    (('mug:0.5', '3:1'), {'mug': 0.5, '3': 1.0}),
     (('cup:large: 0.25',), {'cup:large': 0.25}),
 ], ids=['none', 'name and id', 'name with a colon'])
 def test_class_thresholds_are_read_by_name_or_id(entries, thresholds):
@@ -71,4 +71,4 @@ def test_class_thresholds_are_read_by_name_or_id(entries, thresholds):
 
 
 def test_classes_are_names_or_ids():
-    assert Parameters(classes=('mug', '2')).postprocess.classes == ('mug', 2)
+    assert Parameters(classes=('mug', '2')).postprocess.classes == ('mug', '2')

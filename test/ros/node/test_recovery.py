@@ -48,7 +48,7 @@ def test_first_try_needs_nothing():
 def fail(bench, camera, make_image):
     """Let the device fail under the next image."""
     bench.models.predictor.error = FULL
-    bench.wait(lambda: camera.publish(make_image()) or bench.node._model.predictor is None)
+    bench.wait(lambda: camera.publish(make_image()) or not bench.node.status.model)
 
 
 def test_node_loads_the_same_weights_again_and_serves(bench, make_image):
@@ -66,9 +66,9 @@ def test_failed_model_is_let_go_before_the_next_is_loaded(bench, make_image):
     bench.segment(camera, messages)
     bench.models.gate.clear()
     fail(bench, camera, make_image)
-    lost = bench.node._metrics.figures().dropped['failed']
+    lost = bench.node.status.figures.dropped['failed']
     bench.wait(lambda: camera.publish(make_image())
-               or bench.node._metrics.figures().dropped['failed'] > lost)
+               or bench.node.status.figures.dropped['failed'] > lost)
     assert len(bench.models.opened) == 1
     bench.models.gate.set()
     bench.segment(camera, messages)
@@ -89,6 +89,6 @@ def test_node_that_recovers_can_be_cleaned_up_and_configured(bench, make_image):
     assert change(Transition.TRANSITION_CLEANUP)
     bench.models.gate.set()
     bench.wait(lambda: len(bench.models.opened) == 2)
-    assert bench.node._model.predictor is None
+    assert bench.node.status.model == ''
     assert change(Transition.TRANSITION_CONFIGURE) and change(Transition.TRANSITION_ACTIVATE)
     assert bench.segment(camera, messages).instances

@@ -15,7 +15,8 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 
-from yolact_ros.ros.node.parameters import PARAMETERS, default_of, rule_of
+from yolact_ros.ros.node.parameters import PARAMETERS
+from yolact_ros.ros.parameter_table import default_of, rule_of
 
 ROOT = Path(__file__).resolve().parents[3]
 LAUNCH_FILE = ROOT / 'launch' / 'segment.launch.py'
@@ -58,6 +59,33 @@ def test_overriding_arguments_are_parameters_of_the_same_type_and_choices():
         if kind.id != 'bool':
             shown = ast.literal_eval(choices) or ()
             assert shown == rule_of(PARAMETERS[name]).choices
+
+
+def constant(path, name):
+    """Return what a launch file assigns to a name at top level, where it is a literal."""
+    return next(ast.literal_eval(statement.value)
+                for statement in ast.parse(path.read_text()).body
+                if isinstance(statement, ast.Assign) and statement.targets[0].id == name)
+
+
+@pytest.mark.parametrize('file', ['segment.launch.py', 'demo.launch.py'])
+def test_switches_may_be_written_like_yaml_and_like_python(file):
+    path = ROOT / 'launch' / file
+    assert {'true', 'True', 'TRUE', 'false', 'False', 'FALSE'} == set(constant(path, 'SWITCH'))
+
+
+def test_log_levels_may_be_written_in_capitals():
+    assert {'warn', 'WARN', 'info', 'INFO'} <= set(constant(LAUNCH_FILE, 'LEVELS'))
+
+
+def test_switch_in_capitals_means_the_same():
+    names = {}
+    for statement in ast.parse(LAUNCH_FILE.read_text()).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == '_typed':
+            exec(compile(ast.Module([statement], []), LAUNCH_FILE, 'exec'), names)
+    assert [names['_typed'](text, bool) for text in ('true', 'True', 'TRUE', 'False')] \
+        == [True, True, True, False]
+    assert names['_typed']('1', float) == 1.0
 
 
 def test_every_argument_is_described():

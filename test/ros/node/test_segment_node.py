@@ -20,6 +20,7 @@ from yolact_ros.config import yolact_plus_tiny
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.msg import InstanceMaskArray
 from yolact_ros.ros.image_codec import encode_image
+from yolact_ros.srv import Reload
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / 'scripts' / 'segment_node'
@@ -223,10 +224,22 @@ def test_node_stops_in_time_while_the_model_loads(start):
     assert (status, seconds < 3) == (0, True)
 
 
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
+def test_node_stops_in_time_while_another_model_loads(start, peer, number):
+    node = start('-c', SLOW_NODE)
+    client = peer.create_client(Reload, '/yolact/reload')
+    assert client.wait_for_service(PATIENCE)
+    client.call_async(Reload.Request(weights='slow'))
+    node.wait_for('loading')
+    status, seconds = node.end(number)
+    assert (status, seconds < 3) == (0, True)
+    assert not any('terminate called' in line for line in node.lines)
+
+
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['-p', 'weights:=/no/such/file.pth'], ['/no/such/file.pth', 'not found']),
     (['-p', 'score_threshold:=1.5'], ['score_threshold', '1.5']),
-    (['-p', 'score_threshold:=1'], ['score_threshold', 'decimal point']),
+    (['-p', 'score_threshold:=high'], ['score_threshold must be a number', 'high']),
     (['-p', 'nms:=soft'], ['nms must be one of']),
     (['--params-file', '/no/such.yaml'], ['/no/such.yaml']),
     (['--nonsense'], ['--nonsense']),

@@ -1,34 +1,74 @@
 """Conversion to vision_msgs, with stand-ins of its types: the package has no wheel."""
 
 import sys
-from types import ModuleType, SimpleNamespace
+from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
+import pytest
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseWithCovariance
 from std_msgs.msg import Header
 
 from yolact_ros.ros.node.vision_messages import VisionMessages
 from yolact_ros.structures import ImageSize, Instances
 
-
-class Message(SimpleNamespace):
-    """A message whose missing fields appear when they are asked for."""
-
-    def __getattr__(self, name):
-        if name.startswith('__'):
-            raise AttributeError(name)
-        value = [] if name in ('detections', 'results', 'class_map') else Message()
-        setattr(self, name, value)
-        return value
-
-
+# The definitions of vision_msgs 4, as its .msg files give them.
+DEFINITIONS = {
+    'Point2D': 'float64 x, float64 y',
+    'Pose2D': 'Point2D position, float64 theta',
+    'BoundingBox2D': 'Pose2D center, float64 size_x, float64 size_y',
+    'ObjectHypothesis': 'string class_id, float64 score',
+    'ObjectHypothesisWithPose': 'ObjectHypothesis hypothesis, '
+                                'geometry_msgs/PoseWithCovariance pose',
+    'Detection2D': 'std_msgs/Header header, ObjectHypothesisWithPose[] results, '
+                   'BoundingBox2D bbox, string id',
+    'Detection2DArray': 'std_msgs/Header header, Detection2D[] detections',
+    'VisionClass': 'uint16 class_id, string class_name',
+    'LabelInfo': 'std_msgs/Header header, VisionClass[] class_map, float32 threshold',
+}
+PLAIN = {'float64': float, 'float32': float, 'uint16': int, 'string': str,
+         'std_msgs/Header': Header, 'geometry_msgs/PoseWithCovariance': PoseWithCovariance}
 TYPES = ModuleType('vision_msgs.msg')
-for _name in ('Detection2DArray', 'Detection2D', 'ObjectHypothesisWithPose', 'LabelInfo',
-              'VisionClass'):
-    setattr(TYPES, _name, type(_name, (Message,), {}))
+
+
+class Message:
+    """A message that, like a generated one, takes its own fields only, of the right type."""
+
+    def __init__(self, **values):
+        for name, kind in self.kinds.items():
+            setattr(self, name, values.pop(name) if name in values else kind())
+        assert not values, f'{type(self).__name__} has no {sorted(values)}'
+
+    def __setattr__(self, name, value):
+        assert name in self.kinds, f'{type(self).__name__} has no {name}'
+        assert type(value) is self.kinds[name], f'{name} takes {self.kinds[name]}, got {value!r}'
+        for each in value if isinstance(value, list) else ():
+            assert type(each) is self.elements[name]
+        super().__setattr__(name, value)
+
+
+def make_type(name, definition):
+    """Return the class of a definition whose parts have been made."""
+    rows = [row.split(' ') for row in definition.split(', ')]
+    parts = {field: PLAIN.get(kind) or getattr(TYPES, kind.removesuffix('[]'))
+             for kind, field in rows}
+    return type(name, (Message,), {
+        'elements': parts,
+        'kinds': {field: list if kind.endswith('[]') else parts[field] for kind, field in rows}})
+
+
+for _name, _definition in DEFINITIONS.items():
+    setattr(TYPES, _name, make_type(_name, _definition))
 ONE = Instances(ImageSize(10, 20), np.float32([[2, 4, 8, 6]]), np.float32([0.5]),
                 np.float32([np.nan]), np.float32([0.5]), np.array([1]),
                 np.zeros((1, 4), np.int32), (np.zeros((0, 0), bool),))
+
+
+def test_stand_ins_refuse_what_generated_messages_refuse():
+    for wrong in ({'label': 'mug'}, {'class_id': '1'}):
+        with pytest.raises(AssertionError):
+            TYPES.VisionClass(**wrong)
 
 
 def test_array_without_instances_has_the_header_and_no_detection():
@@ -45,6 +85,12 @@ def test_box_is_given_by_centre_and_size():
     assert detection.id == '1'
     hypothesis = detection.results[0].hypothesis
     assert (hypothesis.class_id, hypothesis.score) == ('bowl', 0.5)
+
+
+def test_score_leaves_within_its_range():
+    high = replace(ONE, scores=np.float32([1.011]))  # by a mask score above one
+    array = VisionMessages(TYPES).detections(high, ['mug', 'bowl'], Header())
+    assert array.detections[0].results[0].hypothesis.score == 1.0
 
 
 def test_label_info_numbers_the_class_names():

@@ -70,7 +70,7 @@ class ReportingNode(YolactNode):
 
     def stop(self) -> bool:
         """Stop and print."""
-        print(describe(self._metrics.figures()), flush=True)
+        print(describe(self.status.figures), flush=True)
         return super().stop()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from yolact_ros.ros.camera.sources import Frame
+from yolact_ros.ros.camera.frames import Frame
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection

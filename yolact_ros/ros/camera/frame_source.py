@@ -6,15 +6,16 @@ import time
 
 import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from yolact_ros.msg import InstanceMaskArray
+from yolact_ros.ros.camera.frames import Frame, Truth
 from yolact_ros.ros.camera.messages import (
     depth_message,
     guessed_matrix,
@@ -24,9 +25,11 @@ from yolact_ros.ros.camera.messages import (
     size_of,
 )
 from yolact_ros.ros.camera.pacer import Pacer
-from yolact_ros.ros.camera.parameters import declare_parameters
-from yolact_ros.ros.camera.sources import Frame, Truth, open_source
+from yolact_ros.ros.camera.parameters import SourceParameters
+from yolact_ros.ros.camera.sources import open_source
 from yolact_ros.ros.instance_codec import encode_array
+from yolact_ros.ros.parameter_table import declare_table
+from yolact_ros.ros.spin import Spinning, until_interrupted
 
 QUEUE_DEPTH = 10
 DEFAULT_FRAME_ID = 'camera_optical_frame'
@@ -49,20 +52,20 @@ class FrameSource(Node):
         :raises OSError, ValueError, RuntimeError, ImportError: with the cure, when it cannot.
         """
         super().__init__('frame_source', **node_arguments)
-        self.parameters = declare_parameters(self)
+        self.parameters = SourceParameters(**declare_table(self, SourceParameters))
         self.source = open_source(self.parameters)
         self.published = 0
         self._create_publishers()
         self._log_start()
 
-    def play(self, executor: rclpy.executors.Executor) -> None:
-        """Publish the source to its end, or for ever when looping; serve the executor too."""
+    def play(self) -> None:
+        """Publish the source to its end, or for ever when looping."""
         pacer = Pacer(self.parameters.rate, self.source.rate)
-        self._wait_for_subscriber(executor)
+        self._wait_for_subscriber()
         while True:
             played = False
             for frame in self.source:
-                self._spin_until(executor, pacer.due(frame.time, time.monotonic()))
+                time.sleep(max(0.0, pacer.due(frame.time, time.monotonic()) - time.monotonic()))
                 self._try_publish(frame)
                 played = True
             if not played:
@@ -118,15 +121,10 @@ class FrameSource(Node):
             f'playing {self.source.description}; on {self._images.topic_name} '
             f'({self.parameters.reliability}) at {rate}')
 
-    def _wait_for_subscriber(self, executor: rclpy.executors.Executor) -> None:
+    def _wait_for_subscriber(self) -> None:
         deadline = time.monotonic() + self.parameters.wait_for_subscriber
         while time.monotonic() < deadline and not self._images.get_subscription_count():
-            executor.spin_once(timeout_sec=0.02)
-
-    def _spin_until(self, executor: rclpy.executors.Executor, deadline: float) -> None:
-        executor.spin_once(timeout_sec=0)
-        while (left := deadline - time.monotonic()) > 0:
-            executor.spin_once(timeout_sec=left)
+            time.sleep(0.02)
 
     def _header(self, frame: Frame) -> Header:
         """Return the recorded header or a new one, as the parameters want it."""
@@ -173,19 +171,28 @@ def truth_message(truth: Truth, header: Header) -> InstanceMaskArray:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node; return 1 when there is nothing to play."""
-    rclpy.init(args=args)
-    executor = SingleThreadedExecutor()
     try:
-        node = FrameSource()
-        executor.add_node(node)
-        node.play(executor)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        if rclpy.ok():
-            rclpy.logging.get_logger('frame_source').fatal(str(error))
-            return 1
+        return until_interrupted(lambda: _play(args))
     finally:
-        executor.shutdown()
         rclpy.try_shutdown()
+
+
+def _play(args: list[str] | None) -> int:
+    """
+    Play to the end; return the exit status.
+
+    The executor has a thread of its own: rclpy's waiting does not survive an interrupt.
+    """
+    spinning = None
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = FrameSource()
+        spinning = Spinning(node)
+        node.play()
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        rclpy.logging.get_logger('frame_source').fatal(str(error))
+        return 1
+    finally:
+        if spinning is not None:
+            spinning.stop()
     return 0

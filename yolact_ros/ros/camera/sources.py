@@ -5,74 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from yolact_ros.media.images import Pictures, Video, find_source, read_picture
 from yolact_ros.media.video import DEFAULT_FPS, VideoReader
+from yolact_ros.ros.camera.bag_source import BagSource
+from yolact_ros.ros.camera.frames import Frame, Source
 from yolact_ros.ros.camera.parameters import SourceParameters
-from yolact_ros.structures import Instances
+from yolact_ros.ros.camera.synthetic_source import SyntheticSource
 
 BAG_SUFFIXES = ('.mcap', '.db3')
 PICTURE_RATE = 5.0  # [Hz], slow enough to look at, quick enough to feel like a camera
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """
-    What is really in a synthetic frame.
-
-    :param instances: the visible part of every object; score 1, or 0 where too little of it is
-        in view to be asked for or to be counted as wrong.
-    :param class_names: names of the class ids.
-    :param track_ids: for every object a number that it keeps from frame to frame.
-    """
-
-    instances: Instances
-    class_names: tuple[str, ...]
-    track_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """
-    One picture on its way to the camera topic.
-
-    :param time: since the start of the source [s]; says when to publish it.
-    :param image: (H, W, 3) uint8 RGB, or the recorded message.
-    :param camera_info: recorded or known intrinsics, None where they must be guessed.
-    :param truth: what is in the picture, where that is known.
-    :param depth: (H, W) uint16 [mm], 0 where unknown.
-    """
-
-    time: float
-    image: np.ndarray | Image | CompressedImage
-    camera_info: CameraInfo | None = None
-    truth: Truth | None = None
-    depth: np.ndarray | None = None
-
-
-class Source(Protocol):
-    """
-    Something that can be played from its beginning, again and again.
-
-    :param description: one line for the log.
-    :param rate: its own frame rate [Hz]; None: live, iterating waits for the next frame.
-    :param knows_truth: whether its frames have a truth.
-    """
-
-    description: str
-    rate: float | None
-    knows_truth: bool
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Play from the beginning."""
 
 
 def open_source(parameters: SourceParameters) -> Source:
@@ -84,14 +29,12 @@ def open_source(parameters: SourceParameters) -> Source:
     """
     spec = parameters.source
     if spec.partition(':')[0] == 'synthetic':
-        from yolact_ros.ros.camera.synthetic_source import SyntheticSource
         return SyntheticSource(parameters)
     if parameters.depth:
         raise ValueError(f"depth is known of synthetic scenes only, source is '{spec}'; leave out "
                          'depth:=true')
     path = Path(spec).expanduser()
     if is_bag(path):
-        from yolact_ros.ros.camera.bag_source import BagSource
         return BagSource(path, parameters.bag_topic)
     if path.suffix == '.bag' and path.is_file():
         raise ValueError(f"'{path}' is a ROS 1 bag; convert it: rosbags-convert --src '{path}' "

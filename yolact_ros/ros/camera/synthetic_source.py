@@ -7,9 +7,9 @@ from itertools import count
 
 import numpy as np
 
+from yolact_ros.ros.camera.frames import Frame, Truth
 from yolact_ros.ros.camera.messages import pinhole
 from yolact_ros.ros.camera.parameters import SourceParameters
-from yolact_ros.ros.camera.sources import Frame, Truth
 from yolact_ros.scenes import CLASS_NAMES, Scene, scene
 from yolact_ros.scenes.world import MODES
 from yolact_ros.structures import ImageSize, Instances

@@ -61,7 +61,10 @@ class RateMeter:
             self._times.popleft()
         if len(self._times) < 2:
             return 0.0
-        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+        interval = max(self._times[-1] - self._times[0], 1e-9) / (len(self._times) - 1)
+        silence = now - self._times[-1]
+        # Two intervals of silence are jitter; beyond, it has become as rare as the silence says.
+        return 1 / (silence if silence > 2 * interval else interval)
 
 
 class Metrics:
@@ -107,12 +110,6 @@ class Metrics:
         """Return the number of images skipped since the start, whatever the cause."""
         with self._lock:
             return sum(self._dropped.values())
-
-    @property
-    def received(self) -> int:
-        """Return the number of images since the start."""
-        with self._lock:
-            return self._counts['received']
 
     def figures(self) -> Figures:
         """Return all figures of this moment."""

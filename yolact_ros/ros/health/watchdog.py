@@ -47,6 +47,7 @@ class Observation:
     """
     What can be seen of the node's input and outputs.
 
+    :param node: name of the node, fully resolved.
     :param topic: input topic, fully resolved.
     :param type_name: type the node expects on it, like 'sensor_msgs/msg/Image'.
     :param outputs: output topics, fully resolved.
@@ -63,6 +64,7 @@ class Observation:
     :param error: why the newest image was lost, '' when it was not.
     """
 
+    node: str
     topic: str
     type_name: str
     outputs: Sequence[str] = ()
@@ -86,7 +88,7 @@ def explain(seen: Observation, patience_s: float = 3.0) -> Finding:
     :param patience_s: silence that is still normal [s].
     """
     if not seen.active:
-        return Finding(Level.WARN, 'inactive', 'not active; run: ros2 lifecycle set NODE activate '
+        return Finding(Level.WARN, 'inactive', f'not active; run: {activation(seen.node)} '
                        '(or start with autostart:=true)')
     if not seen.enabled:
         return Finding(Level.OK, 'disabled', 'disabled; call service ~/enable with data: true')
@@ -107,6 +109,12 @@ def explain(seen: Observation, patience_s: float = 3.0) -> Finding:
                        'max_image_age when it arrives: clocks differ, or a bag plays without '
                        'use_sim_time; set max_image_age to 0 to take all')
     return Finding(Level.OK, 'running', f'images arrive on {seen.topic}')
+
+
+def activation(node: str) -> str:
+    """Return the commands that bring a lifecycle node up from nothing."""
+    return (f'ros2 lifecycle set {node} configure (unless it is inactive already), then: '
+            f'ros2 lifecycle set {node} activate')
 
 
 def _explain_silence(seen: Observation) -> Finding:

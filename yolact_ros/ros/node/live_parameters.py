@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import Field, replace
+from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any
 
-from rcl_interfaces.msg import (
-    FloatingPointRange,
-    IntegerRange,
-    ParameterDescriptor,
-    SetParametersResult,
-)
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from yolact_ros.ros.node.parameters import PARAMETERS, Parameters, default_of, rule_of
-
-LISTS_OF_NAMES = (Parameter.Type.STRING_ARRAY, Parameter.Type.INTEGER_ARRAY)
-# What tools make of [], which has no element to tell the type.
-EMPTY_LISTS = (Parameter.Type.BYTE_ARRAY, Parameter.Type.BOOL_ARRAY, Parameter.Type.DOUBLE_ARRAY)
+from yolact_ros.ros.node.parameters import PARAMETERS, Parameters
+from yolact_ros.ros.parameter_table import declare_table, value_of
 
 Check = Callable[[Parameters], None]
 
@@ -45,8 +35,7 @@ class LiveParameters:
         """
         self._check = check
         self._changed = changed
-        self.current = Parameters(**{name: _declare(node, row)
-                                     for name, row in PARAMETERS.items()})
+        self.current = Parameters(**declare_table(node, Parameters))
         _warn_of_unknown_names(node)
         node.add_on_set_parameters_callback(self._validate)
         self._applies_late = hasattr(node, 'add_post_set_parameters_callback')
@@ -70,43 +59,9 @@ class LiveParameters:
 
     def _with(self, changes: Sequence[Parameter]) -> Parameters:
         """Return the snapshot after the changes; parameters of others (use_sim_time) pass."""
-        values = {change.name: _plain(PARAMETERS[change.name], change)
+        values = {change.name: value_of(PARAMETERS[change.name], change)
                   for change in changes if change.name in PARAMETERS}
         return replace(self.current, **values)
-
-
-def descriptor_of(row: Field) -> ParameterDescriptor:
-    """Return what `ros2 param describe` and rqt show of a parameter."""
-    rule = rule_of(row)
-    descriptor = ParameterDescriptor(name=row.name, description=rule.description,
-                                     read_only=not rule.live)
-    if rule.choices:
-        descriptor.additional_constraints = 'one of: ' + ', '.join(rule.choices)
-    if isinstance(default_of(row), tuple):
-        # An empty array on the command line has no element type, so ROS must not fix one.
-        descriptor.dynamic_typing = True
-    elif rule.low is not None and isinstance(default_of(row), int):
-        descriptor.integer_range = [IntegerRange(from_value=rule.low, to_value=rule.high, step=1)]
-    elif rule.low is not None:
-        descriptor.floating_point_range = [FloatingPointRange(from_value=rule.low,
-                                                              to_value=rule.high)]
-    return descriptor
-
-
-def _declare(node: Node, row: Field) -> Any:
-    """Declare one parameter and return the value it starts with."""
-    default = default_of(row)
-    start = None if isinstance(default, tuple) else default
-    try:
-        parameter = node.declare_parameter(row.name, start, descriptor_of(row))
-    except InvalidParameterTypeException as error:
-        raise ValueError(f'{row.name} must be {_type_name(default)}: {error}') from error
-    except InvalidParameterValueException as error:
-        raise ValueError(str(error)) from error
-    if parameter.type_ == Parameter.Type.NOT_SET:
-        parameter = Parameter(row.name, Parameter.Type.STRING_ARRAY, [])
-        node.set_parameters([parameter])
-    return _plain(row, parameter)
 
 
 def _warn_of_unknown_names(node: Node) -> None:
@@ -117,24 +72,3 @@ def _warn_of_unknown_names(node: Node) -> None:
         near = get_close_matches(name, PARAMETERS, 1)
         node.get_logger().warning(f'there is no parameter {name!r}, its value is ignored'
                                   + (f'; did you mean {near[0]!r}?' if near else ''))
-
-
-def _plain(row: Field, parameter: Parameter) -> Any:
-    """
-    Return a parameter's value as the snapshot stores it.
-
-    :raises ValueError: when it has the wrong type.
-    """
-    if not isinstance(default_of(row), tuple):
-        return parameter.value
-    empty = parameter.type_ in EMPTY_LISTS and len(parameter.value) == 0
-    if parameter.type_ not in LISTS_OF_NAMES and not empty:
-        raise ValueError(f"{row.name} must be a list of names or ids like ['mug', '3'], "
-                         f'got {parameter.value!r}')
-    return tuple(str(entry) for entry in parameter.value if entry != '')
-
-
-def _type_name(default: Any) -> str:
-    """Return a parameter's type in words, with an example that ROS reads as that type."""
-    return {bool: 'true or false', int: 'a whole number', str: 'a string',
-            float: 'a number with a decimal point (1.0)'}[type(default)]

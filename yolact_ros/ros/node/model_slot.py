@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from rclpy.task import Future
 
+from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.worker import Predictor
 
@@ -34,7 +35,8 @@ class ModelSlot:
     """
     Holds the predictor; it changes in one assignment, so that an image sees the old or the new.
 
-    All methods belong to the executor's thread; any thread may read `predictor`.
+    Only the executor's thread calls its methods; what takes seconds is done on a thread beside
+    it. Any thread may read `predictor`, which is None while there is nothing to serve with.
     """
 
     def __init__(self, open_predictor: OpenPredictor, source: ModelSource,
@@ -47,7 +49,8 @@ class ModelSlot:
         """
         self._open, self.source, self._parameters = open_predictor, source, parameters
         self.predictor: Predictor | None = None
-        self._reloading = False
+        self._last: object = None  # the newest order; what an older one loads is let go
+        self._loading: threading.Thread | None = None
 
     def fill(self) -> None:
         """
@@ -59,20 +62,25 @@ class ModelSlot:
 
     def empty(self) -> None:
         """Let go of the model."""
-        self.predictor, self._reloading = None, False
+        self.predictor, self._last = None, None
+
+    @property
+    def is_loading(self) -> bool:
+        """Return True while a thread loads a model."""
+        return self._loading is not None and self._loading.is_alive()
 
     async def reload(self, wake: Callable[[], None]) -> None:
         """
-        Let go of the model and load it anew in the background; `empty` calls it off.
+        Let go of the model and load it anew in the background; a newer order calls it off.
 
         :param wake: wakes the executor, from another thread.
         :raises Exception: whatever open_predictor raises now.
         """
-        source, parameters = self.source, self._parameters()
-        self.predictor, self._reloading = None, True  # first: a device may not hold two
-        predictor = await _in_background(lambda: self._load(source, parameters), wake)
-        if self._reloading:
-            self.predictor, self._reloading = predictor, False
+        self.predictor = None  # first: a device may not hold two
+        order = self._last = object()
+        predictor = await self._load_beside(self.source, wake)
+        if order is self._last:
+            self.predictor = predictor
 
     async def replace(self, source: ModelSource, wake: Callable[[], None]) -> None:
         """
@@ -80,16 +88,41 @@ class ModelSlot:
 
         :param source: with empty weights the current model is loaded again.
         :param wake: wakes the executor, from another thread.
+        :raises ValueError: when a config is given without weights that it could be of.
         :raises Exception: why the old model is still in place.
         """
-        source = source if source.weights else self.source
-        parameters = self._parameters()
-        predictor = await _in_background(lambda: self._load(source, parameters), wake)
-        if self.predictor is None:
-            raise RuntimeError('the node let go of its model meanwhile')
+        order = self._last = object()
+        source = self._completed(source)
+        predictor = await self._load_beside(source, wake)
+        if order is not self._last:
+            raise RuntimeError('a newer reload or a transition of the node came meanwhile')
         # The parameters may have changed since; what they mention must exist.
         self._parameters().postprocess.check_classes(predictor.class_names)
         self.predictor, self.source = predictor, source
+
+    def _completed(self, source: ModelSource) -> ModelSource:
+        """Return the source, with the current weights where it names none."""
+        if source.weights:
+            return source
+        if source.config and source.config not in MODEL_PRESETS:
+            raise ValueError(f'config {source.config!r} is no preset; there are '
+                             f'{", ".join(MODEL_PRESETS)}')
+        return ModelSource(self.source.weights, source.config or self.source.config)
+
+    def _load_beside(self, source: ModelSource, wake: Callable[[], None]) -> Future:
+        """Load on a thread of its own and return the future predictor."""
+        parameters, future = self._parameters(), Future()
+
+        def run() -> None:
+            try:
+                future.set_result(self._load(source, parameters))
+            except Exception as error:  # handed on to whoever awaits the future
+                future.set_exception(error)
+            wake()
+
+        self._loading = threading.Thread(target=run, name='model loading', daemon=True)
+        self._loading.start()
+        return future
 
     def _load(self, source: ModelSource, parameters: Parameters) -> Predictor:
         """Return a predictor that has already worked on one (black) image."""
@@ -99,18 +132,3 @@ class ModelSlot:
             precision=parameters.precision, postprocess=parameters.postprocess)
         predictor.predict(np.zeros(WARM_UP_SHAPE, np.uint8))
         return predictor
-
-
-def _in_background(work: Callable[[], Predictor], wake: Callable[[], None]) -> Future:
-    """Do the work on a thread of its own and return its future result."""
-    future = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except Exception as error:  # handed on to whoever awaits the future
-            future.set_exception(error)
-        wake()
-
-    threading.Thread(target=run, name='model loading', daemon=True).start()
-    return future

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
@@ -10,17 +9,18 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from yolact_ros.ros.health.metrics import Metrics
+from yolact_ros.ros.health.watchdog import activation
 from yolact_ros.ros.node.image_input import ImageInput
 from yolact_ros.ros.node.live_parameters import LiveParameters
 from yolact_ros.ros.node.model_slot import DEMO_WEIGHTS, ModelSlot, ModelSource, OpenPredictor
 from yolact_ros.ros.node.parameters import Parameters
-from yolact_ros.ros.node.publishers import Outputs
+from yolact_ros.ros.node.publishers import Publishers
 from yolact_ros.ros.node.recovery import CURE, RetryRule
-from yolact_ros.ros.node.reporter import NodeState, Reporter
+from yolact_ros.ros.node.reporter import Reporter
+from yolact_ros.ros.node.status import NodeStatus
 from yolact_ros.ros.node.worker import Job, Predictor, Worker
 from yolact_ros.ros.spin import GivenUp, run
 from yolact_ros.srv import Reload
@@ -49,7 +49,7 @@ class YolactNode(LifecycleNode):
         :raises ValueError: when a parameter is refused.
         """
         super().__init__('yolact', **options)
-        self._outputs: Outputs | None = None
+        self._results: Publishers | None = None
         self._worker: Worker | None = None
         self._active = False
         self._live = LiveParameters(self, self._check, self._follow)
@@ -63,7 +63,7 @@ class YolactNode(LifecycleNode):
             self._recover, MutuallyExclusiveCallbackGroup())  # it takes seconds, as a reload does
         self._input = ImageInput(self, start.image_transport, self._receive,
                                  self._look_again.trigger)
-        self._reporter = Reporter(self, self._input, self._metrics, self._state, patience_s)
+        self._reporter = Reporter(self, self._input, lambda: self.status, patience_s)
         self._add_services()
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # ticks also where /clock does not
         self.create_timer(FOLLOW_PERIOD_S, self._follow, clock=steady)
@@ -72,34 +72,42 @@ class YolactNode(LifecycleNode):
     def start(self) -> bool:
         """Configure and activate unless told not to; return False when that failed."""
         if not self._live.current.autostart:
-            self.get_logger().info('autostart is false: waiting for lifecycle transitions')
+            self.get_logger().info('autostart is false; to start, run: '
+                                   + activation(self.get_fully_qualified_name()))
             return True
         success = TransitionCallbackReturn.SUCCESS
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def stop(self) -> bool:
-        """Stop working; return False when the current image still holds its thread."""
+        """Stop working; return False when an image or a model still holds its thread."""
         self._active = False
         self._input.close()
-        return self._worker is None or self._worker.stop(STOP_TIMEOUT_S)
+        stopped = self._worker is None or self._worker.stop(STOP_TIMEOUT_S)
+        return stopped and not self._model.is_loading
 
     # lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and advertise the outputs."""
         try:
-            self._model.fill()
+            self._prepare()
+            return super().on_configure(state)
         except Exception as error:  # rclpy would swallow it without a word
             self.get_logger().error(f'cannot start: {_reason(error)}')
+            self._release()
             return TransitionCallbackReturn.FAILURE
+
+    def _prepare(self) -> None:
+        """Get everything that images need."""
+        self._model.fill()
         if not self._model.source.weights:
             self.get_logger().info('weights is empty: using the packaged demo model, which knows '
                                    f'{", ".join(self._model.predictor.class_names)}')
-        self._outputs = Outputs(self, self._look_again.trigger)
-        self._worker = Worker(self._job, self._age_of, self._metrics, self._complain,
-                              self._device_failed.trigger)
+        self._results = Publishers(self, self._look_again.trigger)
+        self._worker = Worker(self._job, self._results,
+                              lambda: self.get_clock().now().nanoseconds, self._metrics,
+                              self._complain, self._device_failed.trigger)
         self._worker.start()
-        return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to serve."""
@@ -111,7 +119,7 @@ class YolactNode(LifecycleNode):
         self._announce()
         self._follow()
         self.get_logger().info(f'{self._model.predictor.description}: listens to '
-                               f'{self._input.topic}, publishes {self._outputs.topics[0]}')
+                               f'{self._input.topic}, publishes {self._results.topics[0]}')
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -135,10 +143,10 @@ class YolactNode(LifecycleNode):
     def _release(self) -> None:
         """Stop the worker, then take away what it works with."""
         self.stop()
-        if self._outputs is not None:
-            self._outputs.destroy()
+        if self._results is not None:
+            self._results.destroy()
         self._model.empty()
-        self._outputs, self._worker = None, None
+        self._results, self._worker = None, None
 
     # images
 
@@ -163,14 +171,7 @@ class YolactNode(LifecycleNode):
                 break  # no reload in between: these parameters were checked for this model
         if not self._active or not parameters.enabled or predictor is None:
             return None
-        return Job(predictor, parameters, self._outputs)
-
-    def _age_of(self, header: Header) -> float:
-        """Return the seconds since a stamp, NaN for the stamp 0 of cameras without a clock."""
-        if header.stamp.sec == 0 and header.stamp.nanosec == 0:
-            return math.nan
-        now = self.get_clock().now().nanoseconds
-        return 1e-9 * (now - header.stamp.sec * 10 ** 9 - header.stamp.nanosec)
+        return Job(predictor, parameters)
 
     def _complain(self, cause: str) -> None:
         """Report why images are lost (worker's thread)."""
@@ -239,20 +240,23 @@ class YolactNode(LifecycleNode):
 
     def _announce(self) -> None:
         """Publish the latched class names."""
-        self._outputs.announce(self._model.predictor.class_names,
+        self._results.announce(self._model.predictor.class_names,
                                self._live.current.score_threshold)
 
     # state
 
     def _has_listeners(self) -> bool:
         """Return True when somebody subscribes to a result."""
-        return self._outputs is not None and bool(self._outputs.wanted())
+        return self._results is not None and bool(self._results.wanted())
 
-    def _state(self) -> NodeState:
-        """Return what the reporter asks for."""
-        return NodeState(self._active, self._live.current.enabled,
-                         self._outputs.topics if self._outputs else (), self._has_listeners(),
-                         self._model.predictor.description if self._model.predictor else '')
+    @property
+    def status(self) -> NodeStatus:
+        """Return how the node is at this moment."""
+        predictor, publishers = self._model.predictor, self._results
+        return NodeStatus(
+            self._active, self._live.current, predictor.description if predictor else '',
+            publishers.topics if publishers else (), self._has_listeners(), self._input.reliable,
+            self._metrics.figures())
 
 
 def _reason(error: Exception) -> str:

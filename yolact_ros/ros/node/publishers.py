@@ -55,7 +55,7 @@ class Result:
     class_names: Sequence[str]
 
 
-class Outputs:
+class Publishers:
     """All publishers of results; publishing may happen on another thread than the executor's."""
 
     def __init__(self, node: LifecycleNode, listeners_changed: Callable[[], None]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import Field
 from typing import Any
 
 from yolact_ros.ros.health.diagnostics import INPUT_KEYS, OUTPUT_KEYS
-from yolact_ros.ros.node.parameters import PARAMETERS, default_of, rule_of
+from yolact_ros.ros.node.parameters import PARAMETERS
 from yolact_ros.ros.node.publishers import CLASS_NAMES, TOPICS
 from yolact_ros.ros.node.vision_messages import VisionMessages
+from yolact_ros.ros.parameter_table import default_of, rule_of
 
 TYPE_NAMES = {bool: 'bool', int: 'int', float: 'double', str: 'string', tuple: 'string[]'}
 
@@ -56,9 +57,14 @@ def _parameter_row(row: Field) -> tuple[str, ...]:
     rule, default = rule_of(row), default_of(row)
     values = ', '.join(rule.choices)
     if rule.low is not None:
-        values = f'{rule.low:g} to {rule.high:g}'
+        values = f'{_number(rule.low)} to {_number(rule.high)}'
     return (f'`{row.name}`', TYPE_NAMES[type(default)], f'`{_yaml(default)}`', values,
             'yes' if rule.live else 'start', rule.description)
+
+
+def _number(value: float) -> str:
+    """Return a limit without needless digits."""
+    return str(value) if isinstance(value, int) else f'{value:g}'
 
 
 def _yaml(value: Any) -> str:

@@ -4,55 +4,38 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from yolact_ros.ros.health.diagnostics import diagnose
-from yolact_ros.ros.health.metrics import Figures, Metrics
 from yolact_ros.ros.health.watchdog import Finding, Level, Observation, explain
 from yolact_ros.ros.node.image_input import TYPE_NAMES, ImageInput
+from yolact_ros.ros.node.status import NodeStatus
 
 QUIET_S = 60.0  # a finding that comes and goes is logged once in this time
 LOST_AT_LEAST = 2  # images a second; fewer are no pattern
 
 
-@dataclass(frozen=True)
-class NodeState:
-    """
-    What the reporter must know of the node.
-
-    :param outputs: result topics.
-    :param listeners: somebody subscribes to one of them.
-    :param model: description of the model, '' when there is none.
-    """
-
-    active: bool
-    enabled: bool
-    outputs: Sequence[str]
-    listeners: bool
-    model: str
-
-
 class Reporter:
     """Watches input, figures and state of the node."""
 
-    def __init__(self, node: Node, source: ImageInput, metrics: Metrics,
-                 state: Callable[[], NodeState], patience_s: float) -> None:
+    def __init__(self, node: Node, source: ImageInput, status: Callable[[], NodeStatus],
+                 patience_s: float) -> None:
         """:param patience_s: silence that is still normal [s]."""
-        self._node, self._source, self._metrics = node, source, metrics
-        self._state, self._patience_s = state, patience_s
+        self._node, self._source = node, source
+        self._status, self._patience_s = status, patience_s
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._before, self._lost_before = metrics.figures(), 0
+        self._before, self._lost_before = status().figures, 0
         self._cause = ''
         self._logged: dict[str, float] = {}
 
     def report(self) -> None:
         """Publish the state of this moment; log it when its cause is a new one."""
-        state, figures = self._state(), self._metrics.figures()
-        finding = explain(self._observe(state, figures), self._patience_s)
+        status = self._status()
+        figures = status.figures
+        finding = explain(self._observe(status), self._patience_s)
         self._before, self._lost_before = figures, self._source.lost
         if finding.cause != self._cause:
             self._cause = finding.cause
@@ -60,28 +43,29 @@ class Reporter:
         self._publisher.publish(diagnose(
             self._node.get_fully_qualified_name().lstrip('/'),
             self._node.get_clock().now().to_msg(), finding, figures, self._describe_source(),
-            state.model))
+            status.model))
 
-    def _observe(self, state: NodeState, figures: Figures) -> Observation:
+    def _observe(self, status: NodeStatus) -> Observation:
         """Return everything the watchdog looks at."""
-        source = self._source
-        publishers = tuple(source.publishers()) if state.listeners else ()
+        source, figures = self._source, status.figures
+        publishers = tuple(source.publishers()) if status.listeners else ()
         before = self._before
         lost = source.lost - self._lost_before
         too_old = figures.dropped.get('too_old', 0) > before.dropped.get('too_old', 0)
         return Observation(
-            source.topic, source.type_name, tuple(state.outputs), state.active, state.enabled,
-            state.listeners, source.arrived, source.silent_s, source.reliable, publishers,
-            () if publishers else self._other_image_topics(state),
+            self._node.get_fully_qualified_name(), source.topic, source.type_name,
+            tuple(status.outputs), status.active, status.parameters.enabled,
+            status.listeners, source.arrived, source.silent_s, source.reliable, publishers,
+            () if publishers else self._other_image_topics(status),
             mostly_lost=lost > max(LOST_AT_LEAST, figures.received - before.received),
             too_old=too_old and figures.processed == before.processed,
             error=figures.last_error if figures.failing else '')
 
-    def _other_image_topics(self, state: NodeState) -> tuple[tuple[str, str], ...]:
+    def _other_image_topics(self, status: NodeStatus) -> tuple[tuple[str, str], ...]:
         """Return topics that somebody publishes images on, but not the node's own."""
         return tuple((topic, kind)
                      for topic, kinds in self._node.get_topic_names_and_types() for kind in kinds
-                     if kind in TYPE_NAMES.values() and topic not in state.outputs
+                     if kind in TYPE_NAMES.values() and topic not in status.outputs
                      and self._node.count_publishers(topic) > 0)
 
     def _describe_source(self) -> dict[str, str]:

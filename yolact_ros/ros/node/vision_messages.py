@@ -67,6 +67,6 @@ class VisionMessages:
         detection.bbox.size_x, detection.bbox.size_y = x_max - x_min, y_max - y_min
         hypothesis = self._types.ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = class_names[int(instances.class_ids[row])]
-        hypothesis.hypothesis.score = float(instances.scores[row])
+        hypothesis.hypothesis.score = min(max(float(instances.scores[row]), 0.0), 1.0)
         detection.results.append(hypothesis)
         return detection

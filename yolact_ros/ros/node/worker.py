@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
 
+from yolact_ros.coded_images import ImageError
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.ros.health.metrics import Metrics
 from yolact_ros.ros.image_codec import decode_compressed, decode_image
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.mailbox import Mailbox
 from yolact_ros.ros.node.parameters import Parameters
-from yolact_ros.ros.node.publishers import Outputs, Result
+from yolact_ros.ros.node.publishers import Publishers, Result
 from yolact_ros.ros.node.recovery import is_device_failure
 from yolact_ros.structures import Instances
 
-REMEMBERED_CAUSES = 100
+REMEMBERED_KINDS = 100
 
 
 class Predictor(Protocol):
@@ -40,11 +41,10 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that is fixed while one image is worked on."""
+    """What is fixed while one image is worked on: a model, and parameters checked for it."""
 
     predictor: Predictor
     parameters: Parameters
-    outputs: Outputs
 
 
 @dataclass(frozen=True)
@@ -72,24 +72,26 @@ class Stopwatch:
 class Worker:
     """A thread that works on one image at a time; parameters and model change between images."""
 
-    def __init__(self, job: Callable[[], Job | None], age_of: Callable[[Any], float],
-                 metrics: Metrics, complain: Callable[[str], None],
+    def __init__(self, job: Callable[[], Job | None], publishers: Publishers,
+                 now_ns: Callable[[], int], metrics: Metrics, complain: Callable[[str], None],
                  device_failed: Callable[[], None]) -> None:
         """
         Prepare; `start` starts the thread.
 
-        :param job: asked before every image; None when nothing is to be done.
-        :param age_of: seconds since the stamp of a header, NaN without a stamp.
-        :param complain: called once for every cause of lost images, with the cure.
+        :param job: asked once for every image; None when nothing is to be done.
+        :param publishers: where results go.
+        :param now_ns: the clock that stamps are of [ns].
+        :param complain: called once for every kind of fault that costs images, with the cure.
         :param device_failed: called when the network's device failed; images are lost from then
             on, until `resume`.
         """
-        self._job, self._age_of, self._metrics, self._complain = job, age_of, metrics, complain
+        self._job, self._publishers, self._now_ns = job, publishers, now_ns
+        self._metrics, self._complain = metrics, complain
         self.mailbox: Mailbox[Arrival] = Mailbox()
         self._stopping = threading.Event()
         # A daemon: a network that computes for minutes must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name='segmentation', daemon=True)
-        self._causes: set[str] = set()
+        self._known: set[Hashable] = set()
         self._device_failed, self._paused = device_failed, False
         self._sequence = 0
         self._reported_drops = 0
@@ -112,7 +114,7 @@ class Worker:
 
     def receive(self, message: Image | CompressedImage) -> None:
         """Leave an image for the thread; one that it did not get to yet is dropped."""
-        self._metrics.arrived(self._age_of(message.header))
+        self._metrics.arrived(age_s(message.header, self._now_ns()))
         if self.mailbox.put(Arrival(message, time.monotonic())):
             self._metrics.drop('overtaken')
 
@@ -134,7 +136,7 @@ class Worker:
     def _process(self, arrival: Arrival) -> None:
         """Take one image through all stages."""
         job = self._job()
-        wanted = job.outputs.wanted() if job else frozenset()
+        wanted = self._publishers.wanted() if job else frozenset()
         if not wanted:
             return
         if self._too_old(arrival, job.parameters):
@@ -147,14 +149,14 @@ class Worker:
         if 'instances' in wanted:
             self._publish_array(result, job, watch)
         latency = time.monotonic() - arrival.time
-        job.outputs.publish_views(result, job.parameters, wanted)
+        self._publishers.publish_views(result, job.parameters, wanted)
         watch.lap('views')
         self._metrics.processed(latency, watch.stage_ms)
 
     def _segment(self, message: Image | CompressedImage, job: Job, watch: Stopwatch) -> Result:
         """Return what is in an image."""
         decode = decode_image if isinstance(message, Image) else decode_compressed
-        rgb = decode(message)
+        rgb = decode(message, job.parameters.max_image_pixels)
         watch.lap('decode')
         if job.predictor.postprocess != job.parameters.postprocess:
             job.predictor.postprocess = job.parameters.postprocess
@@ -172,7 +174,7 @@ class Worker:
             dropped=dropped - self._reported_drops,
             processing_time_s=1e-3 * (watch.stage_ms['decode'] + watch.stage_ms['model']))
         watch.lap('encode')
-        job.outputs.publish_array(array)
+        self._publishers.publish_array(array)
         watch.lap('publish')
         self._sequence += 1
         self._reported_drops = dropped
@@ -181,16 +183,33 @@ class Worker:
         """Return True when an image is not worth working on any more."""
         if parameters.max_image_age == 0.0:
             return False
-        age = self._age_of(arrival.message.header)
-        return not math.isnan(age) and age > parameters.max_image_age
+        # NaN, the age of an image without a stamp, is never above.
+        return age_s(arrival.message.header, self._now_ns()) > parameters.max_image_age
 
     def _lose(self, error: Exception) -> None:
-        """Count a lost image and report its cause if it is a new one."""
+        """Count a lost image and report it if it is of a new kind."""
         text = str(error)
         if not isinstance(error, (ValueError, RuntimeError, OSError)) or not text:
             text = f'{type(error).__name__}: {text}'
         self._metrics.drop('failed', text)
-        cause = re.sub(r'\d+', '#', text)  # other sizes of the same trouble are no news
-        if cause not in self._causes and len(self._causes) < REMEMBERED_CAUSES:
-            self._causes.add(cause)
+        kind = kind_of(error)
+        if kind not in self._known and len(self._known) < REMEMBERED_KINDS:
+            self._known.add(kind)
             self._complain(text)
+
+
+def age_s(header: Header, now_ns: int) -> float:
+    """Return the seconds since a stamp, NaN for the stamp 0 of cameras without a clock."""
+    stamp_ns = header.stamp.sec * 10 ** 9 + header.stamp.nanosec
+    return 1e-9 * (now_ns - stamp_ns) if stamp_ns else math.nan
+
+
+def kind_of(error: Exception) -> Hashable:
+    """Return what errors of the same fault have in common, whatever numbers are in their text."""
+    if isinstance(error, ImageError):
+        return error.cause
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace else None
+    return type(error), place

@@ -1,0 +1,53 @@
+"""One signal ends the work, whenever it comes; the next ones change nothing."""
+
+import signal
+
+import pytest
+
+from yolact_ros.ros.spin import SIGNALS, until_interrupted
+
+
+@pytest.fixture(autouse=True)
+def _handlers():
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    for number, handler in zip(SIGNALS, before):
+        signal.signal(number, handler)
+
+
+def test_status_of_undisturbed_work_is_returned():
+    assert until_interrupted(lambda: 7) == 7
+
+
+@pytest.mark.parametrize('number', SIGNALS, ids=str)
+def test_first_signal_ends_the_work(number):
+    after = []
+    assert until_interrupted(lambda: signal.raise_signal(number) or after.append(1)) == 0
+    assert after == []
+
+
+def test_later_signals_do_not_disturb_the_taking_down():
+    taken_down = []
+
+    def work():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            for number in SIGNALS * 3:
+                signal.raise_signal(number)
+            taken_down.append(True)
+
+    assert until_interrupted(work) == 0
+    for number in SIGNALS:
+        signal.raise_signal(number)
+    assert taken_down == [True]
+
+
+def test_signals_after_the_end_are_ignored_too():
+    assert until_interrupted(lambda: 3) == 3
+    assert signal.raise_signal(signal.SIGINT) is None
+
+
+def test_errors_of_the_work_are_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        until_interrupted(lambda: 1 // 0)

@@ -22,7 +22,7 @@ NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 ARROWS = {
     'structures': set(),
     'config': set(),
-    'masks': set(),
+    'masks': {'structures'},
     'files': set(),
     'progress': set(),
     'devices': set(),
@@ -38,7 +38,7 @@ ARROWS = {
     'inference.backends': VALUES | NETWORK | {'export'},
     'inference.captured': VALUES | NETWORK | {'inference.steps', 'inference.backends'},
     'inference': VALUES | NETWORK | STEPS | {'export'},
-    'scenes': set(),
+    'scenes': {'masks'},
     'media': {'structures', 'masks', 'files', 'config', 'extras'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'extras'},
@@ -49,7 +49,7 @@ ARROWS = {
     'ros.health': {'structures'},
     'ros.node': {'structures', 'config', 'overlay', 'ros', 'ros.health', 'msg', 'srv'},
     'ros.camera': {'structures', 'media', 'scenes', 'ros', 'ros.node', 'msg'},
-    'ros.demo': {'structures', 'ros', 'msg'},
+    'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
@@ -66,6 +66,7 @@ EXCEPTIONS = {
 OUTSIDE = {
     'structures': {'numpy'},
     'config': set(),
+    'masks': {'numpy', 'cv2', 'pycocotools'},
     'ops': {'torch', 'triton', 'torchvision'},
     'model': {'torch'},
     'labels': {'numpy', 'cv2'},

@@ -15,7 +15,6 @@ from yolact_ros.evaluation.detections import (
 )
 from yolact_ros.evaluation.evaluate import (
     evaluate_detections,
-    evaluate_instances,
     evaluate_source,
 )
 from yolact_ros.evaluation.ground_truth import GroundTruth, TrueObject
@@ -78,7 +77,7 @@ def sample_of(*rows):
 
 def test_no_detection_scores_zero():
     result = evaluate_detections(truth_of(true(1, 0, (10, 10, 40, 40))), [])
-    assert (result.box_ap, result.mask_ap) == (0, 0)
+    assert (result.box.values['AP'], result.mask_ap) == (0, 0)
 
 
 def test_a_truth_without_objects_cannot_be_scored():
@@ -90,7 +89,7 @@ def test_perfect_detections_score_one():
     box = (10, 10, 40, 40)
     result = evaluate_detections(truth_of(true(1, 0, box), true(2, 1, box)),
                                  [found(1, 0, 0.9, box), found(2, 1, 0.6, box)])
-    assert result.box_ap == pytest.approx(1)
+    assert result.box.values['AP'] == pytest.approx(1)
     assert result.mask_ap == pytest.approx(1)
     assert [row.ap for row in result.mask.per_class] == pytest.approx([1, 1])
 
@@ -155,15 +154,6 @@ def test_detections_of_instances_have_boxes_masks_and_the_truths_classes():
                           [None, 4])
     assert [(item.image_id, item.class_id, item.bbox) for item in pairs] == [(7, 4, (5, 6, 7, 8))]
     assert rle_codec.toBbox(pairs[0].rle).tolist() == [5, 6, 7, 8]
-
-
-def test_instances_in_memory_are_scored_against_samples():
-    pairs = [(instances_of((0, 0.9, (10, 10, 30, 30))), sample_of((0, (10, 10, 30, 30)))),
-             (instances_of(), sample_of((1, (5, 5, 20, 20)))),
-             (instances_of(), sample_of())]
-    result = evaluate_instances(pairs, CLASSES)
-    assert [row.ap for row in result.mask.per_class] == pytest.approx([1, 0])
-    assert result.to_json()['images'] == 3
 
 
 class Oracle:

@@ -79,7 +79,7 @@ def changed(path, change):
 
 def test_a_model_is_evaluated_on_a_coco_data_set_whatever_its_ids(dataset):
     result = evaluate_predictor(Oracle(), dataset)
-    assert (result.box_ap, result.mask_ap) == pytest.approx((1, 1))
+    assert (result.box.values['AP'], result.mask_ap) == pytest.approx((1, 1))
     assert len(evaluate_predictor(Oracle(), dataset, max_images=1).truth.sizes) == 1
 
 
@@ -140,7 +140,7 @@ def test_boxes_alone_give_only_box_ap(dataset, tmp_path):
                                  'bbox': [10, 10, 30, 30]}]))
     truth = read_truth(dataset)
     result = evaluate_detections(truth, read_results(path, truth).detections)
-    assert result.box_ap == pytest.approx(0.5)
+    assert result.box.values['AP'] == pytest.approx(0.5)
     assert result.mask is None
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
 from yolact_ros.data.coco_file import (
     CocoImage,
@@ -21,6 +20,7 @@ from yolact_ros.data.coco_file import (
     read_object,
 )
 from yolact_ros.data.sample import Sample
+from yolact_ros.masks import decode_mask
 
 SHOWN_EXAMPLES = 3
 
@@ -102,7 +102,7 @@ class CocoDataset:
         image = read_image(record.path, record.height, record.width)
         masks = np.zeros((len(record.objects), record.height, record.width), np.uint8)
         for mask, item in zip(masks, record.objects):
-            mask[:] = rle_codec.decode(item.rle)
+            mask[:] = decode_mask(item.rle)
         return Sample(image, _array([item.box for item in record.objects], np.float32, (-1, 4)),
                       masks, _array([item.class_id for item in record.objects], np.int64),
                       _array([item.crowd for item in record.objects], bool), str(record.path))

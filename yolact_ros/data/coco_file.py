@@ -11,7 +11,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pycocotools import mask as rle_codec
+
+from yolact_ros.masks import Rle, compress_runs, rasterise_polygons, rle_area, rle_box
+from yolact_ros.structures import ImageSize
 
 
 class LeftOut(Exception):
@@ -23,7 +25,7 @@ class CocoObject:
     """One usable annotation: box x_min, y_min, x_max, y_max [px], mask as compressed RLE."""
 
     box: tuple[float, float, float, float]
-    rle: Mapping[str, Any]
+    rle: Rle
     class_id: int
     crowd: bool
 
@@ -161,9 +163,9 @@ def read_object(annotation: Mapping[str, Any], record: CocoImage,
     :raises LeftOut: when there is nothing to learn from it.
     """
     rle = to_rle(annotation.get('segmentation'), record.height, record.width)
-    if rle_codec.area(rle) == 0:
+    if rle_area(rle) == 0:
         raise LeftOut('the mask has no pixel inside the picture')
-    box = annotation.get('bbox') or rle_codec.toBbox(rle).tolist()
+    box = annotation.get('bbox') or rle_box(rle)
     if len(box) != 4 or not np.all(np.isfinite(np.float64(box))):
         raise LeftOut('bbox is not four finite numbers')
     x, y, width, height = map(float, box)
@@ -179,7 +181,7 @@ def read_object(annotation: Mapping[str, Any], record: CocoImage,
                       bool(annotation.get('iscrowd', 0))), far
 
 
-def to_rle(segmentation: Any, height: int, width: int) -> Mapping[str, Any]:
+def to_rle(segmentation: Any, height: int, width: int) -> Rle:
     """
     Return polygons, compressed or uncompressed RLE as compressed RLE.
 
@@ -199,7 +201,7 @@ def to_rle(segmentation: Any, height: int, width: int) -> Mapping[str, Any]:
         numbers = all(isinstance(value, (int, float)) for value in polygon)
         if len(polygon) % 2 or not numbers or not np.all(np.isfinite(polygon)):
             raise LeftOut('a polygon is not pairs of finite numbers')
-    return rle_codec.merge(rle_codec.frPyObjects(usable, height, width))
+    return rasterise_polygons(usable, ImageSize(height, width))
 
 
 def _check_rle(rle: Mapping[str, Any], height: int, width: int) -> Mapping[str, Any]:
@@ -210,8 +212,7 @@ def _check_rle(rle: Mapping[str, Any], height: int, width: int) -> Mapping[str, 
     if isinstance(counts, list):
         if sum(counts) != height * width or min(counts, default=0) < 0:
             raise LeftOut('the counts of the RLE do not add up to the picture')
-        return rle_codec.frPyObjects(dict(rle), height, width)
+        return compress_runs(counts, ImageSize(height, width))
     if not isinstance(counts, (str, bytes)):
         raise LeftOut('the RLE has no counts')
-    data = counts.encode() if isinstance(counts, str) else counts
-    return {'size': [height, width], 'counts': data}
+    return {'size': [height, width], 'counts': counts}

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pycocotools import mask as rle_codec
-
 from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId
 from yolact_ros.files import replace_file
+from yolact_ros.masks import Rle, compress_runs, encode_crop
 from yolact_ros.structures import Instances
 
 
@@ -33,7 +31,7 @@ class Detection:
     score: float
     mask_score: float
     bbox: tuple[float, float, float, float] | None
-    rle: Mapping[str, Any] | None
+    rle: Rle | None
 
 
 @dataclass(frozen=True)
@@ -60,16 +58,13 @@ def detections_of(instances: Instances, image_id: ImageId,
         left out when both agree.
     """
     found = []
-    canvas = np.zeros((instances.image_size.height, instances.image_size.width), np.uint8, 'F')
     for row in range(len(instances)):
         class_id = int(instances.class_ids[row])
         class_id = class_id if class_of is None else class_of[class_id]
         if class_id is None:
             continue
-        x0, y0, x1, y1 = instances.rois[row].tolist()
-        canvas[y0:y1, x0:x1] = instances.crops[row]
-        rle = rle_codec.encode(canvas)
-        canvas[y0:y1, x0:x1] = 0
+        rle = encode_crop(instances.crops[row], instances.rois[row].tolist(),
+                          instances.image_size)
         left, top, right, bottom = instances.boxes[row].tolist()
         found.append(Detection(image_id, class_id, float(instances.class_scores[row]),
                                float(instances.scores[row]),
@@ -172,7 +167,7 @@ def _detection(entry: Mapping[str, Any], class_of: Mapping[Any, int], truth: Gro
         raise ValueError(f'{where}: the mask is of size {rle.get("size")}, the picture of '
                          f'{[size.height, size.width]}')
     if rle is not None and isinstance(rle['counts'], list):
-        rle = rle_codec.frPyObjects(dict(rle), size.height, size.width)
+        rle = compress_runs(rle['counts'], size)
     return Detection(entry['image_id'], class_of[entry['category_id']], float(score),
                      float(entry.get('mask_score', score)),
                      None if bbox is None else tuple(map(float, bbox)), rle)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from yolact_ros.data.coco_file import find_image_folder, read_image
-from yolact_ros.data.sample import Sample, SampleSource
+from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.ap import ApSummary, coco_ap
 from yolact_ros.evaluation.detections import Detection, detections_of
 from yolact_ros.evaluation.ground_truth import (
@@ -18,7 +18,6 @@ from yolact_ros.evaluation.ground_truth import (
     ImageId,
     read_truth,
     sample_objects,
-    truth_of_samples,
 )
 from yolact_ros.evaluation.yolact_ap import original_ap
 from yolact_ros.structures import Instances
@@ -51,11 +50,6 @@ class EvalResult:
     truth: GroundTruth
     detections: tuple[Detection, ...]
     original: dict[str, dict[str, float]] | None = None
-
-    @property
-    def box_ap(self) -> float:
-        """COCO box AP in [0, 1], -1 when nothing could be scored."""
-        return self.box.values['AP'] if self.box else -1.0
 
     @property
     def mask_ap(self) -> float:
@@ -148,15 +142,6 @@ def evaluate_source(predictor: PictureModel, source: SampleSource, max_images: i
         detections += detections_of(found, index + 1)
     names = tuple(source.class_names)
     truth = GroundTruth(names, sizes, tuple(objects), tuple(range(1, len(names) + 1)))
-    return evaluate_detections(truth, detections, with_original)
-
-
-def evaluate_instances(pairs: Sequence[tuple[Instances, Sample]], class_names: Sequence[str],
-                       with_original: bool = False) -> EvalResult:
-    """Score what was found in pictures in memory against their labels."""
-    truth = truth_of_samples([sample for _, sample in pairs], class_names)
-    detections = [item for image_id, (found, _) in zip(truth.sizes, pairs)
-                  for item in detections_of(found, image_id)]
     return evaluate_detections(truth, detections, with_original)
 
 

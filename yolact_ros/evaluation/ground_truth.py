@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
 from yolact_ros.data.coco_file import LeftOut, read_json, to_rle
 from yolact_ros.data.sample import Sample
+from yolact_ros.masks import Rle, encode_mask, rle_area, rle_box
 from yolact_ros.structures import ImageSize
 
 ImageId = int | str
@@ -33,7 +33,7 @@ class TrueObject:
     image_id: ImageId
     class_id: int
     bbox: tuple[float, float, float, float]
-    rle: Mapping[str, Any]
+    rle: Rle
     area: float
     crowd: bool = False
 
@@ -117,21 +117,11 @@ def _read_objects(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[Image
         except LeftOut as reason:
             left_out.setdefault(str(reason), []).append(name)
             continue
-        box = entry.get('bbox') or rle_codec.toBbox(rle).tolist()
+        box = entry.get('bbox') or rle_box(rle)
         objects.append(TrueObject(
             entry['image_id'], class_of[entry['category_id']], tuple(map(float, box)), rle,
-            float(entry.get('area', rle_codec.area(rle))), bool(entry.get('iscrowd', 0))))
+            float(entry.get('area', rle_area(rle))), bool(entry.get('iscrowd', 0))))
     return objects, left_out
-
-
-def truth_of_samples(samples: Sequence[Sample], class_names: Sequence[str]) -> GroundTruth:
-    """Return the truth about pictures in memory; their ids count from 1."""
-    sizes, objects = {}, []
-    for image_id, sample in enumerate(samples, start=1):
-        sizes[image_id] = ImageSize(*sample.image.shape[:2])
-        objects += sample_objects(sample, image_id)
-    return GroundTruth(tuple(class_names), sizes, tuple(objects),
-                       tuple(range(1, len(class_names) + 1)))
 
 
 def sample_objects(sample: Sample, image_id: ImageId) -> list[TrueObject]:
@@ -139,10 +129,9 @@ def sample_objects(sample: Sample, image_id: ImageId) -> list[TrueObject]:
     objects = []
     for box, mask, class_id, crowd in zip(sample.boxes.tolist(), sample.masks, sample.class_ids,
                                           sample.crowd):
-        rle = rle_codec.encode(np.asfortranarray(mask, np.uint8))
         x0, y0, x1, y1 = box
-        objects.append(TrueObject(image_id, int(class_id), (x0, y0, x1 - x0, y1 - y0), rle,
-                                  float(np.count_nonzero(mask)), bool(crowd)))
+        objects.append(TrueObject(image_id, int(class_id), (x0, y0, x1 - x0, y1 - y0),
+                                  encode_mask(mask), float(np.count_nonzero(mask)), bool(crowd)))
     return objects
 
 

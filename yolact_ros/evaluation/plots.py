@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pycocotools import mask as rle_codec
 
 from yolact_ros.evaluation.ap import ApSummary
 from yolact_ros.evaluation.confusion import Confusion, PictureErrors
@@ -15,6 +14,7 @@ from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.evaluate import EvalResult
 from yolact_ros.evaluation.ground_truth import ImageId, TrueObject
 from yolact_ros.files import replace_file
+from yolact_ros.masks import decode_mask, rle_box
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
 
@@ -134,7 +134,7 @@ def _scaled_instances(items: Sequence[Detection | TrueObject], shape: tuple[int,
     size = ImageSize(*(round(length * factor) for length in shape))
     masks = [_mask(item, size) for item in items]
     scores = np.array([getattr(item, 'score', 1.0) for item in items], np.float32)
-    boxes = np.array([item.bbox or rle_codec.toBbox(item.rle) for item in items],
+    boxes = np.array([item.bbox or rle_box(item.rle) for item in items],
                      np.float32).reshape(-1, 4) * factor
     boxes[:, 2:] += boxes[:, :2]
     whole = np.tile(np.array([0, 0, size.width, size.height], np.int32), (len(items), 1))
@@ -146,7 +146,7 @@ def _mask(item: Detection | TrueObject, size: ImageSize) -> np.ndarray:
     """Return an object's mask at the shown size."""
     if item.rle is None:
         return np.zeros((size.height, size.width), bool)
-    return cv2.resize(rle_codec.decode(item.rle), (size.width, size.height),
+    return cv2.resize(decode_mask(item.rle), (size.width, size.height),
                       interpolation=cv2.INTER_NEAREST).astype(bool)
 
 

@@ -13,10 +13,10 @@ from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.evaluation.evaluate import evaluate_source
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
+from yolact_ros.masks import boxes_of_masks
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
-from yolact_ros.training.augment import boxes_of_masks
 
 # What COCO evaluation wants: everything, however unlikely.
 EVERYTHING = PostprocessConfig(score_threshold=0.0)

@@ -12,10 +12,12 @@ from yolact_ros.masks import (
     compress_runs,
     crop_iou,
     decode_mask,
+    decompress_runs,
     encode_crop,
     encode_mask,
     greedy_matches,
     iou_matrix,
+    join_masks,
     rasterise_polygons,
     rle_area,
     rle_box,
@@ -71,6 +73,38 @@ def test_an_object_of_two_polygons_is_one_mask():
     mask = decode_mask(rasterise_polygons(halves, ImageSize(20, 30)))
     np.testing.assert_array_equal(np.argwhere(mask), [
         (y, x) for y in range(4) for x in (0, 1, 2, 3, 10, 11, 12, 13)])
+
+
+@pytest.mark.parametrize('share', [0.02, 0.5, 0.98])
+def test_stored_run_lengths_are_the_counted_ones(share):
+    mask = scattered((70, 90), 5, share)
+    counts, value = [0], False
+    for pixel in mask.ravel('F'):
+        if pixel != value:
+            counts.append(0)
+            value = pixel
+        counts[-1] += 1
+    stored = oracle.encode(np.asfortranarray(mask, np.uint8))['counts'].decode()
+    assert decompress_runs(stored).tolist() == counts
+
+
+def test_long_runs_are_read_too():
+    counts = [10_000_000, 3, 20_000_000, 1_000_000, 5]
+    assert decompress_runs(compress_runs(counts, ImageSize(1000, 31_000))['counts']).tolist() == \
+        counts
+
+
+@pytest.mark.parametrize('text', ['', '!', 'P', 'o' * 30 + '0', '\N{SNOWMAN}'],
+                         ids=['nothing', 'foreign', 'no end', 'too long', 'not ASCII'])
+def test_damaged_run_lengths_are_refused(text):
+    with pytest.raises(ValueError, match='damaged'):
+        decompress_runs(text)
+
+
+def test_joined_masks_have_the_pixels_of_all():
+    one, other = scattered((6, 7), 1), scattered((6, 7), 2)
+    np.testing.assert_array_equal(decode_mask(join_masks([encode_mask(one), encode_mask(other)])),
+                                  one | other)
 
 
 def naive_box(mask):

@@ -73,6 +73,36 @@ def compress_runs(counts: Sequence[int], size: ImageSize) -> Rle:
     return _text(_codec().frPyObjects(runs, size.height, size.width))
 
 
+def decompress_runs(counts: str) -> np.ndarray:
+    """
+    Return the lengths of runs that COCO's text stores.
+
+    Each number is a chain of characters of five bits, the lowest first, bit 5 of all but the
+    last one set; from the fourth number on it is the difference to the last but one.
+
+    :returns: int64, background first.
+    :raises ValueError: when the text is damaged.
+    """
+    codes = np.array([ord(letter) for letter in counts], np.int64) - ord('0')
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        raise ValueError('run lengths are damaged: a character that is none of theirs, or no end')
+    starts = np.concatenate([[0], np.flatnonzero(codes & 32 == 0)[:-1] + 1])
+    places = np.arange(len(codes)) - np.repeat(starts, np.diff([*starts, len(codes)]))
+    if places.max() > 7:
+        raise ValueError('run lengths are damaged: a number of more than 40 bits')
+    runs = np.add.reduceat((codes & 31) << 5 * places, starts)
+    ends = np.append(starts[1:], len(codes)) - 1
+    runs -= (codes[ends] & 16 != 0) * (np.int64(1) << 5 * (places[ends] + 1))
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs
+
+
+def join_masks(parts: Sequence[Rle]) -> Rle:
+    """Return the run lengths of all pixels that belong to any of the masks."""
+    return _text(_codec().merge(list(parts)))
+
+
 def rasterise_polygons(polygons: Sequence[Sequence[float]], size: ImageSize) -> Rle:
     """
     Return the run lengths of an object that consists of polygons.
@@ -81,8 +111,7 @@ def rasterise_polygons(polygons: Sequence[Sequence[float]], size: ImageSize) -> 
         image: pycocotools walks along every edge pixel by pixel, also outside.
     :raises ImportError: when pycocotools is missing.
     """
-    codec = _codec()
-    return _text(codec.merge(codec.frPyObjects(list(polygons), size.height, size.width)))
+    return join_masks(_codec().frPyObjects(list(polygons), size.height, size.width))
 
 
 def decode_mask(rle: Rle) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from yolact_ros.data.coco_file import find_image_folder, read_image
+from yolact_ros.data.coco_file import find_image_folder, image_path, read_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.ap import ApSummary, coco_ap
 from yolact_ros.evaluation.detections import Detection, detections_of
@@ -110,13 +110,12 @@ def evaluate_predictor(predictor: PictureModel, coco_json: str | Path,
     :raises FileNotFoundError: when the file or a picture is missing.
     :raises ValueError: when the file is broken or its classes are not the model's.
     """
-    truth = read_truth(coco_json).limited(max_images)
+    truth = read_truth(coco_json, images_dir).limited(max_images)
     class_of = match_classes(predictor.class_names, truth)
     pictures = picture_paths(truth, coco_json, images_dir)
     detections: list[Detection] = []
     for image_id in progress(list(truth.sizes)):
-        size = truth.sizes[image_id]
-        rgb = read_image(pictures[image_id], size.height, size.width)
+        rgb = read_image(pictures[image_id], truth.sizes[image_id])
         detections += detections_of(predictor.predict(rgb), image_id, class_of)
     return evaluate_detections(truth, detections, with_original)
 
@@ -168,13 +167,7 @@ def picture_paths(truth: GroundTruth, coco_json: str | Path,
     """
     names = [truth.file_names[image_id] for image_id in truth.sizes]
     folder = Path(images_dir) if images_dir else find_image_folder(Path(coco_json), names[0])
-    paths = {}
-    for image_id, name in zip(truth.sizes, names):
-        path = folder / name
-        if name.startswith('COCO_') and not path.is_file():
-            # COCO_val2014_000000000042.jpg may lie there under its short name.
-            path = folder / name.split('_')[-1]
-        paths[image_id] = path
+    paths = {image_id: image_path(folder, name) for image_id, name in zip(truth.sizes, names)}
     missing = [path for path in paths.values() if not path.is_file()]
     if missing:
         raise FileNotFoundError(f'{len(missing)} of {len(paths)} pictures of {coco_json} not '

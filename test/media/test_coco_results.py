@@ -26,15 +26,16 @@ def found(size: ImageSize, roi: tuple[int, int, int, int], crop: np.ndarray) -> 
 
 
 def test_a_picture_without_instances_has_no_results():
-    assert coco_results(Instances.empty(ImageSize(4, 5)), 3, category_ids(('a', 'b'))) == []
+    assert coco_results(Instances.empty(ImageSize(4, 5)), 3, ('a', 'b')) == []
 
 
 def test_a_result_has_the_fields_that_coco_wants():
     size = ImageSize(20, 30)
     result, = coco_results(found(size, (4, 5, 10, 9), np.ones((4, 6), bool)), 17,
-                           category_ids(('a', 'b')))
+                           ('a', 'b'), 'img.png')
     assert result['image_id'] == 17
-    assert result['category_id'] == 2
+    assert (result['category_id'], result['category_name']) == (2, 'b')
+    assert result['file_name'] == 'img.png'
     assert result['score'] == 0.75
     assert result['bbox'] == [4.2, 5.0, 5.8, 4.0]
     assert mask_api.area(result['segmentation']) == 24

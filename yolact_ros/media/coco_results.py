@@ -43,22 +43,26 @@ def image_ids(paths: Sequence[Path]) -> list[int]:
 
 
 def coco_results(instances: Instances, image_id: int,
-                 categories: Sequence[int]) -> list[dict[str, Any]]:
+                 class_names: Sequence[str], file_name: str = '') -> list[dict[str, Any]]:
     """
     Return one COCO result for every instance, best score first.
 
     COCOeval takes the object's area from the bbox where there is one; for mask AP by object
     size drop that field first.
 
-    :param categories: category id of every class id, see category_ids.
-    :returns: dicts of image_id, category_id, bbox [x, y, width, height] rounded to 0.1 px,
-        score and segmentation (compressed RLE of the whole picture).
+    :param class_names: the model's classes; see category_ids for their numbers.
+    :param file_name: of the picture, where it has one.
+    :returns: dicts of image_id, file_name, category_id, category_name, bbox [x, y, width,
+        height] rounded to 0.1 px, score and segmentation (compressed RLE of the whole picture).
     """
+    categories = category_ids(class_names)
+    name = {'file_name': file_name} if file_name else {}
     results = []
     for row, (x0, y0, x1, y1) in enumerate(instances.boxes.astype(float).tolist()):
         results.append({
-            'image_id': image_id,
+            'image_id': image_id, **name,
             'category_id': categories[int(instances.class_ids[row])],
+            'category_name': class_names[int(instances.class_ids[row])],
             'bbox': [round(value, 1) for value in (x0, y0, x1 - x0, y1 - y0)],
             'score': round(float(instances.scores[row]), 5),
             'segmentation': encode_crop(instances.crops[row], instances.rois[row].tolist(),
@@ -77,7 +81,7 @@ class CocoResultFile:
     def __init__(self, path: Path, class_names: Sequence[str]) -> None:
         """Open the file under a temporary name."""
         self.path = path
-        self._categories = category_ids(class_names)
+        self._class_names = class_names
         self._part = temporary_name(path)
         self._file = self._part.open('w', encoding='utf-8')
         self._separator = '[\n'
@@ -86,9 +90,9 @@ class CocoResultFile:
         """Return the file; leaving the block finishes it, or removes it on an error."""
         return self
 
-    def add(self, image_id: int, instances: Instances) -> None:
+    def add(self, image_id: int, instances: Instances, file_name: str = '') -> None:
         """Append the results of one picture."""
-        for result in coco_results(instances, image_id, self._categories):
+        for result in coco_results(instances, image_id, self._class_names, file_name):
             self._file.write(self._separator + json.dumps(result))
             self._separator = ',\n'
 

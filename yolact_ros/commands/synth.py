@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from yolact_ros.files import replace_file
 from yolact_ros.masks import encode_mask
+from yolact_ros.media.images import read_picture
 from yolact_ros.progress import progress_interval
 from yolact_ros.scenes import (
     CLASS_NAMES,
@@ -238,12 +239,9 @@ def _read_backdrop(path: Path) -> np.ndarray:
 
     :raises ValueError: when it does not decode.
     """
-    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if photo is None:
-        raise ValueError(f'{path} does not decode as a picture; take it out of the folder of '
-                         'backdrops')
-    photo = cv2.resize(photo, (BACKDROP_SIDE, BACKDROP_SIDE), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(photo, (0, 0), BACKDROP_SIDE / 80)[..., ::-1]
+    photo = cv2.resize(read_picture(path), (BACKDROP_SIDE, BACKDROP_SIDE),
+                       interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(photo, (0, 0), BACKDROP_SIDE / 80)
 
 
 def coco_objects(made: Scene) -> list[dict[str, Any]]:

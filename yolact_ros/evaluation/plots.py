@@ -14,7 +14,7 @@ from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.evaluate import EvalResult
 from yolact_ros.evaluation.ground_truth import ImageId, TrueObject
 from yolact_ros.figures import open_figure
-from yolact_ros.files import plain_name, replace_file
+from yolact_ros.files import plain_name, write_picture
 from yolact_ros.masks import decode_mask, rle_box
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
@@ -103,6 +103,7 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
     :param read: returns the (H, W, 3) uint8 RGB picture of an image id.
     """
     written = []
+    folder.mkdir(parents=True, exist_ok=True)
     for rank, errors in enumerate(matrix.worst(count), start=1):
         rgb = read(errors.image_id)
         true = [item for item in result.truth.objects
@@ -113,7 +114,7 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
                                  result.truth.class_names) for items in (true, found)]
         path = folder / f'worst_{rank:02d}_{plain_name(str(errors.image_id))}.png'
         canvas = np.vstack([_caption(errors, 2 * panels[0].shape[1]), np.hstack(panels)])
-        replace_file(path, cv2.imencode('.png', canvas[..., ::-1])[1].tobytes())
+        write_picture(path, canvas)
         written.append(path)
     return written
 

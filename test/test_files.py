@@ -10,6 +10,7 @@ from yolact_ros.files import (
     can_write_picture,
     check_picture_suffix,
     make_folder,
+    plain_name,
     replacing,
     write_picture,
 )
@@ -41,6 +42,13 @@ def test_a_failure_keeps_the_older_file_and_leaves_nothing_else(tmp_path):
         part.write_text('half')
         raise KeyboardInterrupt
     assert [item.read_text() for item in tmp_path.iterdir()] == ['older']
+
+
+@pytest.mark.parametrize('text, name', [
+    ('', ''), ('cell phone', 'cell_phone'), ('a/../../b', 'a_b'), ('Fußball-1', 'Fußball-1'),
+    ('a' * 500, 'a' * 80)])
+def test_a_name_from_outside_is_no_path(text, name):
+    assert plain_name(text) == name
 
 
 @pytest.mark.parametrize('name', ['a.jpg', 'a.JPEG', 'a.png', 'a.bmp', 'a.webp', 'a.tif'])

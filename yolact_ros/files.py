@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+LONGEST_NAME = 80  # file systems take 255 bytes, a letter may need three
+
 
 def temporary_name(path: Path) -> Path:
     """Return a hidden name beside the path; it keeps the ending, by which writers go."""
     return path.with_name(f'.{path.stem}.part-{os.getpid()}{path.suffix}')
+
+
+def plain_name(text: str) -> str:
+    """Return text from a data set as a part of a file name: it cannot lead to another folder."""
+    return re.sub(r'[^\w-]+', '_', text)[:LONGEST_NAME]
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def test_the_data_set_can_be_learnt_from(tmp_path):
     dataset = CocoDataset(write_dataset(tmp_path, 'instances_train.json', shots(3)))
     assert dataset.class_names == CLASS_NAMES
     assert len(dataset) == 3
-    assert not dataset.report.left_out
+    assert not dataset.report.book.left_out
 
 
 def test_several_processes_write_the_same(tmp_path):

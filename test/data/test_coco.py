@@ -101,14 +101,15 @@ def test_pictures_without_objects_are_kept_as_negatives(write):
 
 
 @pytest.mark.parametrize('bad, reason', [
-    ({'segmentation': None}, 'no mask'),
-    ({'segmentation': []}, 'no mask'),
+    ({'segmentation': None, 'bbox': None}, 'no mask'),
+    ({'segmentation': [], 'bbox': [100, 5, 10, 10]}, 'no mask'),
     ({'segmentation': [[1, 1, 5, 5]]}, 'fewer than three points'),
     ({'segmentation': [[1, 1, 5, 5, 9, 9, 3]]}, 'pairs of finite numbers'),
     ({'segmentation': [[100, 100, 120, 100, 120, 120]]}, 'no pixel inside'),
     ({'segmentation': {'size': [5, 5], 'counts': [25]}}, 'size of the RLE'),
     ({'segmentation': {'size': [HEIGHT, WIDTH], 'counts': [25]}}, 'do not add up'),
     ({'segmentation': 'square'}, 'neither polygons nor RLE'),
+    ({'iscrowd': 'many'}, 'iscrowd'),
     ({'bbox': [5, 5, 0, 10]}, 'no area'),
     ({'bbox': [100, 5, 10, 10]}, 'outside the picture'),
     ({'bbox': [1, 2, float('nan'), 3]}, 'four finite numbers'),
@@ -123,6 +124,68 @@ def test_a_box_that_reaches_outside_is_clipped_and_noted(write):
     dataset = CocoDataset(write([annotation(bbox=[-5, 5, 20, 50])]))
     np.testing.assert_array_equal(dataset.sample(0).boxes, [[0, 5, 15, HEIGHT]])
     assert any('clipped' in line for line in dataset.report.lines())
+
+
+@pytest.mark.parametrize('nothing', [None, []])
+def test_an_object_with_a_box_but_no_mask_is_an_ignored_region(write, nothing):
+    dataset = CocoDataset(write([annotation(), annotation(id=55, segmentation=nothing,
+                                                          bbox=[20, 2, 6, 8])]))
+    sample = dataset.sample(0)
+    assert sample.crowd.tolist() == [False, True]
+    assert np.argwhere(sample.masks[1]).min(0).tolist() == [2, 20]
+    assert sample.masks[1].sum() == 48
+    assert any('no mask' in line and '55' in line for line in dataset.report.lines())
+
+
+def test_an_object_that_is_written_twice_is_learnt_once_and_said(write):
+    dataset = CocoDataset(write([annotation(), annotation(id=55)]))
+    assert len(dataset.sample(0)) == 1
+    assert any('second time' in line and '55' in line for line in dataset.report.lines())
+
+
+def test_shares_instead_of_pixels_are_refused(write):
+    path = write([annotation(bbox=[0.1, 0.2, 0.5, 0.5], segmentation=[[.1, .2, .6, .2, .6, .7]])])
+    with pytest.raises(ValueError, match='shares of the picture'):
+        CocoDataset(path)
+
+
+@pytest.mark.parametrize('iscrowd, crowd', [('0', False), ('1', True), (False, False),
+                                            (1.0, True)])
+def test_text_says_whether_it_is_a_crowd(write, iscrowd, crowd):
+    dataset = CocoDataset(write([annotation(), annotation(id=2, bbox=[5, 5, 9, 9],
+                                                          iscrowd=iscrowd)]))
+    assert dataset.sample(0).crowd.tolist() == [False, crowd]
+
+
+def test_names_that_are_numbers_become_text(write):
+    path = write(categories=((3, 1), (9, 22)))
+    assert CocoDataset(path).class_names == ('1', '22')
+    assert CocoDataset(path, class_names=('22', '1')).sample(0).class_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16'])
+def test_every_encoding_of_json_is_read(write, encoding):
+    path = write()
+    path.write_text(path.read_text(), encoding=encoding)
+    assert len(CocoDataset(path)) == 1
+
+
+def test_names_with_the_separators_of_windows_are_found(write, tmp_path):
+    path = write()
+    path.write_text(path.read_text().replace('a.png', 'images\\\\a.png'))
+    assert CocoDataset(path).sample(0).image.shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize('size', [{}, {'height': None, 'width': None}, {'height': 0, 'width': 0}],
+                         ids=['missing', 'null', 'zero'])
+def test_a_size_that_is_not_told_is_the_pictures(write, size):
+    path = write()
+    content = json.loads(path.read_text())
+    entry = content['images'][0]
+    del entry['height'], entry['width']
+    entry.update(size)
+    path.write_text(json.dumps(content))
+    np.testing.assert_array_equal(CocoDataset(path).sample(0).masks, MASK[None])
 
 
 def test_without_a_box_the_mask_gives_it(write):

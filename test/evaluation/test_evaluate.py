@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
@@ -15,7 +16,6 @@ from yolact_ros.evaluation.detections import (
 )
 from yolact_ros.evaluation.evaluate import (
     evaluate_detections,
-    evaluate_instances,
     evaluate_source,
 )
 from yolact_ros.evaluation.ground_truth import GroundTruth, TrueObject
@@ -78,7 +78,7 @@ def sample_of(*rows):
 
 def test_no_detection_scores_zero():
     result = evaluate_detections(truth_of(true(1, 0, (10, 10, 40, 40))), [])
-    assert (result.box_ap, result.mask_ap) == (0, 0)
+    assert (result.box.values['AP'], result.mask_ap) == (0, 0)
 
 
 def test_a_truth_without_objects_cannot_be_scored():
@@ -90,7 +90,7 @@ def test_perfect_detections_score_one():
     box = (10, 10, 40, 40)
     result = evaluate_detections(truth_of(true(1, 0, box), true(2, 1, box)),
                                  [found(1, 0, 0.9, box), found(2, 1, 0.6, box)])
-    assert result.box_ap == pytest.approx(1)
+    assert result.box.values['AP'] == pytest.approx(1)
     assert result.mask_ap == pytest.approx(1)
     assert [row.ap for row in result.mask.per_class] == pytest.approx([1, 1])
 
@@ -155,15 +155,6 @@ def test_detections_of_instances_have_boxes_masks_and_the_truths_classes():
                           [None, 4])
     assert [(item.image_id, item.class_id, item.bbox) for item in pairs] == [(7, 4, (5, 6, 7, 8))]
     assert rle_codec.toBbox(pairs[0].rle).tolist() == [5, 6, 7, 8]
-
-
-def test_instances_in_memory_are_scored_against_samples():
-    pairs = [(instances_of((0, 0.9, (10, 10, 30, 30))), sample_of((0, (10, 10, 30, 30)))),
-             (instances_of(), sample_of((1, (5, 5, 20, 20)))),
-             (instances_of(), sample_of())]
-    result = evaluate_instances(pairs, CLASSES)
-    assert [row.ap for row in result.mask.per_class] == pytest.approx([1, 0])
-    assert result.to_json()['images'] == 3
 
 
 class Oracle:
@@ -232,16 +223,57 @@ def test_the_report_names_every_class_and_marks_what_is_not_there():
     assert json.loads(json.dumps(result.to_json()))['mask']['APl'] == -1
 
 
-def test_plots_and_overlays_are_pictures(tmp_path):
-    import cv2
+def count_pixels(path, rgb):
+    """Return how many pixels of a picture are nearly of that colour."""
+    image = cv2.imread(str(path))[..., ::-1].astype(int)
+    return np.count_nonzero(np.abs(image - rgb).max(-1) < 12)
+
+
+def half_found():
+    """Return the result of one cat found and one dog missed."""
     box = (10, 10, 40, 40)
     result = evaluate_detections(truth_of(true(1, 0, box), true(2, 1, box)),
                                  [found(1, 0, 0.9, box)])
-    matrix = confusion(result.truth, result.detections)
-    plot_precision_recall(result, tmp_path / 'pr.png')
-    plot_confusion(matrix, CLASSES, tmp_path / 'confusion.png')
-    worst = save_worst(result, matrix, lambda _: np.zeros((SIDE, SIDE, 3), np.uint8), tmp_path, 4)
-    assert [path.name for path in worst] == ['worst_01_2.png']
-    shapes = [cv2.imread(str(path)).shape for path in (tmp_path / 'pr.png',
-                                                       tmp_path / 'confusion.png', worst[0])]
-    assert all(shape[0] > 300 and shape[1] > 500 for shape in shapes)
+    return result, confusion(result.truth, result.detections)
+
+
+def test_precision_over_recall_has_a_curve_for_each_overlap(tmp_path):
+    plot_precision_recall(half_found()[0], tmp_path / 'pr.png')
+    # matplotlib's tab:blue, tab:orange, tab:green: IoU 0.50, 0.75 and 0.90 lie on one another, so
+    # the last one is seen whole, the others in the legend.
+    blue, orange, green = (count_pixels(tmp_path / 'pr.png', rgb) for rgb in (
+        (31, 119, 180), (255, 127, 14), (44, 160, 44)))
+    assert min(blue, orange) > 20
+    assert green > 300
+
+
+def test_the_confusion_plot_colours_what_was_found_and_what_was_missed(tmp_path):
+    plot_confusion(half_found()[1], CLASSES, tmp_path / 'confusion.png')
+    # Two cells hold their whole row: the darkest of Blues. All others are its palest.
+    dark = count_pixels(tmp_path / 'confusion.png', (8, 48, 107))
+    pale = count_pixels(tmp_path / 'confusion.png', (247, 251, 255))
+    assert dark > 10_000 and pale > 3 * dark
+
+
+def read_black(_):
+    return np.zeros((SIDE, SIDE, 3), np.uint8)
+
+
+def test_the_worst_pictures_show_truth_beside_finds(tmp_path):
+    result, matrix = half_found()
+    worst, = save_worst(result, matrix, read_black, tmp_path, 4)
+    assert worst.name == 'worst_01_2.png'
+    truth, finds = np.hsplit(cv2.imread(str(worst))[28:], 2)  # below the caption
+    assert truth[50:200, 50:200].any()
+    assert not finds.any()
+
+
+def test_an_image_id_cannot_lead_out_of_the_folder(tmp_path):
+    evil = 'x/../../../escaped'
+    box = (10, 10, 40, 40)
+    truth = GroundTruth(CLASSES, {evil: ImageSize(SIDE, SIDE)}, (true(evil, 0, box),), (1, 2))
+    result = evaluate_detections(truth, [])
+    folder = tmp_path / 'deep' / 'worst'
+    save_worst(result, confusion(truth, ()), read_black, folder, 1)
+    files = [path for path in tmp_path.rglob('*') if path.is_file()]
+    assert [path.parent for path in files] == [folder]

@@ -79,7 +79,7 @@ def changed(path, change):
 
 def test_a_model_is_evaluated_on_a_coco_data_set_whatever_its_ids(dataset):
     result = evaluate_predictor(Oracle(), dataset)
-    assert (result.box_ap, result.mask_ap) == pytest.approx((1, 1))
+    assert (result.box.values['AP'], result.mask_ap) == pytest.approx((1, 1))
     assert len(evaluate_predictor(Oracle(), dataset, max_images=1).truth.sizes) == 1
 
 
@@ -105,17 +105,57 @@ def test_a_missing_picture_is_named(dataset):
 
 
 def test_annotations_without_a_mask_are_left_out_and_said_so(dataset):
-    changed(dataset, lambda content: content['annotations'][0].pop('segmentation'))
+    changed(dataset, lambda content: content['annotations'][0].update(segmentation='damaged'))
     truth = read_truth(dataset)
     assert [item.class_id for item in truth.objects] == [1]
-    assert '1 annotations left out' in truth.notes[0]
+    assert 'left out 1 annotations' in truth.notes[0]
+
+
+def test_an_object_with_a_box_but_no_mask_excuses_what_is_found_in_it(dataset):
+    changed(dataset, lambda content: content['annotations'][0].update(segmentation=[]))
+    truth = read_truth(dataset)
+    assert [item.crowd for item in truth.objects] == [True, False]
+    result = evaluate_predictor(Oracle(), dataset)
+    assert (result.box.values['AP'], result.mask_ap) == pytest.approx((1, 1))
+
+
+def test_a_size_that_is_not_told_is_the_pictures(dataset):
+    changed(dataset, lambda content: content['images'][0].pop('height'))
+    assert read_truth(dataset).sizes[3] == ImageSize(SIDE, SIDE)
+
+
+def test_without_size_and_picture_the_entry_is_named(dataset):
+    changed(dataset, lambda content: content['images'][0].pop('height'))
+    (dataset.parent / 'images' / 'a.png').unlink()
+    with pytest.raises(ValueError, match=r'image 3 \(a\.png\) has no size, got height None'):
+        read_truth(dataset)
+
+
+def test_results_with_polygons_are_read(dataset, tmp_path):
+    path = tmp_path / 'results.json'
+    path.write_text(json.dumps([{'image_id': 3, 'category_id': 17, 'score': 0.5,
+                                 'segmentation': [[10, 10, 40, 10, 40, 40, 10, 40]]}]))
+    detection, = read_results(path, read_truth(dataset)).detections
+    assert rle_codec.area(detection.rle) == 900
+
+
+def test_names_in_results_win_over_numbers_that_somebody_else_counted(dataset, tmp_path):
+    path = tmp_path / 'results.json'
+    entry = {'image_id': 1, 'category_id': 1, 'score': 0.5, 'bbox': [10, 10, 30, 30]}
+    path.write_text(json.dumps([
+        {**entry, 'file_name': 'b.png', 'category_name': 'dog'},
+        {**entry, 'image_id': 3, 'file_name': 'z.png', 'category_name': 'dog'},
+        {**entry, 'file_name': 'a.png', 'category_id': 17, 'category_name': 'cow'}]))
+    results = read_results(path, read_truth(dataset))
+    assert [(item.image_id, item.class_id) for item in results.detections] == [(8, 1)]
+    assert '1 pictures' in results.notes[0] and '1 classes' in results.notes[1]
 
 
 @pytest.mark.parametrize('change, message', [
     (lambda content: content.update(categories=[]), 'no categories'),
     (lambda content: content.update(images=[]), 'lists no images'),
     (lambda content: content['annotations'][1].update(category_id=5), 'category_id 5'),
-    (lambda content: content['categories'][1].update(id=17), 'the same id')])
+    (lambda content: content['categories'][1].update(id=17), 'id of its own')])
 def test_a_broken_annotation_file_is_refused(dataset, change, message):
     with pytest.raises(ValueError, match=message):
         read_truth(changed(dataset, change))
@@ -140,7 +180,7 @@ def test_boxes_alone_give_only_box_ap(dataset, tmp_path):
                                  'bbox': [10, 10, 30, 30]}]))
     truth = read_truth(dataset)
     result = evaluate_detections(truth, read_results(path, truth).detections)
-    assert result.box_ap == pytest.approx(0.5)
+    assert result.box.values['AP'] == pytest.approx(0.5)
     assert result.mask is None
 
 
@@ -159,7 +199,11 @@ def test_detections_that_the_truth_cannot_judge_are_left_out_and_said_so(dataset
     ('[{"image_id": 3, "category_id": 17, "score": 1}]', 'a bbox or a segmentation'),
     ('[{"image_id": 3, "category_id": 17, "score": 1, "bbox": [0, 1]}]', 'x, y, width'),
     ('[{"image_id": 3, "category_id": 17, "score": 1, "segmentation": {"size": [9, 9], '
-     '"counts": "a"}}]', 'the picture of')])
+     '"counts": "a"}}]', 'size of the RLE'),
+    ('[{"image_id": 3, "category_id": 17, "score": 1, "segmentation": {"size": [100, 100], '
+     '"counts": "damaged"}}]', 'entry 0.*counts of the RLE'),
+    ('[7]', 'neither'), ('{"images": [{"image_id": 3}]}', 'image 0.*dets'),
+    ('[{"image_id": [3], "category_id": 17, "score": 1, "bbox": [0, 0, 1, 1]}]', 'in common')])
 def test_a_broken_result_file_is_refused(dataset, tmp_path, content, message):
     path = tmp_path / 'results.json'
     path.write_text(content)

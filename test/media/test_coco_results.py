@@ -12,7 +12,6 @@ from yolact_ros.media.coco_results import (
     CocoResultFile,
     category_ids,
     coco_results,
-    coco_rle,
     image_ids,
 )
 from yolact_ros.structures import ImageSize, Instances
@@ -26,41 +25,17 @@ def found(size: ImageSize, roi: tuple[int, int, int, int], crop: np.ndarray) -> 
                      np.array([1]), np.array([roi], np.int32), (crop,))
 
 
-def full(crop: np.ndarray, roi: np.ndarray, size: ImageSize) -> np.ndarray:
-    """Return the mask at picture size."""
-    mask = np.zeros((size.height, size.width), np.uint8)
-    mask[roi[1]:roi[3], roi[0]:roi[2]] = crop
-    return mask
-
-
-@pytest.mark.parametrize(('roi', 'size'), [
-    ((0, 0, 0, 0), (5, 7)), ((0, 0, 7, 5), (5, 7)), ((2, 0, 6, 5), (5, 7)), ((2, 1, 6, 4), (5, 7)),
-    ((6, 4, 7, 5), (5, 7)), ((0, 0, 1, 1), (1, 1)), ((0, 3, 1, 90), (100, 1)),
-    ((3, 0, 80, 1), (1, 99))],
-    ids=['empty', 'whole', 'full height', 'inside', 'last pixel', '1x1', 'column', 'row'])
-@pytest.mark.parametrize('kind', ['full', 'random', 'ring'])
-def test_run_lengths_equal_those_of_pycocotools_at_picture_size(roi, size, kind):
-    size, roi = ImageSize(*size), np.array(roi)
-    crop = np.ones((roi[3] - roi[1], roi[2] - roi[0]), bool)
-    if kind == 'random':
-        crop = np.random.default_rng(7).random(crop.shape) > 0.4
-    if kind == 'ring':
-        crop[1:-1, 1:-1] = False
-    expected = mask_api.encode(np.asfortranarray(full(crop, roi, size)))
-    assert coco_rle(crop, roi, size) == {'size': [size.height, size.width],
-                                         'counts': expected['counts'].decode()}
-
-
 def test_a_picture_without_instances_has_no_results():
-    assert coco_results(Instances.empty(ImageSize(4, 5)), 3, category_ids(('a', 'b'))) == []
+    assert coco_results(Instances.empty(ImageSize(4, 5)), 3, ('a', 'b')) == []
 
 
 def test_a_result_has_the_fields_that_coco_wants():
     size = ImageSize(20, 30)
     result, = coco_results(found(size, (4, 5, 10, 9), np.ones((4, 6), bool)), 17,
-                           category_ids(('a', 'b')))
+                           ('a', 'b'), 'img.png')
     assert result['image_id'] == 17
-    assert result['category_id'] == 2
+    assert (result['category_id'], result['category_name']) == (2, 'b')
+    assert result['file_name'] == 'img.png'
     assert result['score'] == 0.75
     assert result['bbox'] == [4.2, 5.0, 5.8, 4.0]
     assert mask_api.area(result['segmentation']) == 24

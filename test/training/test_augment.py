@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from yolact_ros.data.sample import Sample
+from yolact_ros.masks import boxes_of_masks
 from yolact_ros.training.augment import (
     AugmentConfig,
     augment,
-    boxes_of_masks,
     crop,
     distort_colours,
     expand,

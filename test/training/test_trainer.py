@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -89,6 +90,14 @@ def test_a_training_leaves_checkpoints_logs_plots_and_samples(make_config):
     assert config.class_names == ('red', 'blue')
     averaged = run.average.state['fpn.lat_layers.0.weight']
     assert torch.equal(model.state_dict()['fpn.lat_layers.0.weight'], averaged)
+
+
+def test_a_training_without_matplotlib_says_so_once_and_goes_on(make_config, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, 'matplotlib', None)  # importing it fails
+    run = start(make_config(evaluate_every=1, iterations=2), val=Blocks(1))
+    assert run.run()
+    assert caplog.text.count("pip install 'yolact_ros[train]'") == 1
+    assert len(read_rows(run.folder.ap)) == 2
 
 
 def test_the_best_checkpoint_is_kept_when_ap_falls(make_config, monkeypatch):

@@ -114,7 +114,8 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | No
     # The data first: a typing error in its path should not cost loading a model.
     source = open_source(args.data, size=args.size) if args.data.startswith(PREFIX) else None
     if source is None:
-        picture_paths(read_truth(args.data).limited(args.max_images), args.data, args.images)
+        truth = read_truth(args.data, args.images).limited(args.max_images)
+        picture_paths(truth, args.data, args.images)
     predictor = open_predictor(args.weights, args.config, args.device, args.backend,
                                args.precision,
                                PostprocessConfig(score_threshold=0.0, nms=args.nms))
@@ -130,7 +131,7 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | No
 
 def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | None]:
     """Return the scores of result files, and a function that reads a picture if there are any."""
-    truth = read_truth(args.data)
+    truth = read_truth(args.data, args.images)
     detections: list[Detection] = []
     for path in args.results:
         results = read_results(path, truth)
@@ -156,8 +157,7 @@ def _file_reader(result: EvalResult, args: argparse.Namespace) -> ReadPicture:
     pictures = picture_paths(result.truth, args.data, args.images)
 
     def read(image_id: ImageId) -> np.ndarray:
-        size = result.truth.sizes[image_id]
-        return read_image(pictures[image_id], size.height, size.width)
+        return read_image(pictures[image_id], result.truth.sizes[image_id])
 
     return read
 

@@ -56,9 +56,11 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
                        help='overlay file, or a folder for it; default: the source\'s name with '
                             '_yolact in the current folder, unless --json or --crops is given')
     group.add_argument('--json', type=Path, metavar='FILE',
-                       help='write COCO results with RLE masks; category ids are COCO\'s for its '
-                            '80 classes, else 1 to N; image ids are the number in the file name, '
-                            'else 1 to N, of a video the frame number from 0')
+                       help='write COCO results with RLE masks, with the names of files and '
+                            'classes, by which "yolact eval --results" knows them; category ids '
+                            'are COCO\'s for its 80 classes, else 1 to N; image ids are the '
+                            'number in the file name, else 1 to N, of a video the frame number '
+                            'from 0')
     group.add_argument('--crops', type=Path, metavar='DIR',
                        help='write every object as a PNG of its own, transparent around the mask')
     group.add_argument('--max-frames', type=_positive, metavar='N',

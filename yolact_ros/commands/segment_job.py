@@ -87,7 +87,7 @@ class SegmentJob:
                 in_folder = self.plan.overlay / writable_name(path.name)
                 write_picture(self.plan.overlay if source.folder is None else in_folder,
                               self._draw(rgb, instances))
-            results.add(stem, image_id, rgb, instances)
+            results.add(stem, image_id, rgb, instances, path.name)
         return f'{bad} of {len(source.paths)} pictures were left out, see above' if bad else None
 
     def _video(self, reader: VideoReader, results: _Results) -> str | None:
@@ -137,12 +137,13 @@ class _Results:
         self._crops = plan.crops and CropFolder(plan.crops, class_names)
         self._frames, self._objects, self._start = 0, 0, time.monotonic()
 
-    def add(self, stem: str, image_id: int, rgb: np.ndarray, instances: Instances) -> None:
+    def add(self, stem: str, image_id: int, rgb: np.ndarray, instances: Instances,
+            file_name: str = '') -> None:
         """Add one frame."""
         self._frames += 1
         self._objects += len(instances)
         if self._json is not None:
-            self._json.add(image_id, instances)
+            self._json.add(image_id, instances, file_name)
         if self._crops is not None:
             self._crops.add(stem, rgb, instances)
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pycocotools import mask as rle_codec
 from tqdm import tqdm
 
 from yolact_ros.files import replace_file
+from yolact_ros.masks import encode_mask
+from yolact_ros.media.images import read_picture
 from yolact_ros.progress import progress_interval
 from yolact_ros.scenes import (
     CLASS_NAMES,
@@ -238,26 +239,21 @@ def _read_backdrop(path: Path) -> np.ndarray:
 
     :raises ValueError: when it does not decode.
     """
-    photo = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if photo is None:
-        raise ValueError(f'{path} does not decode as a picture; take it out of the folder of '
-                         'backdrops')
-    photo = cv2.resize(photo, (BACKDROP_SIDE, BACKDROP_SIDE), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(photo, (0, 0), BACKDROP_SIDE / 80)[..., ::-1]
+    photo = cv2.resize(read_picture(path), (BACKDROP_SIDE, BACKDROP_SIDE),
+                       interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(photo, (0, 0), BACKDROP_SIDE / 80)
 
 
 def coco_objects(made: Scene) -> list[dict[str, Any]]:
     """Return the objects of a scene as COCO annotations without ids; categories count from 1."""
     entries = []
     for item in made.objects:
-        rle = rle_codec.encode(np.asfortranarray(item.mask, np.uint8))
         x0, y0, x1, y1 = item.box.tolist()
         entries.append({
             'category_id': item.class_id + 1, 'bbox': [x0, y0, x1 - x0, y1 - y0],
             'area': int(np.count_nonzero(item.mask)), 'iscrowd': int(item.crowd),
-            'segmentation': {'size': list(rle['size']), 'counts': rle['counts'].decode()},
-            'track_id': item.track_id, 'visible': round(item.visible, 3),
-            'depth': round(item.depth, 4)})
+            'segmentation': encode_mask(item.mask), 'track_id': item.track_id,
+            'visible': round(item.visible, 3), 'depth': round(item.depth, 4)})
     return entries
 
 

@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-from pycocotools import mask as rle_codec
 
 from yolact_ros.data.coco_file import (
-    CocoImage,
-    LeftOut,
+    Bookkeeping,
+    ImageEntry,
+    ImageId,
+    TrueObject,
+    find_image_folder,
+    image_path,
     read_categories,
     read_image,
-    read_images,
+    read_image_entries,
     read_json,
-    read_object,
+    read_objects,
 )
 from yolact_ros.data.sample import Sample
+from yolact_ros.data.segmentation import LeftOut
+from yolact_ros.masks import decode_mask, rle_area
+from yolact_ros.structures import ImageSize
 
-SHOWN_EXAMPLES = 3
+
+@dataclass(frozen=True)
+class CocoObject:
+    """What can be learnt: box x_min, y_min, x_max, y_max inside the picture [px], and mask."""
+
+    box: tuple[float, float, float, float]
+    truth: TrueObject
+
+
+@dataclass
+class CocoImage:
+    """One picture and its usable annotations."""
+
+    path: Path
+    size: ImageSize
+    objects: list[CocoObject] = field(default_factory=list)
 
 
 @dataclass
@@ -32,7 +54,7 @@ class DataReport:
 
     :param source: the annotation file.
     :param class_counts: instances of each class, crowds not counted.
-    :param left_out: reason -> annotation ids.
+    :param book: annotations that are no plain objects.
     :param notes: what was mended or is worth knowing.
     """
 
@@ -41,7 +63,7 @@ class DataReport:
     images: int = 0
     empty_images: int = 0
     crowds: int = 0
-    left_out: dict[str, list[Any]] = field(default_factory=dict)
+    book: Bookkeeping = field(default_factory=Bookkeeping)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -55,10 +77,7 @@ class DataReport:
         lines = [f'{self.source}: {self.images} images ({self.empty_images} without objects), '
                  f'{self.instances} instances, {self.crowds} crowd regions',
                  f'  {len(self.class_counts)} classes: {counts}']
-        for reason, ids in self.left_out.items():
-            shown = ', '.join(map(str, ids[:SHOWN_EXAMPLES])) + (
-                ', ...' if len(ids) > SHOWN_EXAMPLES else '')
-            lines.append(f'  left out {len(ids)}: {reason} (annotation {shown})')
+        lines += [f'  {line}' for line in self.book.lines()]
         unused = [name for name, count in self.class_counts.items() if count == 0]
         if unused:
             lines.append(f'  without a single instance: {", ".join(unused)}')
@@ -81,11 +100,14 @@ class CocoDataset:
                  class_names: Sequence[str] | None = None) -> None:
         self.path = Path(annotations)
         content = read_json(self.path)
-        class_of, self.class_names = read_categories(content, self.path, class_names)
+        class_of, self.class_names = match_categories(content, self.path, class_names)
         self.report = DataReport(str(annotations), dict.fromkeys(self.class_names, 0))
-        by_id = read_images(content, self.path, images)
+        entries = read_image_entries(content, self.path, images)
+        by_id = find_pictures(entries, self.path, images)
         self.records = list(by_id.values())
-        self._read_annotations(content, by_id, class_of)
+        sizes = {key: entry.size for key, entry in entries.items()}
+        self._add_objects(read_objects(content, self.path, sizes, class_of, self.report.book),
+                          by_id)
         self.report.images = len(self.records)
         self.report.empty_images = sum(not record.objects for record in self.records)
         if self.report.instances == 0:
@@ -99,35 +121,29 @@ class CocoDataset:
     def sample(self, index: int, rng: np.random.Generator | None = None) -> Sample:
         """Return picture number index; rng is not used."""
         record = self.records[index]
-        image = read_image(record.path, record.height, record.width)
-        masks = np.zeros((len(record.objects), record.height, record.width), np.uint8)
+        image = read_image(record.path, record.size)
+        masks = np.zeros((len(record.objects), *image.shape[:2]), np.uint8)
         for mask, item in zip(masks, record.objects):
-            mask[:] = rle_codec.decode(item.rle)
+            mask[:] = decode_mask(item.truth.rle)
         return Sample(image, _array([item.box for item in record.objects], np.float32, (-1, 4)),
-                      masks, _array([item.class_id for item in record.objects], np.int64),
-                      _array([item.crowd for item in record.objects], bool), str(record.path))
+                      masks, _array([item.truth.class_id for item in record.objects], np.int64),
+                      _array([item.truth.crowd for item in record.objects], bool),
+                      str(record.path))
 
-    def _read_annotations(self, content: Mapping[str, Any], by_id: Mapping[Any, CocoImage],
-                          class_of: Mapping[Any, int]) -> None:
-        """Give each picture its objects, and book what cannot be used."""
+    def _add_objects(self, objects: Iterable[tuple[Any, TrueObject]],
+                     by_id: Mapping[Any, CocoImage]) -> None:
+        """Give each picture its objects, and book what cannot be learnt."""
         clipped = 0
         counts: Counter[int] = Counter()
-        for number, annotation in enumerate(content['annotations']):
-            name = annotation.get('id', f'number {number}')
-            if annotation.get('category_id') not in class_of:
-                raise ValueError(f'{self.path}: annotation {name} has category_id '
-                                 f'{annotation.get("category_id")!r}, the usable categories are '
-                                 f'{", ".join(map(str, class_of)) or "none"}')
+        for name, item in objects:
+            record = by_id[item.image_id]
             try:
-                record = by_id.get(annotation.get('image_id'))
-                if record is None:
-                    raise LeftOut('image_id is not among the images')
-                item, was_clipped = read_object(annotation, record, class_of)
+                box, was_clipped = learnable_box(item, record.size)
             except LeftOut as reason:
-                self.report.left_out.setdefault(str(reason), []).append(name)
+                self.report.book.leave_out(reason, name)
                 continue
             clipped += was_clipped
-            record.objects.append(item)
+            record.objects.append(CocoObject(box, item))
             self.report.crowds += item.crowd
             counts[item.class_id] += not item.crowd
         for class_id, count in counts.items():
@@ -135,6 +151,71 @@ class CocoDataset:
         if clipped:
             self.report.notes.append(f'{clipped} boxes reach outside their picture and were '
                                      'clipped')
+
+
+def learnable_box(item: TrueObject, size: ImageSize,
+                  ) -> tuple[tuple[float, float, float, float], bool]:
+    """
+    Return the box x_min, y_min, x_max, y_max in the picture, and whether it had to be clipped.
+
+    :raises LeftOut: when there is nothing to learn from the object.
+    """
+    if rle_area(item.rle) == 0:
+        raise LeftOut('the mask has no pixel inside the picture')
+    x, y, width, height = item.bbox
+    if width <= 0 or height <= 0:
+        raise LeftOut('the box has no area')
+    clipped = (max(x, 0.0), max(y, 0.0), min(x + width, float(size.width)),
+               min(y + height, float(size.height)))
+    if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
+        raise LeftOut('the box lies outside the picture')
+    # Half a pixel over the border is how labelling tools round; no news.
+    far = max(abs(a - b) for a, b in zip(clipped, (x, y, x + width, y + height))) > 1
+    return clipped, far
+
+
+def match_categories(content: Mapping[str, Any], path: Path, wanted: Sequence[str] | None,
+                     ) -> tuple[dict[Any, int], tuple[str, ...]]:
+    """
+    Return category id -> class id for the usable categories, and the class names.
+
+    :param wanted: class names in the order of class ids; None takes all by ascending id.
+    :raises ValueError: when there are objects of other classes.
+    """
+    names = read_categories(content, path)
+    wanted = list(names.values()) if wanted is None else [str(name) for name in wanted]
+    used = [str(annotation.get('category_id')) for annotation in content['annotations']]
+    unknown = [name for key, name in names.items()
+               if name not in wanted and str(key) in set(used)]
+    if unknown:
+        raise ValueError(f'{path} has objects of class {", ".join(unknown)}, which is not among '
+                         f'the wanted classes {", ".join(wanted)}; make the lists agree')
+    return {key: wanted.index(name) for key, name in names.items() if name in wanted}, \
+        tuple(wanted)
+
+
+def find_pictures(entries: Mapping[ImageId, ImageEntry], path: Path,
+                  folder: str | Path | None) -> dict[ImageId, CocoImage]:
+    """
+    Return image id -> picture; all files exist and look like pictures.
+
+    :raises FileNotFoundError: when files are missing.
+    :raises ValueError: when files are no pictures.
+    """
+    first = next(iter(entries.values())).file_name
+    folder = Path(folder) if folder else find_image_folder(path, first)
+    found = {key: CocoImage(image_path(folder, entry.file_name), entry.size)
+             for key, entry in entries.items()}
+    missing = [image.path for image in found.values() if not image.path.is_file()]
+    if missing:
+        raise FileNotFoundError(f'{len(missing)} of {len(entries)} pictures of {path} not found, '
+                                f'first {missing[0]}; give their folder, or take them out of the '
+                                'file')
+    foreign = [image.path for image in found.values() if not cv2.haveImageReader(str(image.path))]
+    if foreign:
+        raise ValueError(f'{len(foreign)} of {len(entries)} pictures of {path} do not decode, '
+                         f'first {foreign[0]}; replace them or take them out of the file')
+    return found
 
 
 def _array(values: list, dtype: type, shape: tuple[int, ...] = (-1,)) -> np.ndarray:

@@ -1,41 +1,90 @@
-"""The entries of a COCO JSON file: checked thoroughly, masks kept as run lengths."""
+"""The entries of a COCO JSON file, for training and evaluation alike: checked, or named."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from pycocotools import mask as rle_codec
 
+from yolact_ros.data.segmentation import LeftOut, NoMask, read_segmentation
+from yolact_ros.masks import Rle, encode_crop, rle_area, rle_box
+from yolact_ros.media.images import read_picture
+from yolact_ros.structures import ImageSize
 
-class LeftOut(Exception):
-    """An annotation cannot be learnt; the message is the reason, the same for all alike."""
+ImageId = int | str
+YES, NO = (1, True, '1', 'true'), (0, False, None, '0', 'false', '')
 
 
 @dataclass(frozen=True)
-class CocoObject:
-    """One usable annotation: box x_min, y_min, x_max, y_max [px], mask as compressed RLE."""
+class TrueObject:
+    """
+    One annotated object.
 
-    box: tuple[float, float, float, float]
-    rle: Mapping[str, Any]
+    :param class_id: 0-based index into the class names.
+    :param bbox: x, y, width, height [px].
+    :param rle: compressed COCO RLE of the mask.
+    :param area: [px], decides between small, medium and large.
+    :param crowd: region of uncounted objects: finds in it are neither right nor wrong.
+    """
+
+    image_id: ImageId
     class_id: int
-    crowd: bool
+    bbox: tuple[float, float, float, float]
+    rle: Rle
+    area: float
+    crowd: bool = False
+
+
+@dataclass(frozen=True)
+class ImageEntry:
+    """An image of the file: its name there and its size."""
+
+    file_name: str
+    size: ImageSize
 
 
 @dataclass
-class CocoImage:
-    """One picture and its usable annotations."""
+class Bookkeeping:
+    """
+    What became of the annotations that are no plain objects.
 
-    path: Path
-    height: int
-    width: int
-    objects: list[CocoObject] = field(default_factory=list)
+    :param left_out: reason -> annotation ids.
+    :param regions: ids of those with a box but no mask, which are read as crowd regions.
+    """
+
+    left_out: dict[str, list[Any]] = field(default_factory=dict)
+    regions: list[Any] = field(default_factory=list)
+
+    def leave_out(self, reason: LeftOut | str, name: Any) -> None:
+        """Add an annotation that is not used."""
+        self.left_out.setdefault(str(reason), []).append(name)
+
+    def lines(self) -> list[str]:
+        """Return a sentence for each kind, with the first ids."""
+        lines = [f'left out {len(ids)} annotations: {reason} (id {_first(ids)})'
+                 for reason, ids in self.left_out.items()]
+        if self.regions:
+            lines.append(f'{len(self.regions)} objects have a box but no mask; their boxes are '
+                         'ignored regions, neither learnt nor counted as false alarms '
+                         f'(id {_first(self.regions)})')
+        return lines
+
+
+def load_json(path: Path) -> Any:
+    """
+    Return what a JSON file holds; UTF-8 with or without a mark in front, UTF-16 or UTF-32.
+
+    :raises ValueError: when it is no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path} is not valid JSON ({error}); write it again') from error
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
@@ -47,91 +96,183 @@ def read_json(path: Path) -> Mapping[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f'annotation file {path} not found; give the path of a COCO JSON')
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not valid JSON ({error}); export it again') from error
+    content = load_json(path)
     for key in ('images', 'annotations', 'categories'):
         found = content.get(key) if isinstance(content, dict) else None
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             raise ValueError(f'{path} is no COCO annotation file: it needs a list of objects '
                              f'named {key!r}; got {type(found).__name__}')
-    if not content['images']:
-        raise ValueError(f'{path} lists no images; there is nothing to learn from')
+    for key in ('images', 'categories'):
+        if not content[key]:
+            raise ValueError(f'{path} lists no {key}; there is nothing to learn or to score')
     return content
 
 
-def read_image(path: Path, height: int, width: int) -> np.ndarray:
+def read_categories(content: Mapping[str, Any], path: Path) -> dict[Any, str]:
+    """
+    Return category id -> name, by ascending id; numbers as names become text.
+
+    :raises ValueError: when ids or names are missing or repeated.
+    """
+    categories = content['categories']
+    for key in ('id', 'name'):
+        values = [str(category.get(key)) for category in categories]
+        twice = [value for value, count in Counter(values).items() if count > 1]
+        if any(category.get(key) is None for category in categories) or twice:
+            raise ValueError(f'{path}: every category needs a {key} of its own, '
+                             f'got {", ".join(map(repr, values[:20]))}')
+    names = {_hashable(category['id'], path): str(category['name']) for category in categories}
+    return dict(sorted(names.items(), key=lambda pair: (isinstance(pair[0], str), pair[0])))
+
+
+def read_image_entries(content: Mapping[str, Any], path: Path,
+                       folder: str | Path | None = None) -> dict[ImageId, ImageEntry]:
+    """
+    Return image id -> entry; a size that the file does not tell is that of the picture.
+
+    :param folder: of the pictures; None looks for one near the file.
+    :raises ValueError: when an entry lacks what it needs, or an id repeats.
+    """
+    first = str(content['images'][0].get('file_name'))
+    folder = Path(folder) if folder else find_image_folder(path, first)
+    entries: dict[ImageId, ImageEntry] = {}
+    for entry in content['images']:
+        for key in ('id', 'file_name'):
+            if entry.get(key) is None:
+                raise ValueError(f'{path}: image {entry} lacks {key!r}')
+        key, name = _hashable(entry['id'], path), str(entry['file_name'])
+        if key in entries:
+            raise ValueError(f'{path}: image id {key} exists twice')
+        entries[key] = ImageEntry(name, _size_of(entry, path, image_path(folder, name)))
+    return entries
+
+
+def read_objects(content: Mapping[str, Any], path: Path, sizes: Mapping[ImageId, ImageSize],
+                 class_of: Mapping[Any, int], book: Bookkeeping,
+                 ) -> Iterator[tuple[Any, TrueObject]]:
+    """
+    Yield annotation id and object; what cannot be used goes into the book (modified).
+
+    :param class_of: category id -> class id.
+    :raises ValueError: for an unknown category, and for coordinates that are not pixels.
+    """
+    _check_pixels(content['annotations'], sizes, path)
+    seen = set()
+    for number, annotation in enumerate(content['annotations']):
+        name = annotation.get('id', f'number {number}')
+        if _hashable(annotation.get('category_id'), path) not in class_of:
+            raise ValueError(f'{path}: annotation {name} has category_id '
+                             f'{annotation.get("category_id")!r}, the usable categories are '
+                             f'{", ".join(map(str, class_of)) or "none"}')
+        try:
+            if _hashable(annotation.get('image_id'), path) not in sizes:
+                raise LeftOut('image_id is not among the images')
+            item = _read_object(annotation, sizes, class_of)
+            content_of = (item.image_id, item.class_id, item.crowd, item.bbox, item.rle['counts'])
+            if content_of in seen:
+                raise LeftOut('the same object a second time')
+        except LeftOut as reason:
+            book.leave_out(reason, name)
+            continue
+        seen.add(content_of)
+        if not annotation.get('segmentation'):
+            book.regions.append(name)
+        yield name, item
+
+
+def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSize],
+                 class_of: Mapping[Any, int]) -> TrueObject:
+    """Return the object of an annotation whose image and category exist."""
+    size = sizes[annotation['image_id']]
+    crowd = annotation.get('iscrowd')
+    if crowd not in (*YES, *NO):
+        raise LeftOut('iscrowd is neither 0 nor 1')
+    box = annotation.get('bbox')
+    if box and not is_box(box):
+        raise LeftOut('bbox is not four finite numbers')
+    try:
+        rle, region = read_segmentation(annotation.get('segmentation'), size), False
+    except NoMask:
+        rle, region = _box_mask(box, size), True
+    area = annotation.get('area')
+    known = isinstance(area, (int, float)) and np.isfinite(area)
+    return TrueObject(annotation['image_id'], class_of[annotation['category_id']],
+                      tuple(map(float, box or rle_box(rle))), rle,
+                      float(area if known else rle_area(rle)), region or crowd in YES)
+
+
+def _box_mask(box: Sequence[float] | None, size: ImageSize) -> Rle:
+    """
+    Return all pixels of a box: somewhere in it is an object that nobody has outlined.
+
+    :raises NoMask: when there is no box either.
+    """
+    if not box:
+        raise NoMask('no mask (segmentation is missing or empty) and no box')
+    edges = np.float64([box[0], box[1], box[0] + box[2], box[1] + box[3]])
+    x0, y0, x1, y1 = np.clip(np.rint(edges), 0, [size.width, size.height] * 2).astype(int).tolist()
+    if x1 <= x0 or y1 <= y0:
+        raise NoMask('no mask (segmentation is missing or empty) and no box in the picture')
+    return encode_crop(np.ones((y1 - y0, x1 - x0), bool), (x0, y0, x1, y1), size)
+
+
+def is_box(box: Any) -> bool:
+    """Return whether this is x, y, width, height."""
+    return isinstance(box, list) and len(box) == 4 and all(
+        isinstance(value, (int, float)) and np.isfinite(value) for value in box)
+
+
+def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[ImageId, ImageSize],
+                  path: Path) -> None:
+    """Refuse a file whose boxes are all within one pixel: shares of the picture, not pixels."""
+    boxes = [entry['bbox'] for entry in annotations if is_box(entry.get('bbox'))]
+    smallest = min((min(size.height, size.width) for size in sizes.values()), default=0)
+    if boxes and smallest > 4 and np.abs(np.float64(boxes)).max() <= 1:
+        raise ValueError(f'{path}: all boxes lie between 0 and 1, so that they seem to be shares '
+                         'of the picture; COCO wants pixels, export it again')
+
+
+def _size_of(entry: Mapping[str, Any], path: Path, file: Path) -> ImageSize:
+    """Return the size that an image entry tells, else that of its file."""
+    told = entry.get('height'), entry.get('width')
+    if all(isinstance(side, (int, float)) and side >= 1 for side in told):
+        return ImageSize(int(told[0]), int(told[1]))
+    if not file.is_file():
+        raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has no size, got '
+                         f'height {told[0]!r} and width {told[1]!r}, and its file was not found '
+                         'to be measured; write both, or give the folder of the pictures')
+    return ImageSize(*read_picture(file).shape[:2])
+
+
+def _hashable(value: Any, path: Path) -> Any:
+    """Return an id; refuse lists and objects."""
+    if isinstance(value, (list, dict)):
+        raise ValueError(f'{path}: an id must be a number or text, got {str(value)[:50]}')
+    return value
+
+
+def _first(ids: Sequence[Any], most: int = 3) -> str:
+    """Return the first ids as text."""
+    return ', '.join(map(str, ids[:most])) + (', ...' if len(ids) > most else '')
+
+
+def read_image(path: Path, size: ImageSize) -> np.ndarray:
     """
     Return the (H, W, 3) uint8 RGB picture in the size that its annotations are made for.
 
+    :raises OSError: when it cannot be opened.
     :raises ValueError: when it does not decode or has another size.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is not None and image.shape[:2] != (height, width):
+    image = read_picture(path)
+    wanted = size.height, size.width
+    if image.shape[:2] == wanted[::-1] != wanted:
         # Labelling tools differ on whether they honour the EXIF orientation.
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise ValueError(f'{path} does not decode as a picture; replace it or take it out of the '
-                         'annotation file')
-    if image.shape[:2] != (height, width):
+        image = read_picture(path, upright=False)
+    if image.shape[:2] != wanted:
         raise ValueError(f'{path} is {image.shape[1]}x{image.shape[0]}, its annotations are for '
-                         f'{width}x{height}; label it again or restore the labelled picture')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def read_categories(content: Mapping[str, Any], path: Path, wanted: Sequence[str] | None,
-                     ) -> tuple[dict[Any, int], tuple[str, ...]]:
-    """Return category id -> class id for the usable categories, and the class names."""
-    categories = content['categories']
-    for key in ('id', 'name'):
-        values = [category.get(key) for category in categories]
-        twice = [value for value, count in Counter(values).items() if count > 1]
-        if None in values or twice:
-            raise ValueError(f'{path}: every category needs a {key} of its own, '
-                             f'got {", ".join(map(repr, values[:20]))}')
-    ordered = sorted(categories, key=lambda category: category['id'])
-    names = tuple(str(category['name']) for category in ordered)
-    if not names:
-        raise ValueError(f'{path} has no categories; add at least one')
-    if wanted is None:
-        return {category['id']: index for index, category in enumerate(ordered)}, names
-    used = {annotation.get('category_id') for annotation in content['annotations']}
-    unknown = [category['name'] for category in ordered
-               if category['id'] in used and category['name'] not in wanted]
-    if unknown:
-        raise ValueError(f'{path} has objects of class {", ".join(unknown)}, which is not among '
-                         f'the wanted classes {", ".join(wanted)}; make the lists agree')
-    return {category['id']: list(wanted).index(category['name']) for category in ordered
-            if category['name'] in wanted}, tuple(wanted)
-
-
-def read_images(content: Mapping[str, Any], path: Path,
-                 folder: str | Path | None) -> dict[Any, CocoImage]:
-    """Return image id -> picture; all files exist and look like pictures."""
-    entries = content['images']
-    folder = Path(folder) if folder else find_image_folder(path, str(entries[0].get('file_name')))
-    by_id, missing, foreign = {}, [], []
-    for entry in entries:
-        for key in ('id', 'file_name', 'width', 'height'):
-            if key not in entry:
-                raise ValueError(f'{path}: image {entry} lacks {key!r}')
-        if entry['id'] in by_id:
-            raise ValueError(f'{path}: image id {entry["id"]} exists twice')
-        file = _image_path(folder, str(entry['file_name']))
-        if not file.is_file():
-            missing.append(file)
-        elif not cv2.haveImageReader(str(file)):
-            foreign.append(file)
-        by_id[entry['id']] = CocoImage(file, int(entry['height']), int(entry['width']))
-    if missing:
-        raise FileNotFoundError(f'{len(missing)} of {len(entries)} pictures of {path} not found, '
-                                f'first {missing[0]}; give their folder, or take them out of the '
-                                'file')
-    if foreign:
-        raise ValueError(f'{len(foreign)} of {len(entries)} pictures of {path} do not decode, '
-                         f'first {foreign[0]}; replace them or take them out of the file')
-    return by_id
+                         f'{size.width}x{size.height}; label it again or restore the labelled '
+                         'picture')
+    return image
 
 
 def find_image_folder(annotations: Path, file_name: str) -> Path:
@@ -140,78 +281,19 @@ def find_image_folder(annotations: Path, file_name: str) -> Path:
     candidates = [base / 'images', base.parent / 'images', base, base.parent,
                   base.parent / annotations.stem.removeprefix('instances_')]
     for folder in candidates:
-        if _image_path(folder, file_name).is_file():
+        if image_path(folder, file_name).is_file():
             return folder
     return candidates[1] if base.name == 'annotations' else candidates[0]
 
 
-def _image_path(folder: Path, file_name: str) -> Path:
-    """Return the picture's path; COCO_train2014_0001.jpg may lie there as 0001.jpg."""
-    path = folder / file_name
-    if file_name.startswith('COCO') and not path.is_file():
-        return folder / file_name.split('_')[-1]
-    return path
-
-
-def read_object(annotation: Mapping[str, Any], record: CocoImage,
-                 class_of: Mapping[Any, int]) -> tuple[CocoObject, bool]:
+def image_path(folder: Path, file_name: str) -> Path:
     """
-    Return the object of an annotation and whether its box had to be clipped.
+    Return where a picture of the file lies.
 
-    :raises LeftOut: when there is nothing to learn from it.
+    Windows writes its separators into names; COCO_train2014_0001.jpg may lie there as 0001.jpg.
     """
-    rle = to_rle(annotation.get('segmentation'), record.height, record.width)
-    if rle_codec.area(rle) == 0:
-        raise LeftOut('the mask has no pixel inside the picture')
-    box = annotation.get('bbox') or rle_codec.toBbox(rle).tolist()
-    if len(box) != 4 or not np.all(np.isfinite(np.float64(box))):
-        raise LeftOut('bbox is not four finite numbers')
-    x, y, width, height = map(float, box)
-    if width <= 0 or height <= 0:
-        raise LeftOut('the box has no area')
-    clipped = (max(x, 0.0), max(y, 0.0), min(x + width, float(record.width)),
-               min(y + height, float(record.height)))
-    if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
-        raise LeftOut('the box lies outside the picture')
-    # Half a pixel over the border is how labelling tools round; no news.
-    far = max(abs(a - b) for a, b in zip(clipped, (x, y, x + width, y + height))) > 1
-    return CocoObject(clipped, rle, class_of[annotation['category_id']],
-                      bool(annotation.get('iscrowd', 0))), far
-
-
-def to_rle(segmentation: Any, height: int, width: int) -> Mapping[str, Any]:
-    """
-    Return polygons, compressed or uncompressed RLE as compressed RLE.
-
-    :raises LeftOut: when it is none of them.
-    """
-    if not segmentation:
-        raise LeftOut('no mask (segmentation is missing or empty)')
-    if isinstance(segmentation, dict):
-        return _check_rle(segmentation, height, width)
-    if not isinstance(segmentation, list):
-        raise LeftOut('segmentation is neither polygons nor RLE')
-    polygons = segmentation if isinstance(segmentation[0], list) else [segmentation]
-    usable = [polygon for polygon in polygons if len(polygon) >= 6]
-    if not usable:
-        raise LeftOut('polygons of fewer than three points')
-    for polygon in usable:
-        numbers = all(isinstance(value, (int, float)) for value in polygon)
-        if len(polygon) % 2 or not numbers or not np.all(np.isfinite(polygon)):
-            raise LeftOut('a polygon is not pairs of finite numbers')
-    return rle_codec.merge(rle_codec.frPyObjects(usable, height, width))
-
-
-def _check_rle(rle: Mapping[str, Any], height: int, width: int) -> Mapping[str, Any]:
-    """Return an RLE in compressed form."""
-    if list(rle.get('size', ())) != [height, width]:
-        raise LeftOut('the size of the RLE is not that of the picture')
-    counts = rle.get('counts')
-    if isinstance(counts, list):
-        if sum(counts) != height * width or min(counts, default=0) < 0:
-            raise LeftOut('the counts of the RLE do not add up to the picture')
-        return rle_codec.frPyObjects(dict(rle), height, width)
-    if not isinstance(counts, (str, bytes)):
-        raise LeftOut('the RLE has no counts')
-    data = counts.encode() if isinstance(counts, str) else counts
-    return {'size': [height, width], 'counts': data}
+    names = [file_name, file_name.replace('\\', '/')]
+    if file_name.startswith('COCO'):
+        names.append(file_name.split('_')[-1])
+    return next((folder / name for name in names if (folder / name).is_file()),
+                folder / file_name)

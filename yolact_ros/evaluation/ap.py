@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pycocotools import mask as rle_codec
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.ground_truth import GroundTruth
+from yolact_ros.masks import rle_area
 
 METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl',
            'AR1', 'AR10', 'AR100', 'ARs', 'ARm', 'ARl')
@@ -105,7 +105,7 @@ def _found_entries(detections: Sequence[Detection], kind: str) -> list[dict]:
                             'area': item.bbox[2] * item.bbox[3]})
         elif kind == 'segm' and item.rle is not None:
             entries.append({**entry, 'score': item.mask_score, 'segmentation': item.rle,
-                            'area': float(rle_codec.area(item.rle))})
+                            'area': float(rle_area(item.rle))})
     return entries
 
 

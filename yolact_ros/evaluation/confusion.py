@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
 from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, TrueObject
+from yolact_ros.masks import greedy_matches, iou_matrix, rle_box
 
 
 @dataclass(frozen=True)
@@ -86,28 +86,19 @@ def _pairs(true: list[TrueObject], found: list[Detection], iou_threshold: float,
     real = [item for item in true if not item.crowd]
     crowds = [item for item in true if item.crowd]
     overlaps = _overlaps(real, found)
-    pairs = []
-    free_true, free_found = set(range(len(real))), set(range(len(found)))
-    best_first = np.argsort(-overlaps, axis=None, kind='stable')
-    for row, column in zip(*np.unravel_index(best_first, overlaps.shape)):
-        if overlaps[row, column] < iou_threshold:
-            break
-        if row in free_found and column in free_true:
-            free_found.remove(row)
-            free_true.remove(column)
-            pairs.append((real[column].class_id, found[row].class_id))
+    matches = greedy_matches(overlaps, iou_threshold, best_overlap_first=True).tolist()
     excused = _overlaps(crowds, found).max(1, initial=0) > 0.5
-    pairs += [(real[column].class_id, background) for column in sorted(free_true)]
-    return pairs + [(background, found[row].class_id) for row in sorted(free_found)
-                    if not excused[row]]
+    pairs = [(real[column].class_id, item.class_id) if column >= 0
+             else (background, item.class_id)
+             for item, column, excuse in zip(found, matches, excused) if column >= 0 or not excuse]
+    return pairs + [(item.class_id, background) for column, item in enumerate(real)
+                    if column not in matches]
 
 
 def _overlaps(true: list[TrueObject], found: list[Detection]) -> np.ndarray:
     """Return the (found, true) IoU; for crowds the share of the detection that lies inside."""
-    if not true or not found:
-        return np.zeros((len(found), len(true)))
-    crowd = [int(item.crowd) for item in true]
+    crowd = [item.crowd for item in true]
     if all(item.rle is not None for item in found):
-        return rle_codec.iou([item.rle for item in found], [item.rle for item in true], crowd)
-    return rle_codec.iou(np.array([item.bbox or rle_codec.toBbox(item.rle) for item in found]),
-                         np.array([item.bbox for item in true]), crowd)
+        return iou_matrix([item.rle for item in found], [item.rle for item in true], crowd)
+    return iou_matrix(np.array([item.bbox or rle_box(item.rle) for item in found]),
+                      np.array([item.bbox for item in true]), crowd)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pycocotools import mask as rle_codec
-
+from yolact_ros.data.coco_file import is_box, load_json
+from yolact_ros.data.segmentation import LeftOut, read_segmentation
 from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId
 from yolact_ros.files import replace_file
-from yolact_ros.structures import Instances
+from yolact_ros.masks import Rle, encode_crop
+from yolact_ros.structures import ImageSize, Instances
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Detection:
     score: float
     mask_score: float
     bbox: tuple[float, float, float, float] | None
-    rle: Mapping[str, Any] | None
+    rle: Rle | None
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,13 @@ def detections_of(instances: Instances, image_id: ImageId,
         left out when both agree.
     """
     found = []
-    canvas = np.zeros((instances.image_size.height, instances.image_size.width), np.uint8, 'F')
     for row in range(len(instances)):
         class_id = int(instances.class_ids[row])
         class_id = class_id if class_of is None else class_of[class_id]
         if class_id is None:
             continue
-        x0, y0, x1, y1 = instances.rois[row].tolist()
-        canvas[y0:y1, x0:x1] = instances.crops[row]
-        rle = rle_codec.encode(canvas)
-        canvas[y0:y1, x0:x1] = 0
+        rle = encode_crop(instances.crops[row], instances.rois[row].tolist(),
+                          instances.image_size)
         left, top, right, bottom = instances.boxes[row].tolist()
         found.append(Detection(image_id, class_id, float(instances.class_scores[row]),
                                float(instances.scores[row]),
@@ -88,20 +86,15 @@ def read_results(path: str | Path, truth: GroundTruth) -> ResultFile:
     if not path.is_file():
         raise FileNotFoundError(f'result file {path} not found; write one with '
                                 'yolact eval --save-detections PATH')
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path} is not valid JSON ({error}); write it again') from error
-    if isinstance(content, dict) and isinstance(content.get('images'), list):
-        image_ids = tuple(entry['image_id'] for entry in content['images'])
-        entries = _web_entries(content['images'])
-        class_of = {name: index for index, name in enumerate(truth.class_names)}
-    elif isinstance(content, list):
+    content = load_json(path)
+    if isinstance(content, dict) and _is_entries(content.get('images')):
+        image_ids = tuple(entry.get('image_id') for entry in content['images'])
+        entries = _web_entries(content['images'], path)
+    elif _is_entries(content):
         image_ids, entries = None, content
-        class_of = {key: index for index, key in enumerate(truth.category_ids)}
     else:
         raise ValueError(f'{path} is neither a COCO result list nor a web JSON with "images"')
-    return _sort_out(entries, image_ids, class_of, truth, path)
+    return _sort_out(entries, image_ids, truth, path)
 
 
 def write_results(path: str | Path, detections: Sequence[Detection], truth: GroundTruth) -> None:
@@ -120,29 +113,89 @@ def write_results(path: str | Path, detections: Sequence[Detection], truth: Grou
     replace_file(path, json.dumps(entries).encode())
 
 
-def _web_entries(images: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the detections of a web JSON as entries like COCO's, with names for ids."""
-    return [{'image_id': image['image_id'], 'category_id': found['category'],
-             'score': found['score'], 'bbox': found['bbox'], 'segmentation': found['mask']}
-            for image in images for found in image['dets']]
+def _is_entries(value: Any) -> bool:
+    """Return whether this is a list of JSON objects."""
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
 
 
-def _sort_out(entries: Sequence[Mapping[str, Any]], image_ids: tuple[ImageId, ...] | None,
-              class_of: Mapping[Any, int], truth: GroundTruth, path: Path) -> ResultFile:
+def _web_entries(images: Sequence[Mapping[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """Return the detections of a web JSON as entries like COCO's, with names of classes."""
+    entries = []
+    for number, image in enumerate(images):
+        if not _is_entries(image.get('dets')):
+            raise ValueError(f'{path}, image {number} needs a list of detections named "dets"')
+        entries += [{'image_id': image.get('image_id'), 'category_name': found.get('category'),
+                     'score': found.get('score'), 'bbox': found.get('bbox'),
+                     'segmentation': found.get('mask')} for found in image['dets']]
+    return entries
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """
+    How entries of a result file are found in the truth.
+
+    Names win over numbers: `yolact segment` sees a folder, not the annotation file, and has to
+    number pictures and classes by itself.
+    """
+
+    images: Mapping[str, ImageId]
+    class_ids: Mapping[Any, int]
+    class_names: Mapping[str, int]
+    truth: GroundTruth
+
+    @classmethod
+    def of(cls, truth: GroundTruth) -> _Keys:
+        """Return the keys of a truth; a file name that two pictures share is none."""
+        counts = Counter(map(_base_name, truth.file_names.values()))
+        images = {_base_name(name): key for key, name in truth.file_names.items()
+                  if counts[_base_name(name)] == 1}
+        return cls(images, {key: index for index, key in enumerate(truth.category_ids)},
+                   {name: index for index, name in enumerate(truth.class_names)}, truth)
+
+    def image(self, entry: Mapping[str, Any]) -> ImageId | None:
+        """Return the entry's image id in the truth, None when it is not there."""
+        if isinstance(entry.get('file_name'), str):
+            return self.images.get(_base_name(entry['file_name']))
+        return _known(entry.get('image_id'), self.truth.sizes)
+
+    def class_id(self, entry: Mapping[str, Any]) -> int | None:
+        """Return the entry's class id in the truth, None when it has no such class."""
+        if entry.get('category_name') is not None:
+            return self.class_names.get(str(entry['category_name']))
+        key = _known(entry.get('category_id'), self.class_ids)
+        return None if key is None else self.class_ids[key]
+
+
+def _base_name(name: str) -> str:
+    """Return a file name without folders, also Windows' ones."""
+    return name.replace('\\', '/').rsplit('/', 1)[-1]
+
+
+def _known(key: Any, among: Mapping[Any, Any]) -> Any:
+    """Return the key if it is there, else None."""
+    return key if isinstance(key, (int, float, str)) and key in among else None
+
+
+def _sort_out(entries: Sequence[Mapping[str, Any]], image_ids: tuple[Any, ...] | None,
+              truth: GroundTruth, path: Path) -> ResultFile:
     """Return what the truth can judge, and note the rest."""
+    keys = _Keys.of(truth)
     detections, foreign, unknown = [], set(), set()
     for number, entry in enumerate(entries):
-        if entry.get('image_id') not in truth.sizes:
-            foreign.add(entry.get('image_id'))
-        elif entry.get('category_id') not in class_of:
-            unknown.add(entry.get('category_id'))
+        image_id, class_id = keys.image(entry), keys.class_id(entry)
+        if image_id is None:
+            foreign.add(str(entry.get('file_name', entry.get('image_id'))))
+        elif class_id is None:
+            unknown.add(str(entry.get('category_name', entry.get('category_id'))))
         else:
-            detections.append(_detection(entry, class_of, truth, f'{path}, entry {number}'))
-    notes = []
+            detections.append(_detection(entry, image_id, class_id, truth.sizes[image_id],
+                                         f'{path}, entry {number}'))
     known = None
     if image_ids is not None:
-        known = tuple(image_id for image_id in image_ids if image_id in truth.sizes)
-        foreign |= set(image_ids) - set(known)
+        known = tuple(key for key in image_ids if _known(key, truth.sizes) is not None)
+        foreign |= {str(key) for key in image_ids} - {str(key) for key in known}
+    notes = []
     if foreign:
         notes.append(f'{path.name}: {len(foreign)} pictures that are not in the annotation file')
     if unknown:
@@ -154,25 +207,25 @@ def _sort_out(entries: Sequence[Mapping[str, Any]], image_ids: tuple[ImageId, ..
     return ResultFile(tuple(detections), known, tuple(f'left out: {note}' for note in notes))
 
 
-def _detection(entry: Mapping[str, Any], class_of: Mapping[Any, int], truth: GroundTruth,
+def _detection(entry: Mapping[str, Any], image_id: ImageId, class_id: int, size: ImageSize,
                where: str) -> Detection:
     """
     Return one entry of a result file.
 
-    :raises ValueError: when it lacks what it needs, or its mask is not of the picture's size.
+    :raises ValueError: when it lacks what it needs, or its mask is damaged.
     """
-    score, rle, bbox = entry.get('score'), entry.get('segmentation'), entry.get('bbox')
-    if not isinstance(score, (int, float)) or (rle is None and bbox is None):
+    score, mask, bbox = entry.get('score'), entry.get('segmentation'), entry.get('bbox')
+    if not isinstance(score, (int, float)) or (mask is None and bbox is None):
         raise ValueError(f'{where} needs a score, and a bbox or a segmentation; got the keys '
                          f'{", ".join(entry)}')
-    if bbox is not None and len(bbox) != 4:
+    if bbox is not None and not is_box(bbox):
         raise ValueError(f'{where}: bbox must be x, y, width, height, got {bbox}')
-    size = truth.sizes[entry['image_id']]
-    if rle is not None and list(rle.get('size', ())) != [size.height, size.width]:
-        raise ValueError(f'{where}: the mask is of size {rle.get("size")}, the picture of '
-                         f'{[size.height, size.width]}')
-    if rle is not None and isinstance(rle['counts'], list):
-        rle = rle_codec.frPyObjects(dict(rle), size.height, size.width)
-    return Detection(entry['image_id'], class_of[entry['category_id']], float(score),
-                     float(entry.get('mask_score', score)),
+    try:
+        rle = None if mask is None else read_segmentation(mask, size)
+    except LeftOut as reason:
+        raise ValueError(f'{where}: {reason}; the picture is {size.width}x{size.height}, got '
+                         f'{str(mask)[:80]}') from reason
+    mask_score = entry.get('mask_score')
+    return Detection(image_id, class_id, float(score),
+                     float(mask_score if isinstance(mask_score, (int, float)) else score),
                      None if bbox is None else tuple(map(float, bbox)), rle)

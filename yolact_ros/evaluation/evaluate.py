@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from yolact_ros.data.coco_file import find_image_folder, read_image
-from yolact_ros.data.sample import Sample, SampleSource
+from yolact_ros.data.coco_file import find_image_folder, image_path, read_image
+from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.ap import ApSummary, coco_ap
 from yolact_ros.evaluation.detections import Detection, detections_of
 from yolact_ros.evaluation.ground_truth import (
@@ -18,7 +18,6 @@ from yolact_ros.evaluation.ground_truth import (
     ImageId,
     read_truth,
     sample_objects,
-    truth_of_samples,
 )
 from yolact_ros.evaluation.yolact_ap import original_ap
 from yolact_ros.structures import Instances
@@ -51,11 +50,6 @@ class EvalResult:
     truth: GroundTruth
     detections: tuple[Detection, ...]
     original: dict[str, dict[str, float]] | None = None
-
-    @property
-    def box_ap(self) -> float:
-        """COCO box AP in [0, 1], -1 when nothing could be scored."""
-        return self.box.values['AP'] if self.box else -1.0
 
     @property
     def mask_ap(self) -> float:
@@ -116,13 +110,12 @@ def evaluate_predictor(predictor: PictureModel, coco_json: str | Path,
     :raises FileNotFoundError: when the file or a picture is missing.
     :raises ValueError: when the file is broken or its classes are not the model's.
     """
-    truth = read_truth(coco_json).limited(max_images)
+    truth = read_truth(coco_json, images_dir).limited(max_images)
     class_of = match_classes(predictor.class_names, truth)
     pictures = picture_paths(truth, coco_json, images_dir)
     detections: list[Detection] = []
     for image_id in progress(list(truth.sizes)):
-        size = truth.sizes[image_id]
-        rgb = read_image(pictures[image_id], size.height, size.width)
+        rgb = read_image(pictures[image_id], truth.sizes[image_id])
         detections += detections_of(predictor.predict(rgb), image_id, class_of)
     return evaluate_detections(truth, detections, with_original)
 
@@ -151,15 +144,6 @@ def evaluate_source(predictor: PictureModel, source: SampleSource, max_images: i
     return evaluate_detections(truth, detections, with_original)
 
 
-def evaluate_instances(pairs: Sequence[tuple[Instances, Sample]], class_names: Sequence[str],
-                       with_original: bool = False) -> EvalResult:
-    """Score what was found in pictures in memory against their labels."""
-    truth = truth_of_samples([sample for _, sample in pairs], class_names)
-    detections = [item for image_id, (found, _) in zip(truth.sizes, pairs)
-                  for item in detections_of(found, image_id)]
-    return evaluate_detections(truth, detections, with_original)
-
-
 def match_classes(model_names: Sequence[str], truth: GroundTruth) -> list[int | None]:
     """
     Return for each class of the model the truth's class id, None where the truth has none.
@@ -183,13 +167,7 @@ def picture_paths(truth: GroundTruth, coco_json: str | Path,
     """
     names = [truth.file_names[image_id] for image_id in truth.sizes]
     folder = Path(images_dir) if images_dir else find_image_folder(Path(coco_json), names[0])
-    paths = {}
-    for image_id, name in zip(truth.sizes, names):
-        path = folder / name
-        if name.startswith('COCO_') and not path.is_file():
-            # COCO_val2014_000000000042.jpg may lie there under its short name.
-            path = folder / name.split('_')[-1]
-        paths[image_id] = path
+    paths = {image_id: image_path(folder, name) for image_id, name in zip(truth.sizes, names)}
     missing = [path for path in paths.values() if not path.is_file()]
     if missing:
         raise FileNotFoundError(f'{len(missing)} of {len(paths)} pictures of {coco_json} not '

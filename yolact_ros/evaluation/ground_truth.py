@@ -6,36 +6,21 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
-from yolact_ros.data.coco_file import LeftOut, read_json, to_rle
+from yolact_ros.data.coco_file import (
+    Bookkeeping,
+    ImageId,
+    TrueObject,
+    read_categories,
+    read_image_entries,
+    read_json,
+    read_objects,
+)
 from yolact_ros.data.sample import Sample
+from yolact_ros.masks import encode_mask
 from yolact_ros.structures import ImageSize
-
-ImageId = int | str
-
-
-@dataclass(frozen=True)
-class TrueObject:
-    """
-    One annotated object.
-
-    :param class_id: 0-based index into the class names.
-    :param bbox: x, y, width, height [px].
-    :param rle: compressed COCO RLE of the mask.
-    :param area: [px], decides between small, medium and large.
-    :param crowd: region of uncounted objects: finds in it are neither right nor wrong.
-    """
-
-    image_id: ImageId
-    class_id: int
-    bbox: tuple[float, float, float, float]
-    rle: Mapping[str, Any]
-    area: float
-    crowd: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,68 +55,27 @@ class GroundTruth:
         return self.subset(sorted(self.sizes, key=image_hash)[:most])
 
 
-def read_truth(path: str | Path) -> GroundTruth:
+def read_truth(path: str | Path, images: str | Path | None = None) -> GroundTruth:
     """
     Return the truth of a COCO annotation file.
 
-    Annotations without a usable mask are left out and named in the notes.
+    Annotations that cannot be used are left out and named in the notes.
 
+    :param images: folder of the pictures; looked at only where the file does not tell sizes.
     :raises FileNotFoundError: when there is no such file.
     :raises ValueError: when it is broken, or holds no picture or no class.
     """
     path = Path(path)
     content = read_json(path)
-    if not content['categories']:
-        raise ValueError(f'{path} has no categories; nothing can be scored')
-    categories = sorted(content['categories'], key=lambda entry: entry['id'])
-    class_of = {entry['id']: index for index, entry in enumerate(categories)}
-    if len(class_of) != len(categories):
-        raise ValueError(f'{path}: two categories have the same id; give each its own')
-    sizes = {entry['id']: ImageSize(int(entry['height']), int(entry['width']))
-             for entry in content['images']}
-    objects, left_out = _read_objects(content['annotations'], sizes, class_of, path)
-    notes = tuple(f'{path.name}: {len(ids)} annotations left out: {reason} '
-                  f'(first id {ids[0]})' for reason, ids in left_out.items())
-    return GroundTruth(tuple(str(entry['name']) for entry in categories), sizes, tuple(objects),
-                       tuple(class_of), {entry['id']: str(entry.get('file_name', ''))
-                                         for entry in content['images']}, notes)
-
-
-def _read_objects(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[ImageId, ImageSize],
-                  class_of: Mapping[int, int], path: Path,
-                  ) -> tuple[list[TrueObject], dict[str, list]]:
-    """Return the usable objects, and reason -> ids of the others."""
-    objects: list[TrueObject] = []
-    left_out: dict[str, list] = {}
-    for number, entry in enumerate(annotations):
-        name = entry.get('id', f'number {number}')
-        if entry.get('category_id') not in class_of:
-            raise ValueError(f'{path}: annotation {name} has category_id '
-                             f'{entry.get("category_id")!r}, the file\'s categories are '
-                             f'{", ".join(map(str, class_of))}')
-        try:
-            if entry.get('image_id') not in sizes:
-                raise LeftOut('image_id is not among the images')
-            size = sizes[entry['image_id']]
-            rle = to_rle(entry.get('segmentation'), size.height, size.width)
-        except LeftOut as reason:
-            left_out.setdefault(str(reason), []).append(name)
-            continue
-        box = entry.get('bbox') or rle_codec.toBbox(rle).tolist()
-        objects.append(TrueObject(
-            entry['image_id'], class_of[entry['category_id']], tuple(map(float, box)), rle,
-            float(entry.get('area', rle_codec.area(rle))), bool(entry.get('iscrowd', 0))))
-    return objects, left_out
-
-
-def truth_of_samples(samples: Sequence[Sample], class_names: Sequence[str]) -> GroundTruth:
-    """Return the truth about pictures in memory; their ids count from 1."""
-    sizes, objects = {}, []
-    for image_id, sample in enumerate(samples, start=1):
-        sizes[image_id] = ImageSize(*sample.image.shape[:2])
-        objects += sample_objects(sample, image_id)
-    return GroundTruth(tuple(class_names), sizes, tuple(objects),
-                       tuple(range(1, len(class_names) + 1)))
+    names = read_categories(content, path)
+    class_of = {key: index for index, key in enumerate(names)}
+    entries = read_image_entries(content, path, images)
+    sizes = {key: entry.size for key, entry in entries.items()}
+    book = Bookkeeping()
+    objects = tuple(item for _, item in read_objects(content, path, sizes, class_of, book))
+    return GroundTruth(tuple(names.values()), sizes, objects, tuple(names),
+                       {key: entry.file_name for key, entry in entries.items()},
+                       tuple(f'{path.name}: {line}' for line in book.lines()))
 
 
 def sample_objects(sample: Sample, image_id: ImageId) -> list[TrueObject]:
@@ -139,10 +83,9 @@ def sample_objects(sample: Sample, image_id: ImageId) -> list[TrueObject]:
     objects = []
     for box, mask, class_id, crowd in zip(sample.boxes.tolist(), sample.masks, sample.class_ids,
                                           sample.crowd):
-        rle = rle_codec.encode(np.asfortranarray(mask, np.uint8))
         x0, y0, x1, y1 = box
-        objects.append(TrueObject(image_id, int(class_id), (x0, y0, x1 - x0, y1 - y0), rle,
-                                  float(np.count_nonzero(mask)), bool(crowd)))
+        objects.append(TrueObject(image_id, int(class_id), (x0, y0, x1 - x0, y1 - y0),
+                                  encode_mask(mask), float(np.count_nonzero(mask)), bool(crowd)))
     return objects
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from pycocotools import mask as rle_codec
 
 from yolact_ros.evaluation.ap import ApSummary
 from yolact_ros.evaluation.confusion import Confusion, PictureErrors
 from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.evaluate import EvalResult
 from yolact_ros.evaluation.ground_truth import ImageId, TrueObject
-from yolact_ros.files import replace_file
+from yolact_ros.figures import open_figure
+from yolact_ros.files import plain_name, write_picture
+from yolact_ros.masks import decode_mask, rle_box
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
 
@@ -31,26 +32,25 @@ def plot_precision_recall(result: EvalResult, path: Path) -> None:
 
     :raises ImportError: when matplotlib is missing.
     """
-    figure = _figure(12, 5)
-    means, classes = figure.subplots(1, 2)
-    for summary, style, name in ((result.mask, '-', 'mask'), (result.box, '--', 'box')):
-        if summary is None:
-            continue
-        for row, iou, color in SHOWN_IOUS:
-            curve = _class_mean(summary.precision[row])
-            means.plot(RECALLS, curve, style, color=color,
-                       label=f'{name}, IoU {iou}: {curve.mean():.3f}')
-    summary = result.mask or result.box
-    kind = 'mask' if result.mask else 'box'
-    _plot_classes(classes, summary)
-    means.set_title('mean over classes')
-    classes.set_title(f'{kind}, IoU 0.50, classes with the lowest AP50 first')
-    for axes in (means, classes):
-        axes.set(xlabel='recall', ylabel='precision', xlim=(0, 1), ylim=(0, 1.02))
-        axes.grid(alpha=0.3)
-        if axes.has_data():
-            axes.legend(loc='lower left', fontsize=8)
-    _save(figure, path)
+    with open_figure(path, 12, 5) as figure:
+        means, classes = figure.subplots(1, 2)
+        for summary, style, name in ((result.mask, '-', 'mask'), (result.box, '--', 'box')):
+            if summary is None:
+                continue
+            for row, iou, color in SHOWN_IOUS:
+                curve = _class_mean(summary.precision[row])
+                means.plot(RECALLS, curve, style, color=color,
+                           label=f'{name}, IoU {iou}: {curve.mean():.3f}')
+        summary = result.mask or result.box
+        kind = 'mask' if result.mask else 'box'
+        _plot_classes(classes, summary)
+        means.set_title('mean over classes')
+        classes.set_title(f'{kind}, IoU 0.50, classes with the lowest AP50 first')
+        for axes in (means, classes):
+            axes.set(xlabel='recall', ylabel='precision', xlim=(0, 1), ylim=(0, 1.02))
+            axes.grid(alpha=0.3)
+            if axes.has_data():
+                axes.legend(loc='lower left', fontsize=8)
 
 
 def _plot_classes(axes, summary: ApSummary) -> None:
@@ -76,24 +76,23 @@ def plot_confusion(matrix: Confusion, class_names: Sequence[str], path: Path) ->
     counts = matrix.matrix[np.ix_(used, used)]
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     side = max(5.0, 1.8 + 0.42 * len(used))
-    figure = _figure(side + 1, side)
-    axes = figure.subplots()
-    image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
-    figure.colorbar(image, label='share of the row')
-    names = [*class_names, 'nothing']
-    axes.set_xticks(range(len(used)), [names[index].replace('nothing', 'missed')
-                                       if index == len(class_names) else names[index]
-                                       for index in used], rotation=60, ha='right')
-    axes.set_yticks(range(len(used)), [names[index].replace('nothing', 'false alarm')
-                                       if index == len(class_names) else names[index]
-                                       for index in used])
-    axes.set(xlabel='found', ylabel='true',
-             title=f'score >= {matrix.score_threshold:g}, IoU >= {matrix.iou_threshold:g}')
-    if len(used) <= MOST_NUMBERED_CLASSES:
-        for row, column in zip(*np.nonzero(counts)):
-            axes.text(column, row, str(counts[row, column]), ha='center', va='center', fontsize=9,
-                      color='white' if shares[row, column] > 0.5 else 'black')
-    _save(figure, path)
+    with open_figure(path, side + 1, side) as figure:
+        axes = figure.subplots()
+        image = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
+        figure.colorbar(image, label='share of the row')
+        names = [*class_names, 'nothing']
+        axes.set_xticks(range(len(used)), [names[index].replace('nothing', 'missed')
+                                           if index == len(class_names) else names[index]
+                                           for index in used], rotation=60, ha='right')
+        axes.set_yticks(range(len(used)), [names[index].replace('nothing', 'false alarm')
+                                           if index == len(class_names) else names[index]
+                                           for index in used])
+        axes.set(xlabel='found', ylabel='true',
+                 title=f'score >= {matrix.score_threshold:g}, IoU >= {matrix.iou_threshold:g}')
+        if len(used) <= MOST_NUMBERED_CLASSES:
+            for row, column in zip(*np.nonzero(counts)):
+                axes.text(column, row, str(counts[row, column]), ha='center', va='center',
+                          fontsize=9, color='white' if shares[row, column] > 0.5 else 'black')
 
 
 def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], np.ndarray],
@@ -104,6 +103,7 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
     :param read: returns the (H, W, 3) uint8 RGB picture of an image id.
     """
     written = []
+    folder.mkdir(parents=True, exist_ok=True)
     for rank, errors in enumerate(matrix.worst(count), start=1):
         rgb = read(errors.image_id)
         true = [item for item in result.truth.objects
@@ -112,9 +112,9 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
                  and item.score >= matrix.score_threshold]
         panels = [draw_instances(_shown(rgb), _scaled_instances(items, rgb.shape[:2]),
                                  result.truth.class_names) for items in (true, found)]
-        path = folder / f'worst_{rank:02d}_{errors.image_id}.png'
+        path = folder / f'worst_{rank:02d}_{plain_name(str(errors.image_id))}.png'
         canvas = np.vstack([_caption(errors, 2 * panels[0].shape[1]), np.hstack(panels)])
-        replace_file(path, cv2.imencode('.png', canvas[..., ::-1])[1].tobytes())
+        write_picture(path, canvas)
         written.append(path)
     return written
 
@@ -134,7 +134,7 @@ def _scaled_instances(items: Sequence[Detection | TrueObject], shape: tuple[int,
     size = ImageSize(*(round(length * factor) for length in shape))
     masks = [_mask(item, size) for item in items]
     scores = np.array([getattr(item, 'score', 1.0) for item in items], np.float32)
-    boxes = np.array([item.bbox or rle_codec.toBbox(item.rle) for item in items],
+    boxes = np.array([item.bbox or rle_box(item.rle) for item in items],
                      np.float32).reshape(-1, 4) * factor
     boxes[:, 2:] += boxes[:, :2]
     whole = np.tile(np.array([0, 0, size.width, size.height], np.int32), (len(items), 1))
@@ -146,7 +146,7 @@ def _mask(item: Detection | TrueObject, size: ImageSize) -> np.ndarray:
     """Return an object's mask at the shown size."""
     if item.rle is None:
         return np.zeros((size.height, size.width), bool)
-    return cv2.resize(rle_codec.decode(item.rle), (size.width, size.height),
+    return cv2.resize(decode_mask(item.rle), (size.width, size.height),
                       interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
@@ -163,22 +163,3 @@ def _class_mean(precision: np.ndarray) -> np.ndarray:
     """Return the (101,) mean over the classes that have objects."""
     scored = precision[:, (precision > -1).all(0)]
     return scored.mean(1) if scored.size else np.zeros(len(precision))
-
-
-def _figure(width: float, height: float):
-    """Return an empty matplotlib figure that needs no display."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('plots need matplotlib; pip install matplotlib, or pass '
-                          '--no-plots') from error
-    figure = Figure(figsize=(width, height), layout='constrained')
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure, path: Path) -> None:
-    """Write a figure as PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)

@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from pycocotools import mask as rle_codec
 
 from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.ground_truth import GroundTruth, TrueObject
+from yolact_ros.masks import greedy_matches, iou_matrix
 
 THRESHOLDS = tuple(np.round(np.arange(0.5, 1.0, 0.05), 2).tolist())
 SMALLEST_SHARE = 4 / 550    # of the picture's width or height; smaller objects do not count
@@ -84,35 +84,22 @@ def _score_picture(true: list[TrueObject], found: list[Detection], kind: str, po
         block = overlaps[np.ix_(rows, columns)]
         scores = [found[row].mask_score if kind == 'mask' else found[row].score for row in rows]
         for threshold in THRESHOLDS:
+            # The original wants an overlap above the threshold, not at it.
+            hits = greedy_matches(block, np.nextafter(threshold, 1)) >= 0
             counts[class_id, threshold] += len(columns)
-            points[class_id, threshold] += zip(scores, _hits(block, threshold))
-
-
-def _hits(overlaps: np.ndarray, threshold: float) -> list[bool]:
-    """Return for each row, in order, whether it takes a column that no earlier row has taken."""
-    free = np.ones(overlaps.shape[1], bool)
-    hits = []
-    for row in overlaps:
-        candidates = np.where(free & (row > threshold), row, -1.0)
-        best = int(candidates.argmax()) if candidates.size else -1
-        hit = best >= 0 and candidates[best] >= 0
-        if hit:
-            free[best] = False
-        hits.append(hit)
-    return hits
+            points[class_id, threshold] += zip(scores, hits.tolist())
 
 
 def _overlaps(true: list[TrueObject], found: list[Detection], kind: str) -> np.ndarray:
     """Return the (found, true) IoU; boxes of detections are cut to whole pixels."""
     if not true or not found:
         return np.zeros((len(found), len(true)))
-    crowd = [0] * len(true)
     if kind == 'mask':
-        return rle_codec.iou([item.rle for item in found], [item.rle for item in true], crowd)
+        return iou_matrix([item.rle for item in found], [item.rle for item in true])
     boxes = np.array([item.bbox for item in found])
     corners = np.trunc(np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1))
     boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-    return rle_codec.iou(boxes, np.array([item.bbox for item in true]), crowd)
+    return iou_matrix(boxes, np.array([item.bbox for item in true]))
 
 
 def _summary(points: Points, counts: Counts) -> dict[str, float]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from yolact_ros.files import write_picture
+from yolact_ros.files import plain_name, write_picture
 from yolact_ros.structures import Instances
 
 
@@ -30,7 +29,7 @@ class CropFolder:
         for row, (crop, class_id) in enumerate(zip(instances.crops, instances.class_ids.tolist())):
             if not crop.any():
                 continue
-            name = re.sub(r'[^\w-]+', '_', self._class_names[class_id])
+            name = plain_name(self._class_names[class_id])
             score = float(instances.scores[row])
             write_picture(self._folder / f'{stem}_{row + 1:03d}_{name}_{score:.2f}.png',
                           rgba_crop(rgb, instances, row))

@@ -91,7 +91,7 @@ def list_pictures(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(paths, key=_natural_order))
 
 
-def read_picture(path: Path) -> np.ndarray:
+def read_picture(path: Path, upright: bool = True) -> np.ndarray:
     """
     Return a picture file as (H, W, 3) uint8 RGB.
 
@@ -100,13 +100,14 @@ def read_picture(path: Path) -> np.ndarray:
     default: the picture, its boxes and its masks are upright. Of several pages or animation
     frames the first is taken.
 
+    :param upright: False leaves the EXIF orientation alone, as some labelling tools do.
     :raises OSError: when the file cannot be opened.
     :raises ValueError: when its content is no picture that OpenCV can read.
     """
-    return decode_picture(path.read_bytes(), str(path))
+    return decode_picture(path.read_bytes(), str(path), upright)
 
 
-def decode_picture(data: bytes, name: str) -> np.ndarray:
+def decode_picture(data: bytes, name: str, upright: bool = True) -> np.ndarray:
     """
     Return the picture that encoded bytes (JPEG, PNG, ...) hold, as read_picture does.
 
@@ -121,7 +122,7 @@ def decode_picture(data: bytes, name: str) -> np.ndarray:
     if _is_cut_off_jpeg(data):
         raise ValueError(f'{name!r} is cut off: a JPEG without its end ({len(data)} bytes); '
                          'copy it again')
-    image = _decode(np.frombuffer(data, np.uint8))
+    image = _decode(np.frombuffer(data, np.uint8), upright)
     if image is None:
         raise ValueError(f'{name!r} cannot be read as a picture ({len(data)} bytes): it is '
                          'damaged or of a kind that OpenCV does not know; copy it again or '
@@ -156,9 +157,10 @@ def silence_opencv() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _decode(data: np.ndarray) -> np.ndarray | None:
+def _decode(data: np.ndarray, upright: bool) -> np.ndarray | None:
     """Return the decoded picture, None where OpenCV cannot."""
-    for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, cv2.IMREAD_UNCHANGED):
+    turned = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
+    for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | turned, cv2.IMREAD_UNCHANGED):
         try:
             image = cv2.imdecode(data, flags)
         except cv2.error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from yolact_ros.masks import box_of_mask
 from yolact_ros.scenes.compose import HIDDEN_PIXELS, background, draw_items
 from yolact_ros.scenes.effects import CameraEffects, apply_effects
 from yolact_ros.scenes.motion import Moment, moment
@@ -16,7 +17,6 @@ CLASS_NAMES = ('mug', 'bottle', 'bowl', 'box', 'ball', 'banana', 'wrench', 'ring
 MIN_VISIBLE = 0.2       # less of an object in view: not labelled
 CROWD_VISIBLE = 0.35    # less: labelled as crowd, neither asked for nor counted as wrong
 MIN_PIXELS = 60         # smallest label in a 256 x 256 picture
-BELT_EXPOSURE = 0.06    # how long a hard camera keeps its shutter open over a belt [s]
 BELT_EXPOSURE = 0.06    # how long a hard camera keeps its shutter open over a belt [s]
 WALL_DISTANCE = 1.2     # from the table's far edge, for the depth picture [m]
 
@@ -135,8 +135,7 @@ def _labels(now: Moment, later: Moment, owners: np.ndarray,
         seen = int(np.count_nonzero(mask))
         if seen < max(smallest, MIN_VISIBLE * whole):
             continue
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        bounds = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+        bounds = np.array(box_of_mask(mask), np.float32)
         position = now.camera.place(item.x, item.y, item.lift)
         next_ = after.get(item.track_id, item)
         velocity = (later.camera.place(next_.x, next_.y, next_.lift) - position) / 1e-3

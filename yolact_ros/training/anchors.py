@@ -90,9 +90,9 @@ def _box_lists(source: SampleSource) -> Iterator[np.ndarray]:
     """Yield the relative boxes of each picture, without reading pictures where possible."""
     if isinstance(source, CocoDataset):
         for record in source.records:
-            extent = np.float32([record.width, record.height] * 2)
+            extent = np.float32([record.size.width, record.size.height] * 2)
             for item in record.objects:
-                if not item.crowd:
+                if not item.truth.crowd:
                     yield np.float32([item.box]) / extent
         return
     rng = np.random.default_rng(0)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from yolact_ros.data.sample import Sample
+from yolact_ros.masks import boxes_of_masks
 
 CROP_TRIES = 50
 # Six equally likely crop modes; five of them differ only in an IoU rule that never rejects.
@@ -216,22 +217,6 @@ def tighten_boxes(sample: Sample) -> Sample:
     """Return the sample with boxes drawn anew around the masks; empty masks are dropped."""
     sample = sample.select(sample.masks.any((1, 2)))
     return replace(sample, boxes=boxes_of_masks(sample.masks))
-
-
-def boxes_of_masks(masks: np.ndarray) -> np.ndarray:
-    """
-    Return (N, 4) float32 boxes x_min, y_min, x_max, y_max around masks [px].
-
-    Right and bottom lie just past the last pixel; an empty mask has the box 0, 0, 0, 0.
-
-    :param masks: (N, H, W), nonzero on the object.
-    """
-    boxes = np.zeros((len(masks), 4), np.float32)
-    for box, mask in zip(boxes, masks):
-        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-        if len(rows):
-            box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    return boxes
 
 
 def resize(sample: Sample, size: int) -> Sample:

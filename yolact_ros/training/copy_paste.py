@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from yolact_ros.data.sample import Sample
-from yolact_ros.training.augment import boxes_of_masks
+from yolact_ros.masks import box_of_mask, boxes_of_masks
 
 # An object of which less is left under the pasted ones is taken out of the labels.
 MIN_VISIBLE = 0.2
@@ -45,7 +45,7 @@ def _paste_one(image: np.ndarray, source: np.ndarray, mask: np.ndarray,
                rng: np.random.Generator) -> np.ndarray | None:
     """Paint one object into image (modified); return its (H, W) bool mask, None if too small."""
     height, width = image.shape[:2]
-    x0, y0, x1, y1 = boxes_of_masks(mask[None])[0].astype(int)
+    x0, y0, x1, y1 = box_of_mask(mask)
     patch, alpha = source[y0:y1, x0:x1], mask[y0:y1, x0:x1].astype(np.float32)
     if rng.random() < 0.5:
         patch, alpha = patch[:, ::-1], alpha[:, ::-1]

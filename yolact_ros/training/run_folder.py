@@ -1,14 +1,22 @@
-"""The folder of a training: checkpoints, resumable state, CSV logs."""
+"""The folder of a training: checkpoints, resumable state, CSV logs and their curves."""
 
 from __future__ import annotations
 
 import csv
-import os
+import logging
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from yolact_ros.figures import open_figure
+from yolact_ros.files import replacing
+
+logger = logging.getLogger(__name__)
+
+NOT_LOSSES = ('step', 'rate', 'gradient_norm', 'images_per_s')
 
 
 class RunFolder:
@@ -61,15 +69,12 @@ class RunFolder:
 
         :raises OSError: when it cannot be written.
         """
-        temporary = self.state.with_suffix('.part')
         try:
-            torch.save(dict(state), temporary)
-            os.replace(temporary, self.state)
+            with replacing(self.state) as part:
+                torch.save(dict(state), part)
         except RuntimeError as error:  # torch's writer does not raise OSError
             raise OSError(f'{self.state} could not be written ({error}); is the disk full? The '
                           'previous checkpoint is intact') from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def load_state(self) -> dict[str, Any]:
         """Return the saved state, on the CPU."""
@@ -103,3 +108,48 @@ def drop_rows_after(path: Path, step: int) -> None:
         path.unlink()
         for row in kept:
             append_row(path, row)
+
+
+def plot_history(folder: RunFolder) -> None:
+    """Draw losses.csv and ap.csv next to them; without matplotlib say so once and go on."""
+    losses, scores = read_rows(folder.losses), read_rows(folder.ap)
+    try:
+        if losses:
+            _plot_losses(losses, folder.path / 'losses.png')
+        if scores:
+            _plot_scores(scores, folder.path / 'ap.png')
+    except ImportError as error:
+        _say_once(f'no plots, only {folder.losses.name} and {folder.ap.name}: {error}')
+
+
+def _plot_losses(rows: list[dict[str, float]], path: Path) -> None:
+    """Write the curve of every loss."""
+    with open_figure(path, 8, 5) as figure:
+        axes = figure.subplots()
+        _draw_curves(axes, rows, [name for name in rows[0] if name not in NOT_LOSSES])
+        axes.set(ylabel='loss', yscale='log')
+
+
+def _plot_scores(rows: list[dict[str, float]], path: Path) -> None:
+    """Write the curve of every measured AP."""
+    with open_figure(path, 8, 5) as figure:
+        axes = figure.subplots()
+        _draw_curves(axes, rows, [name for name in rows[0] if name != 'step'], marker='o')
+        axes.set(ylabel='AP')
+
+
+def _draw_curves(axes: Any, rows: list[dict[str, float]], names: list[str],
+                 marker: str | None = None) -> None:
+    """Draw a curve over the steps for each name."""
+    for name in names:
+        axes.plot([row['step'] for row in rows], [row[name] for row in rows], label=name,
+                  marker=marker)
+    axes.set(xlabel='step')
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+@cache
+def _say_once(text: str) -> None:
+    """Log a warning that would come again at every checkpoint."""
+    logger.warning('%s', text)

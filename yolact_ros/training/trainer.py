@@ -33,9 +33,13 @@ from yolact_ros.training.optimizer import (
     should_freeze_batch_norm,
     train_mode,
 )
-from yolact_ros.training.plots import plot_history
 from yolact_ros.training.processes import Processes
-from yolact_ros.training.run_folder import RunFolder, append_row, drop_rows_after
+from yolact_ros.training.run_folder import (
+    RunFolder,
+    append_row,
+    drop_rows_after,
+    plot_history,
+)
 from yolact_ros.training.schedule import Schedule
 from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
 from yolact_ros.training.validation import draw_samples, measure_ap

@@ -11,12 +11,13 @@ import numpy as np
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.evaluation.evaluate import evaluate_source
+from yolact_ros.files import write_picture
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
+from yolact_ros.masks import boxes_of_masks
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
-from yolact_ros.training.augment import boxes_of_masks
 
 # What COCO evaluation wants: everything, however unlikely.
 EVERYTHING = PostprocessConfig(score_threshold=0.0)
@@ -56,7 +57,7 @@ def draw_samples(model: Yolact, source: SampleSource, count: int, path: Path) ->
                 for shown in (truth_instances(sample), predictor.predict(sample.image))]
         columns.append(cv2.resize(np.vstack(pair), (320, 2 * 320)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(np.hstack(columns), cv2.COLOR_RGB2BGR))
+    write_picture(path, np.hstack(columns))
 
 
 def truth_instances(sample: Sample) -> Instances:

@@ -3,9 +3,8 @@
 import math
 
 import numpy as np
-import pytest
 
-from yolact_ros.ros.demo.score import Region, RunningScore, mask_iou
+from yolact_ros.ros.demo.score import Region, RunningScore
 
 
 def block(name, x0, y0, width=2, height=2):
@@ -16,19 +15,6 @@ def score(found, true):
     total = RunningScore()
     total.add(found, true)
     return total
-
-
-@pytest.mark.parametrize('other, expected', [
-    (block('mug', 0, 0), 1.0), (block('mug', 1, 0), 2 / 6), (block('mug', 1, 1), 1 / 7),
-    (block('mug', 2, 0), 0.0), (block('mug', 9, 9), 0.0),
-    (Region('mug', 0, 0, np.zeros((0, 0), bool)), 0.0)])
-def test_mask_iou_counts_common_and_covered_pixels(other, expected):
-    assert mask_iou(block('mug', 0, 0), other) == pytest.approx(expected)
-
-
-def test_two_empty_masks_do_not_overlap():
-    empty = Region('mug', 0, 0, np.zeros((1, 1), bool))
-    assert mask_iou(empty, empty) == 0.0
 
 
 def test_an_empty_frame_without_finds_leaves_all_figures_open():

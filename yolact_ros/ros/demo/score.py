@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolact_ros.masks import crop_iou, greedy_matches
+
 MATCH_IOU = 0.5
 
 
@@ -51,7 +53,7 @@ class RunningScore:
         :param ignored: objects that need not be found; finding one is not wrong either.
         """
         overlaps = iou_matrix(found, true)
-        matched = matches(overlaps)
+        matched = greedy_matches(overlaps, MATCH_IOU) >= 0
         excused = ~matched & (iou_matrix(found, ignored) >= MATCH_IOU).any(axis=1)
         self.frames += 1
         self.found += len(found) - int(excused.sum())
@@ -82,31 +84,12 @@ class RunningScore:
 
 def iou_matrix(found: Sequence[Region], true: Sequence[Region]) -> np.ndarray:
     """Return (N, M) mask IoU, 0 where the classes differ."""
-    return np.array([[mask_iou(one, other) if one.class_name == other.class_name else 0.0
-                      for other in true] for one in found]).reshape(len(found), len(true))
+    overlaps = [[_overlap(one, other) for other in true] for one in found]
+    return np.reshape(overlaps, (len(found), len(true)))
 
 
-def mask_iou(one: Region, other: Region) -> float:
-    """Return the overlap of two masks, computed only where their windows meet."""
-    x0, y0 = max(one.x0, other.x0), max(one.y0, other.y0)
-    x1 = min(one.x0 + one.mask.shape[1], other.x0 + other.mask.shape[1])
-    y1 = min(one.y0 + one.mask.shape[0], other.y0 + other.mask.shape[0])
-    if x1 <= x0 or y1 <= y0:
+def _overlap(one: Region, other: Region) -> float:
+    """Return the mask IoU, 0 where the classes differ."""
+    if one.class_name != other.class_name:
         return 0.0
-    windows = [region.mask[y0 - region.y0:y1 - region.y0, x0 - region.x0:x1 - region.x0]
-               for region in (one, other)]
-    common = np.count_nonzero(windows[0] & windows[1])
-    union = np.count_nonzero(one.mask) + np.count_nonzero(other.mask) - common
-    return common / union if union else 0.0
-
-
-def matches(overlaps: np.ndarray) -> np.ndarray:
-    """Return (N,) bool: which rows, the first one first, find a column of their own."""
-    free = np.ones(overlaps.shape[1], bool)
-    matched = np.zeros(overlaps.shape[0], bool)
-    for index, row in enumerate(overlaps):
-        candidates = np.where(free, row, 0.0)
-        if candidates.max(initial=0.0) >= MATCH_IOU:
-            matched[index] = True
-            free[candidates.argmax()] = False
-    return matched
+    return crop_iou(one.mask, (one.x0, one.y0), other.mask, (other.x0, other.y0))

@@ -47,7 +47,7 @@ ARROWS = {
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export'},
     'ros': {'structures', 'msg'},
     'ros.health': {'structures'},
-    'ros.node': {'structures', 'config', 'overlay', 'ros', 'ros.health', 'msg', 'srv'},
+    'ros.node': {'structures', 'config', 'devices', 'overlay', 'ros', 'ros.health', 'msg', 'srv'},
     'ros.camera': {'structures', 'media', 'scenes', 'ros', 'ros.node', 'msg'},
     'ros.demo': {'structures', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
@@ -58,7 +58,6 @@ ARROWS = {
 
 # The node's main opens the model it is given.
 EXCEPTIONS = {
-    'inference/backends/cudnn.py': 'yolact_ros.inference.captured',
     'ros/node/node.py': 'yolact_ros.inference.predictor',
 }
 

@@ -49,8 +49,8 @@ ARROWS = {
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export', 'figures'},
     'ros': {'structures', 'coded_images', 'msg'},
     'ros.health': {'structures'},
-    'ros.node': {'structures', 'config', 'coded_images', 'overlay', 'ros', 'ros.health', 'msg',
-                 'srv'},
+    'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'ros', 'ros.health',
+                 'msg', 'srv'},
     'ros.camera': {'structures', 'media', 'scenes', 'ros', 'msg'},
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
@@ -61,7 +61,6 @@ ARROWS = {
 
 # The node's main opens the model it is given.
 EXCEPTIONS = {
-    'inference/backends/cudnn.py': 'yolact_ros.inference.captured',
     'ros/node/node.py': 'yolact_ros.inference.predictor',
 }
 

@@ -272,3 +272,20 @@ def test_a_known_name_that_is_not_cached_says_how_to_get_it(tmp_path, monkeypatc
 
     with pytest.raises(FileNotFoundError, match='yolact download yolact_base'):
         resolve_weights('yolact_base')
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, lambda path: os.symlink('/dev/zero', path)],
+                         ids=['pipe', 'device'])
+def test_weights_that_never_end_are_refused_unread(make, tmp_path):
+    make(tmp_path / 'a.pth')
+
+    with pytest.raises(ValueError, match='wanted a regular file'):
+        load_model(tmp_path / 'a.pth')
+
+
+def test_a_file_too_large_for_weights_is_refused_unread(tmp_path):
+    with (tmp_path / 'a.pth').open('wb') as file:
+        file.truncate(3 << 30)  # sparse
+
+    with pytest.raises(ValueError, match='has 3072 MiB, wanted at most 2048'):
+        load_model(tmp_path / 'a.pth')

@@ -81,3 +81,9 @@ def test_a_class_with_two_thresholds_is_refused(thresholds):
 def test_an_unknown_class_is_named_with_the_known_ones(key):
     with pytest.raises(ValueError, match=r'is not one of the model.s 2 classes \(nut, fig; ids'):
         class_id_of(key, ['nut', 'fig'])
+
+
+@pytest.mark.parametrize('name', ['input_size', 'fpn_channels', 'num_prototypes'])
+def test_sizes_that_no_memory_holds_are_refused(name):
+    with pytest.raises(ValueError, match=f'{name} must be at most .*, got 1000000000'):
+        ModelConfig('a', 'resnet50', ('cup',), **{name: 10 ** 9})

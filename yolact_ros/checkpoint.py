@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import pickle
 import warnings
 import zipfile
@@ -23,11 +22,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
+from yolact_ros.files import replacing
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.weights.published import DEMO_WEIGHTS, PUBLISHED, cache_path
 from yolact_ros.weights.state_dict import clean_published_keys, infer_config
 
 FORMAT_VERSION = 1
+LARGEST_FILE = 2 << 30  # [bytes]; ten times the largest published network
 
 logger = logging.getLogger(__name__)
 
@@ -101,13 +102,8 @@ def save_model(path: str | Path, model: Yolact, half: bool = False) -> None:
                  for key, tensor in state.items()}
     metadata = {'format': 'yolact_ros', 'format_version': str(FORMAT_VERSION),
                 'config': json.dumps(asdict(model.config))}
-    path = Path(path)
-    temporary = path.with_name(path.name + '.part')
-    try:
-        temporary.write_bytes(safetensors.torch.save(state, metadata))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(Path(path)) as part:
+        part.write_bytes(safetensors.torch.save(state, metadata))
 
 
 def load_matching(model: Yolact, path: str | Path) -> LoadReport:
@@ -299,4 +295,10 @@ def _existing(path: Path, cure: str) -> Path:
         raise IsADirectoryError(f'weights {path} is a folder, wanted a file; {cure}')
     if not path.exists():
         raise FileNotFoundError(f'weights {path} not found; {cure}')
+    if not path.is_file():
+        raise ValueError(f'weights {path} is a device, pipe or socket, wanted a regular '
+                         f'file; {cure}')
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f'weights {path} has {path.stat().st_size >> 20} MiB, wanted at most '
+                         f'{LARGEST_FILE >> 20}; {cure}')
     return path

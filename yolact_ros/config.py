@@ -27,6 +27,9 @@ NMS_KINDS = ('fast', 'cross_class', 'traditional')
 BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
 PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16')
 
+# A file may claim anything, and memory is taken before its tensors are compared.
+LARGEST = {'input_size': 4096, 'fpn_channels': 4096, 'num_prototypes': 1024}
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -73,6 +76,9 @@ class ModelConfig:
             raise ValueError(f'class_names has duplicates: {sorted(self.class_names)}')
         if self.input_size < 64:
             raise ValueError(f'input_size must be at least 64 px, got {self.input_size}')
+        for name, most in LARGEST.items():
+            if getattr(self, name) > most:
+                raise ValueError(f'{name} must be at most {most}, got {getattr(self, name)}')
         if len(self.anchor_scales) != 5:
             raise ValueError('anchor_scales needs one entry for each of P3-P7, '
                              f'got {len(self.anchor_scales)}')

@@ -19,7 +19,8 @@ from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.checkpoint import save_model
 from yolact_ros.commands.main import main
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
-from yolact_ros.inference.backends.torch_backend import TorchBackend, fast_precisions
+from yolact_ros.devices import fast_precisions
+from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.structures import ImageSize
 

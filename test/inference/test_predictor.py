@@ -174,7 +174,7 @@ def test_cuda_agrees_with_the_cpu(tiny):
 
 
 def test_bfloat16_is_refused_where_the_cpu_lacks_it(tiny, monkeypatch):
-    monkeypatch.setattr('yolact_ros.inference.predictor.fast_precisions',
+    monkeypatch.setattr('yolact_ros.devices.fast_precisions',
                         lambda device: ('float32',))
 
     with pytest.raises(ValueError, match='bfloat16 needs a CPU with AVX-512.*choose float32'):

@@ -23,8 +23,8 @@ from yolact_ros.benchmark.scaling import measure_scaling
 from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.benchmark.tables import format_heading, format_node, format_row, format_scaling
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.backends.torch_backend import PRECISIONS, fast_precisions
-from yolact_ros.inference.predictor import Predictor, choose_device, choose_precision
+from yolact_ros.devices import choose_device, choose_precision, dtype_of, fast_precisions
+from yolact_ros.inference.predictor import Predictor
 from yolact_ros.structures import ImageSize
 
 DEFAULT_NETWORKS = 'demo,yolact_resnet50,yolact_plus_resnet50'
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     report = {'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
               'command': 'yolact ' + ' '.join(sys.argv[1:]),
               'machine': Machine.here(device).as_dict(),
-              'matmul_peak': {name: matmul_peak(PRECISIONS[name], device)
+              'matmul_peak': {name: matmul_peak(dtype_of(name), device)
                               for name in args.precisions}}
     print(format_heading(report))
     report['frames'] = []

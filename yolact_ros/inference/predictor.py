@@ -14,6 +14,7 @@ import torch
 
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
+from yolact_ros.devices import choose_device, choose_precision
 from yolact_ros.export.openvino import convert_network, convert_rescoring
 from yolact_ros.inference.backends.exported import (
     RUNTIME_OF_SUFFIX,
@@ -21,12 +22,7 @@ from yolact_ros.inference.backends.exported import (
     open_exported,
     run_openvino,
 )
-from yolact_ros.inference.backends.torch_backend import (
-    PRECISIONS,
-    Backend,
-    TorchBackend,
-    fast_precisions,
-)
+from yolact_ros.inference.backends.torch_backend import Backend, TorchBackend
 from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
 from yolact_ros.inference.steps.preprocess import check_picture, preprocess
 from yolact_ros.inference.steps.select import ClassRules, select_detections
@@ -252,45 +248,3 @@ def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:
     return ExportedBackend(model.config, run_openvino(convert_network(model), precision),
                            rescoring and run_openvino(rescoring, precision), precision,
                            'openvino')
-
-
-def choose_device(device: str) -> torch.device:
-    """
-    Return the torch device of that name; 'auto' takes CUDA where there is one.
-
-    :raises ValueError: for a name that torch does not know.
-    :raises RuntimeError: when a CUDA device is asked for and absent.
-    """
-    if device == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f'device {device!r} is unknown; known: auto, cpu, cuda, '
-                         'cuda:N') from error
-    if chosen.type == 'cuda' and (chosen.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise RuntimeError(f'device {device!r} was asked for, but torch {torch.__version__} sees '
-                           f'{found} CUDA devices; check nvidia-smi and that this torch is a CUDA '
-                           'build, or choose auto or cpu')
-    return chosen
-
-
-def choose_precision(precision: str, device: torch.device) -> str:
-    """
-    Return the name of the precision; 'auto' is float16 on CUDA and float32 elsewhere.
-
-    :raises ValueError: for an unknown one, or one that a CPU does not compute in.
-    """
-    if precision == 'auto':
-        return 'float16' if device.type == 'cuda' else 'float32'
-    if precision not in PRECISIONS:
-        raise ValueError(f'precision {precision!r} is unknown; known: auto, '
-                         f'{", ".join(PRECISIONS)}')
-    if precision == 'float16' and device.type == 'cpu':
-        raise ValueError('precision float16 is for CUDA; on the CPU choose float32 or bfloat16')
-    if precision not in fast_precisions(device):
-        raise ValueError(f'precision {precision} needs a CPU with AVX-512, AVX-NE-CONVERT or '
-                         'BF16 instructions, which this one lacks (lscpu lists its flags); '
-                         'choose float32')
-    return precision

@@ -11,7 +11,7 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-from yolact_ros.inference.predictor import choose_device
+from yolact_ros.devices import choose_device
 
 # The first process measures AP while the others wait.
 PATIENCE = timedelta(hours=3)

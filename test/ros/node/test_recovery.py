@@ -7,29 +7,10 @@ import torch
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 
-from yolact_ros.ros.node.recovery import RETRY_PERIOD_S, RetryRule, is_device_failure
+from yolact_ros.ros.node.recovery import RETRY_PERIOD_S, RetryRule
 from yolact_ros.srv import Reload
 
 FULL = torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 2.00 GiB')
-
-
-@pytest.mark.parametrize('error', [
-    FULL,
-    RuntimeError('CUDA error: an illegal memory access was encountered'),
-    RuntimeError('CUDA driver error: out of memory'),
-    RuntimeError('cuDNN error: CUDNN_STATUS_EXECUTION_FAILED'),
-    RuntimeError('Triton Error [CUDA]: out of memory')],
-    ids=['out of memory', 'sticky', 'driver', 'cuDNN', 'Triton'])
-def test_failure_of_the_device_is_recognised(error):
-    assert is_device_failure(error)
-
-
-@pytest.mark.parametrize('error', [
-    ValueError('image has no pixels'),
-    RuntimeError('expected all tensors on one device, found cuda:0 and cpu'),
-    MemoryError()], ids=['image', 'bug', 'host memory'])
-def test_other_errors_are_no_failure_of_the_device(error):
-    assert not is_device_failure(error)
 
 
 @pytest.mark.parametrize(('now_s', 'served', 'allowed'), [

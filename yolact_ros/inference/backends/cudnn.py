@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from yolact_ros.devices import is_device_failure
 from yolact_ros.inference.backends.fuse import Operators, activate
 from yolact_ros.inference.backends.onednn import sample_taps
-from yolact_ros.inference.captured.cuda_graphs import is_device_failure
 
 logger = logging.getLogger(__name__)
 

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from yolact_ros.config import ModelConfig
+from yolact_ros.devices import dtype_of
 from yolact_ros.inference.backends.allocator import keep_freed_memory
 from yolact_ros.inference.backends.cudnn import cudnn_operators
 from yolact_ros.inference.backends.fuse import fuse_activations
 from yolact_ros.inference.backends.onednn import onednn_operators
 from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import RawPredictions, Yolact
-
-PRECISIONS = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
 
 
 class Backend(Protocol):
@@ -56,7 +55,7 @@ class TorchBackend:
     def __init__(self, model: Yolact, device: torch.device, precision: str) -> None:
         self.config = model.config
         self.device = device
-        self.dtype = PRECISIONS[precision]
+        self.dtype = dtype_of(precision)
         self.has_rescoring = model.maskiou_net is not None
         self.priors = model.priors.to(device)
         self.description = f'{device}, {precision}, torch'
@@ -84,13 +83,3 @@ class TorchBackend:
             return nullcontext()
         return torch.backends.cudnn.flags(
             enabled=True, benchmark=torch.backends.cudnn.benchmark, allow_tf32=False)
-
-
-def fast_precisions(device: torch.device) -> tuple[str, ...]:
-    """Return the precisions that the device has instructions for, the exact one first."""
-    if device.type == 'cuda':
-        return tuple(PRECISIONS)
-    # oneDNN refuses bfloat16 weights on a CPU without these instructions, it does not emulate.
-    name = '_is_mkldnn_bf16_supported'
-    bfloat16 = hasattr(torch.ops.mkldnn, name) and getattr(torch.ops.mkldnn, name)()
-    return ('float32', 'bfloat16') if bfloat16 else ('float32',)

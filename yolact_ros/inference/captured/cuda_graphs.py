@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import torch
 
+from yolact_ros.devices import is_device_failure
+
 logger = logging.getLogger(__name__)
 
 # Kernels are compiled, and cuDNN tries its algorithms, before anything is captured.
@@ -79,14 +81,6 @@ class CudaGraphs:
             return clock.stage_ms() or {'device': (time.perf_counter() - start) * 1e3}
 
         return replay
-
-
-def is_device_failure(error: BaseException) -> bool:
-    """Return True when memory is full or the device failed, so that eager calls fail as well."""
-    if isinstance(error, torch.cuda.OutOfMemoryError):
-        return True
-    sticky = getattr(torch, 'AcceleratorError', None)  # since torch 2.8
-    return sticky is not None and isinstance(error, sticky) and 'captur' not in str(error)
 
 
 class _DeviceClock:

@@ -1,23 +1,12 @@
-"""When the device under the network fails: how to tell, and how often to load the model again."""
+"""When the device under the network fails: the cure, and how often to load the model again."""
 
 from __future__ import annotations
 
 import math
-import re
 
 RETRY_PERIOD_S = 60.0
 CURE = ('use a smaller input or model, precision:=float16, or another device (device:=cpu); '
         'nvidia-smi tells who else uses its memory')
-# Told by name, since torch may be absent here. Sticky errors of CUDA are AcceleratorError in new
-# releases of torch and RuntimeError with one of these texts in older ones.
-_SIGNS = re.compile(r'OutOfMemoryError|AcceleratorError|CUDA (driver )?error|CUDA failure'
-                    r'|CUDA out of memory|Triton Error \[CUDA\]|cuDNN error'
-                    r'|CU(BLAS|DNN|SOLVER)_STATUS|NVML_')
-
-
-def is_device_failure(error: BaseException) -> bool:
-    """Return True when the device failed or its memory is full, so that no image is to blame."""
-    return _SIGNS.search(f'{type(error).__name__}: {error}') is not None
 
 
 class RetryRule:

@@ -15,13 +15,13 @@ from std_msgs.msg import Header
 
 from yolact_ros.coded_images import ImageError
 from yolact_ros.config import PostprocessConfig
+from yolact_ros.devices import is_device_failure
 from yolact_ros.ros.health.metrics import Metrics
 from yolact_ros.ros.image_codec import decode_compressed, decode_image
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.mailbox import Mailbox
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.publishers import Publishers, Result
-from yolact_ros.ros.node.recovery import is_device_failure
 from yolact_ros.structures import Instances
 
 REMEMBERED_KINDS = 100

@@ -1,0 +1,87 @@
+"""What a device can compute in, which one is meant, and how to tell that it failed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # torch is imported where it is needed: the node asks before it loads a model
+    import torch
+
+PRECISIONS = ('float32', 'float16', 'bfloat16')
+
+# Told by name, since torch may be absent. Sticky errors of CUDA are AcceleratorError in new
+# releases of torch and RuntimeError with one of these texts in older ones.
+_FAILURE = re.compile(r'OutOfMemoryError|AcceleratorError|CUDA (driver )?error|CUDA failure'
+                      r'|CUDA out of memory|Triton Error \[CUDA\]|cuDNN error'
+                      r'|CU(BLAS|DNN|SOLVER)_STATUS|NVML_')
+
+
+def choose_device(device: str) -> torch.device:
+    """
+    Return the torch device of that name; 'auto' takes CUDA where there is one.
+
+    :raises ValueError: for a name that torch does not know.
+    :raises RuntimeError: when a CUDA device is asked for and absent.
+    """
+    import torch
+    if device == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f'device {device!r} is unknown; known: auto, cpu, cuda, '
+                         'cuda:N') from error
+    if chosen.type == 'cuda' and (chosen.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise RuntimeError(f'device {device!r} was asked for, but torch {torch.__version__} sees '
+                           f'{found} CUDA devices; check nvidia-smi and that this torch is a CUDA '
+                           'build, or choose auto or cpu')
+    return chosen
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """
+    Return the name of the precision; 'auto' is float16 on CUDA and float32 elsewhere.
+
+    :raises ValueError: for an unknown one, or one that a CPU does not compute in.
+    """
+    if precision == 'auto':
+        return 'float16' if device.type == 'cuda' else 'float32'
+    if precision not in PRECISIONS:
+        raise ValueError(f'precision {precision!r} is unknown; known: auto, '
+                         f'{", ".join(PRECISIONS)}')
+    if precision == 'float16' and device.type == 'cpu':
+        raise ValueError('precision float16 is for CUDA; on the CPU choose float32 or bfloat16')
+    if precision not in fast_precisions(device):
+        raise ValueError(f'precision {precision} needs a CPU with AVX-512, AVX-NE-CONVERT or '
+                         'BF16 instructions, which this one lacks (lscpu lists its flags); '
+                         'choose float32')
+    return precision
+
+
+def fast_precisions(device: torch.device) -> tuple[str, ...]:
+    """Return the precisions that the device has instructions for, the exact one first."""
+    if device.type == 'cuda':
+        return PRECISIONS
+    import torch
+    # oneDNN refuses bfloat16 weights on a CPU without these instructions, it does not emulate.
+    name = '_is_mkldnn_bf16_supported'
+    bfloat16 = hasattr(torch.ops.mkldnn, name) and getattr(torch.ops.mkldnn, name)()
+    return ('float32', 'bfloat16') if bfloat16 else ('float32',)
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """Return torch's type for one of PRECISIONS."""
+    import torch
+    return getattr(torch, precision)
+
+
+def is_device_failure(error: BaseException) -> bool:
+    """
+    Return True when the device failed or its memory is full, so that no image is to blame.
+
+    An operation that a CUDA graph cannot capture is no failure: eager calls still serve.
+    """
+    text = f'{type(error).__name__}: {error}'
+    return _FAILURE.search(text) is not None and 'captur' not in text

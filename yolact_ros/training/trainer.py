@@ -20,12 +20,7 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.loader import (
-    BatchOrder,
-    TrainingPictures,
-    open_loader,
-    plain_errors,
-)
+from yolact_ros.training.loader import BatchOrder, TrainingPictures, open_batches
 from yolact_ros.training.optimizer import (
     WeightAverage,
     build_optimizer,
@@ -106,16 +101,17 @@ class Trainer:
         :raises RuntimeError: when the loss stays non-finite, or memory runs out.
         """
         last = min(stop_at or self.config.steps, self.config.steps)
-        loader = open_loader(self.pictures, self.order, self.progress.step, last,
-                             self.config.workers, self.processes.device.type == 'cuda')
+        opened = open_batches(self.pictures, self.order, self.progress.step, last,
+                              self.config.workers, self.processes.device.type == 'cuda')
         train_mode(self.model)
         with interruptible(self.processes.world > 1) as stop, logging_redirect_tqdm(), tqdm(
                 total=self.config.steps, initial=self.progress.step, unit='step',
                 disable=not self.processes.is_main, dynamic_ncols=True) as bar:
-            for batch in plain_errors(loader):
-                self._step(batch, bar)
-                if not self.processes.all_of([not stop.requested])[0]:
-                    break
+            with opened as batches:
+                for batch in batches:
+                    self._step(batch, bar)
+                    if not self.processes.all_of([not stop.requested])[0]:
+                        break
             complete = self.progress.step >= self.config.steps
             if complete and not self._due(self.config.evaluate_every):
                 self.evaluate()

@@ -1,0 +1,54 @@
+"""`yolact train` as a process of its own: how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = ['--preset', 'yolact_plus_tiny', '--model', 'input_size=96', 'fpn_channels=16',
+         'mask_rescoring=false', '--batch-size', '2', '--no-autoscale', '--device', 'cpu']
+
+
+def write_data(folder, count=6, categories=('block',)):
+    """Write photos of one noisy block each; return the annotation file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for number in range(1, count + 1):
+        name = f'{number}.png'
+        cv2.imwrite(str(folder / name), rng.integers(0, 255, (96, 96, 3), np.uint8))
+        images.append({'id': number, 'file_name': name, 'height': 96, 'width': 96})
+        annotations.append({
+            'id': number, 'image_id': number, 'category_id': 1 + number % len(categories),
+            'bbox': [20, 20, 40, 40], 'iscrowd': 0, 'area': 1600,
+            'segmentation': [[20, 20, 60, 20, 60, 60, 20, 60]]})
+    path = folder / 'data.json'
+    path.write_text(json.dumps({
+        'images': images, 'annotations': annotations,
+        'categories': [{'id': number, 'name': name}
+                       for number, name in enumerate(categories, start=1)]}))
+    return path
+
+
+def yolact(*arguments, **environment):
+    """Run the command's script in a process of its own."""
+    return subprocess.run(
+        [sys.executable, ROOT / 'scripts' / 'yolact', *map(str, arguments)], timeout=100,
+        capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **environment})
+
+
+@pytest.mark.timeout(120)
+def test_a_photo_that_is_cut_off_ends_the_command(tmp_path):
+    data = write_data(tmp_path / 'data')
+    photo = data.with_name('3.png')
+    photo.write_bytes(photo.read_bytes()[:3000])
+    done = yolact('train', '--train', data, '--out', tmp_path / 'run', *SMALL)
+    assert done.returncode == 1
+    assert '3.png' in done.stderr.splitlines()[-1]

@@ -52,3 +52,26 @@ def test_a_photo_that_is_cut_off_ends_the_command(tmp_path):
     done = yolact('train', '--train', data, '--out', tmp_path / 'run', *SMALL)
     assert done.returncode == 1
     assert '3.png' in done.stderr.splitlines()[-1]
+
+
+@pytest.fixture(params=['fork', 'forkserver', 'spawn'])
+def start_method(request, tmp_path):
+    """Return the environment of a Python whose processes start that way."""
+    (tmp_path / 'sitecustomize.py').write_text(
+        'import multiprocessing\n'
+        f'multiprocessing.set_start_method({request.param!r}, force=True)\n')
+    return {'PYTHONPATH': f'{tmp_path}{os.pathsep}{ROOT}'}
+
+
+@pytest.mark.timeout(240)
+def test_the_commands_work_with_every_start_method(tmp_path, start_method):
+    made = yolact('synth', tmp_path / 'data', '--count', 4, '--size', 96, '--workers', 2,
+                  **start_method)
+    assert made.returncode == 0, made.stderr
+    data = tmp_path / 'data/annotations/instances_train.json'
+    done = yolact('train', '--train', data, '--out', tmp_path / 'run', '--iterations', 2, *SMALL,
+                  **start_method)
+    assert done.returncode == 0, done.stderr
+    measured = yolact('eval', '--data', data, '--weights', tmp_path / 'run/last.safetensors',
+                      '--device', 'cpu', '--no-plots', '--out', tmp_path / 'eval', **start_method)
+    assert measured.returncode == 0, measured.stderr

@@ -58,7 +58,9 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
     overrides = overrides_of(args)
     path = args.config
     if args.resume and path is None and 'out' in overrides:
-        stored = RunFolder(overrides['out']).config
+        folder = RunFolder(overrides['out'])
+        folder.check(resume=True)  # before a mistyped folder is blamed on its absent values
+        stored = folder.config
         path = stored if stored.is_file() else None
     config = load_train_config(path, overrides)
     if args.resume:

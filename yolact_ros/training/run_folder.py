@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,8 +67,8 @@ class RunFolder:
             torch.save(dict(state), temporary)
             os.replace(temporary, self.state)
         except RuntimeError as error:  # torch's writer does not raise OSError
-            raise OSError(f'{self.state} could not be written ({error}); is the disk full? The '
-                          'previous checkpoint is intact') from error
+            raise OSError(f'{self.state} could not be written ({error}); is the disk '
+                          'full?') from error
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -77,13 +78,24 @@ class RunFolder:
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row to a CSV file; the first one writes the header."""
-    fresh = not path.is_file()
-    with path.open('a', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, list(row))
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+    """
+    Add a row to a CSV file; the first one writes the header.
+
+    :raises OSError: when it cannot be written; the file then ends with the row before.
+    """
+    text = io.StringIO(newline='')
+    writer = csv.DictWriter(text, list(row))
+    size = path.stat().st_size if path.is_file() else 0
+    if not size:
+        writer.writeheader()
+    writer.writerow(row)
+    try:
+        with path.open('ab') as file:
+            file.write(text.getvalue().encode())
+    except OSError:
+        if path.is_file():
+            os.truncate(path, size)
+        raise
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
@@ -96,9 +108,12 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def drop_rows_after(path: Path, step: int) -> None:
-    """Take rows out that a resumed training will write again."""
-    rows = read_rows(path)
-    kept = [row for row in rows if row['step'] <= step]
+    """Take rows out that a resumed training will write again; the others stay as they are."""
+    if not path.is_file():
+        return
+    with path.open(newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    kept = [row for row in rows if int(row['step']) <= step]
     if len(kept) < len(rows):
         path.unlink()
         for row in kept:

@@ -30,7 +30,7 @@ from yolact_ros.training.optimizer import (
 )
 from yolact_ros.training.plots import plot_history
 from yolact_ros.training.processes import Processes
-from yolact_ros.training.run_folder import RunFolder, append_row, drop_rows_after
+from yolact_ros.training.run_folder import RunFolder, append_row, drop_rows_after, read_rows
 from yolact_ros.training.schedule import Schedule
 from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
 from yolact_ros.training.validation import draw_samples, measure_ap
@@ -112,10 +112,10 @@ class Trainer:
                     self._step(batch, bar)
                     if not self.processes.all_of([not stop.requested])[0]:
                         break
-            complete = self.progress.step >= self.config.steps
-            if complete and not self._due(self.config.evaluate_every):
-                self.evaluate()
         self.checkpoint()
+        complete = self.progress.step >= self.config.steps
+        if complete and not self._due(self.config.evaluate_every):
+            self.evaluate()
         return complete
 
     def _due(self, every: int) -> bool:
@@ -138,15 +138,17 @@ class Trainer:
         self.progress.step += 1
         bar.update()
         self._log(result, rate, bar)
-        # First the measurement: the checkpoint remembers the best one.
-        if self._due(self.config.evaluate_every):
-            self.evaluate()
-        if self._due(self.config.checkpoint_every):
+        # First the checkpoint: no measurement can cost the steps before it.
+        evaluates = self._due(self.config.evaluate_every)
+        if evaluates or self._due(self.config.checkpoint_every):
             try:
                 self.checkpoint()
             except OSError as error:
-                logger.error('no checkpoint at step %d: %s. The previous one is intact; training '
-                             'goes on and tries again', self.progress.step, error)
+                kept = 'The previous one is intact; t' if self.folder.state.is_file() else 'T'
+                logger.error('no checkpoint at step %d: %s. %sraining goes on and tries again',
+                             self.progress.step, error, kept)
+        if evaluates:
+            self.evaluate()
 
     def _check_finite(self, result: StepResult) -> None:
         """Report a skipped step with its pictures; give up after too many in a row."""
@@ -176,9 +178,12 @@ class Trainer:
         pictures = self.config.log_every * self.config.batch_size
         means = {name: value / progress.summed for name, value in progress.sums.items()}
         if self.processes.is_main and means:
-            append_row(self.folder.losses, {
-                'step': progress.step, 'rate': rate, **means, 'gradient_norm':
-                result.gradient_norm, 'images_per_s': pictures / (now - progress.since)})
+            row = {'step': progress.step, 'rate': rate, **means, 'gradient_norm':
+                   result.gradient_norm, 'images_per_s': pictures / (now - progress.since)}
+            try:
+                append_row(self.folder.losses, row)
+            except OSError as error:
+                logger.error('no row of losses for step %d: %s', progress.step, error)
             bar.set_postfix({name: f'{value:.2f}' for name, value in means.items()})
         progress.sums.clear()
         progress.summed, progress.since = 0, now
@@ -189,32 +194,48 @@ class Trainer:
             with self._averaged():
                 save_model(self.folder.last, self.model)
             self.folder.save_state({
-                'step': self.progress.step, 'best_ap': self.progress.best_ap,
+                'step': self.progress.step,
                 'model': self.model.state_dict(), 'optimizer': self.optimizer.state_dict(),
                 'average': self.average.state if self.average else {},
                 'random': torch.get_rng_state(),
                 'sums': dict(self.progress.sums), 'summed': self.progress.summed})
-            plot_history(self.folder)
+            try:
+                plot_history(self.folder)
+            except OSError as error:
+                logger.warning('no plots of step %d: %s', self.progress.step, error)
         self.processes.wait()
 
     def evaluate(self) -> None:
-        """Measure AP, draw sample pictures, keep the best checkpoint."""
+        """
+        Measure AP, draw sample pictures, keep the best checkpoint.
+
+        A failure, such as a full disk or a damaged picture, is told and costs this measurement.
+        """
         if self.val is not None and self.processes.is_main:
             started = time.perf_counter()
-            with self._averaged():
-                scores = measure_ap(self.model, self.val, self.config.evaluate_images)
-                draw_samples(self.model, self.val, self.config.sample_pictures,
-                             self.folder.samples / f'step_{self.progress.step:06d}.jpg')
-                if scores['mask_ap'] > self.progress.best_ap:
-                    self.progress.best_ap = scores['mask_ap']
-                    save_model(self.folder.best, self.model)
-            append_row(self.folder.ap, {'step': self.progress.step, **scores})
-            plot_history(self.folder)
+            try:
+                self._measure(self.val)
+            except Exception as error:  # whatever it is, the training is worth more
+                logger.error('measurement at step %d failed, training goes on: %s: %s',
+                             self.progress.step, type(error).__name__, error)
+                logger.debug('', exc_info=True)
             self.progress.since += time.perf_counter() - started
-            logger.info('step %d: %s', self.progress.step, ', '.join(
-                f'{name} {value:.3f}' for name, value in scores.items()))
             train_mode(self.model)
         self.processes.wait()
+
+    def _measure(self, val: SampleSource) -> None:
+        """Measure AP and write all that shows it; the numbers first."""
+        with self._averaged():
+            scores = measure_ap(self.model, val, self.config.evaluate_images)
+            logger.info('step %d: %s', self.progress.step, ', '.join(
+                f'{name} {value:.3f}' for name, value in scores.items()))
+            append_row(self.folder.ap, {'step': self.progress.step, **scores})
+            if scores['mask_ap'] > self.progress.best_ap:
+                save_model(self.folder.best, self.model)
+                self.progress.best_ap = scores['mask_ap']
+            draw_samples(self.model, val, self.config.sample_pictures,
+                         self.folder.samples / f'step_{self.progress.step:06d}.jpg')
+        plot_history(self.folder)
 
     def _averaged(self):
         """Return a context in which the model has the weights that are evaluated and saved."""
@@ -229,12 +250,15 @@ class Trainer:
             self.average.state = {key: tensor.to(self.processes.device)
                                   for key, tensor in state['average'].items()}
         torch.set_rng_state(state['random'])
-        self.progress.step, self.progress.best_ap = state['step'], state['best_ap']
+        self.progress.step = state['step']
         self.progress.sums.update(state['sums'])
         self.progress.summed = state['summed']
         if self.processes.is_main:
             for path in (self.folder.losses, self.folder.ap):
                 drop_rows_after(path, self.progress.step)
+            self.progress.best_ap = max(
+                [row['mask_ap'] for row in read_rows(self.folder.ap)], default=-1.0) \
+                if self.folder.best.is_file() else -1.0
 
 
 def make_schedule(config: TrainConfig) -> Schedule:

@@ -14,11 +14,12 @@ from yolact_ros.commands.main import main
 from yolact_ros.commands.train import build_model, build_model_config, train
 from yolact_ros.training import trainer as trainer_module
 from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.optimizer import should_freeze_batch_norm
 from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import append_row, drop_rows_after, read_rows
 from yolact_ros.training.step import choose_precision
-from yolact_ros.training.trainer import Trainer, explained_memory_errors, interruptible
+from yolact_ros.training.trainer import Trainer, explained_memory_errors
 
 
 def start(config, source=None, val=None, resume=False):
@@ -270,6 +271,15 @@ def test_a_mistyped_folder_to_resume_is_named(tmp_path, capsys):
     assert 'typo holds no training to resume' in capsys.readouterr().err
 
 
+def test_a_second_training_into_the_same_folder_is_refused(make_config):
+    config = make_config(train='synthetic:easy', scenes=2)
+    with trainer_module.RunFolder(config.out).locked():
+        with pytest.raises(FileExistsError, match='another process trains into'):
+            train(config, Processes(torch.device('cpu')))
+    with trainer_module.RunFolder(config.out).locked():
+        assert not trainer_module.RunFolder(config.out).config.exists()
+
+
 class Unreadable(Blocks):
     """Every picture is damaged."""
 
@@ -299,10 +309,11 @@ def test_bfloat16_on_a_cpu_is_refused_where_onednn_returns_garbage():
     assert choose_precision('bfloat16', cpu, 96) == 'bfloat16'
 
 
-def test_the_first_ctrl_c_asks_and_the_second_interrupts():
-    with interruptible() as stop:
+def test_the_first_ctrl_c_answers_at_once_and_the_second_interrupts(capfd):
+    with interruptible(lambda: 249) as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
+        assert 'again = lose 249 steps' in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 

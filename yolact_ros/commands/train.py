@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from contextlib import nullcontext
 from dataclasses import fields, replace
 
 import torch
@@ -101,14 +102,21 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bo
     if processes.is_main:
         _report_data(source, val, model_config, config)
     model = build_model(config, model_config, from_files=not resume)
-    if processes.is_main:  # after everything that can be wrong with data and weights
-        folder.prepare(resume)
-        write_train_config(config, folder.config)
-    processes.wait()
-    trainer = Trainer(model, config, source, val, processes, resume)
+    # After everything that can be wrong with data and weights.
+    with folder.locked() if processes.is_main else nullcontext():
+        if processes.is_main:
+            folder.prepare(resume)
+            write_train_config(config, folder.config)
+        processes.wait()
+        return _run_trainer(Trainer(model, config, source, val, processes, resume))
+
+
+def _run_trainer(trainer: Trainer) -> bool:
+    """Train, with a word before and after; return whether the training is complete."""
+    config, folder = trainer.config, trainer.folder
     logger.info('training %s: %.1f million weights, %d steps of %d pictures (%.1f epochs), '
-                'results in %s', model_config.name,
-                sum(weight.numel() for weight in model.parameters()) / 1e6, config.steps,
+                'results in %s', trainer.model.config.name,
+                sum(weight.numel() for weight in trainer.model.parameters()) / 1e6, config.steps,
                 config.batch_size, config.steps / trainer.order.batches_per_epoch, config.out)
     complete = trainer.run()
     if complete:

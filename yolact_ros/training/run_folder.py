@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+
+logger = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -55,6 +60,25 @@ class RunFolder:
         if not resume:
             for file in (self.losses, self.ap):
                 file.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """
+        Keep other trainings out of the folder; the lock ends with the process at the latest.
+
+        :raises FileExistsError: when another process trains into it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / '.lock').open('w', encoding='utf-8') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise FileExistsError(f'another process trains into {self.path} right now; wait '
+                                      'for it, or choose another --out') from error
+            except OSError as error:  # some network disks know no locks
+                logger.warning('%s cannot be locked (%s); see to it that only one training '
+                               'writes there', self.path, error.strerror)
+            yield
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
+from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.loader import BatchOrder, TrainingPictures, open_batches
 from yolact_ros.training.optimizer import (
     WeightAverage,
@@ -46,9 +45,11 @@ class Progress:
     :param step: steps done.
     :param best_ap: best mask AP measured so far, negative before the first.
     :param nonfinite: steps in a row that were skipped.
+    :param saved: step of the last checkpoint.
     """
 
     step: int = 0
+    saved: int = 0
     best_ap: float = -1.0
     nonfinite: int = 0
     sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -104,7 +105,8 @@ class Trainer:
         opened = open_batches(self.pictures, self.order, self.progress.step, last,
                               self.config.workers, self.processes.device.type == 'cuda')
         train_mode(self.model)
-        with interruptible(self.processes.world > 1) as stop, logging_redirect_tqdm(), tqdm(
+        patient = self.processes.world > 1
+        with interruptible(self._unsaved, patient) as stop, logging_redirect_tqdm(), tqdm(
                 total=self.config.steps, initial=self.progress.step, unit='step',
                 disable=not self.processes.is_main, dynamic_ncols=True) as bar:
             with opened as batches:
@@ -117,6 +119,10 @@ class Trainer:
         if complete and not self._due(self.config.evaluate_every):
             self.evaluate()
         return complete
+
+    def _unsaved(self) -> int:
+        """Return how many steps are in no checkpoint."""
+        return self.progress.step - self.progress.saved
 
     def _due(self, every: int) -> bool:
         """Return whether something that happens every so many steps happens now; 0 is never."""
@@ -199,6 +205,7 @@ class Trainer:
                 'average': self.average.state if self.average else {},
                 'random': torch.get_rng_state(),
                 'sums': dict(self.progress.sums), 'summed': self.progress.summed})
+            self.progress.saved = self.progress.step
             try:
                 plot_history(self.folder)
             except OSError as error:
@@ -250,7 +257,7 @@ class Trainer:
             self.average.state = {key: tensor.to(self.processes.device)
                                   for key, tensor in state['average'].items()}
         torch.set_rng_state(state['random'])
-        self.progress.step = state['step']
+        self.progress.step = self.progress.saved = state['step']
         self.progress.sums.update(state['sums'])
         self.progress.summed = state['summed']
         if self.processes.is_main:
@@ -267,40 +274,6 @@ def make_schedule(config: TrainConfig) -> Schedule:
     return Schedule(config.schedule, config.learning_rate * factor, config.steps,
                     tuple(int(drop // factor) for drop in config.lr_drops),
                     config.lr_drop_factor, config.warmup, config.warmup_rate)
-
-
-@dataclass
-class StopFlag:
-    """Whether somebody asked to stop."""
-
-    requested: bool = False
-
-
-@contextmanager
-def interruptible(patient: bool = False) -> Iterator[StopFlag]:
-    """
-    Turn the first Ctrl-C (or SIGTERM) into a flag; the second one interrupts as usual.
-
-    :param patient: never interrupt: torchrun passes on the signal that the terminal has sent
-        already, and kills after half a minute anyway.
-    """
-    flag = StopFlag()
-
-    def ask(number: int, frame: object) -> None:
-        if flag.requested and not patient:
-            raise KeyboardInterrupt
-        flag.requested = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield flag  # only the main thread may handle signals
-        return
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -280,6 +280,13 @@ def test_a_second_training_into_the_same_folder_is_refused(make_config):
         assert not trainer_module.RunFolder(config.out).config.exists()
 
 
+def test_resuming_after_a_class_was_added_says_so(make_config, monkeypatch):
+    start(make_config(iterations=2)).run(stop_at=1)
+    monkeypatch.setattr(Blocks, 'class_names', ('red', 'blue', 'green'))
+    with pytest.raises(ValueError, match='began with the classes red, blue, the data now has red'):
+        start(make_config(iterations=2), resume=True)
+
+
 class Unreadable(Blocks):
     """Every picture is damaged."""
 

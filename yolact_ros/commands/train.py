@@ -38,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'config/train_demo.yaml; flags override it')
     parser.add_argument('--resume', action='store_true',
                         help='continue the training in the folder --out')
+    parser.add_argument('--new-data', action='store_true', help='resume although pictures or '
+                        'labels have changed since the training began')
     add_flags(parser)
 
 
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     with joined_processes(config.device) as processes:
         if not processes.is_main:
             logging.disable(logging.INFO)
-        complete = train(config, processes, args.resume)
+        complete = train(config, processes, args.resume, args.new_data)
     return 0 if complete else INTERRUPTED
 
 
@@ -83,10 +85,13 @@ def _warn_of_changes(config: TrainConfig) -> None:
                        'uninterrupted training: %s', '; '.join(changed))
 
 
-def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bool:
+def train(config: TrainConfig, processes: Processes, resume: bool = False,
+          new_data: bool = False) -> bool:
     """
     Train as the configuration says.
 
+    :param resume: go on with the training in the folder.
+    :param new_data: also where pictures or labels have changed.
     :returns: False when the training was interrupted; it can be resumed.
     """
     torch.manual_seed(config.seed)
@@ -108,7 +113,7 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bo
             folder.prepare(resume)
             write_train_config(config, folder.config)
         processes.wait()
-        return _run_trainer(Trainer(model, config, source, val, processes, resume))
+        return _run_trainer(Trainer(model, config, source, val, processes, resume, new_data))
 
 
 def _run_trainer(trainer: Trainer) -> bool:

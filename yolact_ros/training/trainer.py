@@ -18,6 +18,7 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
+from yolact_ros.training.fingerprint import check_same_data, fingerprint
 from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.loader import BatchOrder, TrainingPictures, open_batches
 from yolact_ros.training.optimizer import (
@@ -65,11 +66,13 @@ class Trainer:
     :param train: what to learn from.
     :param val: what to measure AP on, or None.
     :param processes: this process's place among all.
+    :param resume: go on where the state in the folder stopped.
+    :param new_data: also with other pictures than it began with.
     """
 
     def __init__(self, model: Yolact, config: TrainConfig, train: SampleSource,
                  val: SampleSource | None = None, processes: Processes | None = None,
-                 resume: bool = False) -> None:
+                 resume: bool = False, new_data: bool = False) -> None:
         self.config = config
         self.processes = processes or Processes(torch.device('cpu'))
         self.folder = RunFolder(config.out)
@@ -86,8 +89,9 @@ class Trainer:
         self.pictures = TrainingPictures(train, config.augment, network.input_size,
                                          network.pixel_mean, network.pixel_std, config.seed)
         self.progress = Progress()
+        self.data = fingerprint(train)
         if resume:
-            self._restore()
+            self._restore(new_data)
         precision = choose_precision(config.precision, self.processes.device,
                                      model.config.input_size)
         self.module: torch.nn.Module = LossModule(self.model, config.loss, precision)
@@ -200,7 +204,7 @@ class Trainer:
             with self._averaged():
                 save_model(self.folder.last, self.model)
             self.folder.save_state({
-                'step': self.progress.step,
+                'step': self.progress.step, 'data': self.data,
                 'model': self.model.state_dict(), 'optimizer': self.optimizer.state_dict(),
                 'average': self.average.state if self.average else {},
                 'random': torch.get_rng_state(),
@@ -248,9 +252,11 @@ class Trainer:
         """Return a context in which the model has the weights that are evaluated and saved."""
         return self.average.applied(self.model) if self.average else nullcontext()
 
-    def _restore(self) -> None:
+    def _restore(self, new_data: bool) -> None:
         """Continue where the saved state stopped."""
         state = self.folder.load_state()
+        if 'data' in state:  # not in those of earlier versions
+            check_same_data(state['data'], self.data, new_data)
         self.model.load_state_dict(state['model'])
         self.optimizer.load_state_dict(state['optimizer'])
         if self.average:

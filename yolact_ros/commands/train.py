@@ -22,7 +22,7 @@ from yolact_ros.training.config_file import (
     overrides_of,
     write_train_config,
 )
-from yolact_ros.training.processes import Processes, joined_processes
+from yolact_ros.training.processes import Processes, default_threads, joined_processes
 from yolact_ros.training.run_folder import RunFolder
 from yolact_ros.training.trainer import Trainer
 
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 SHOWN_KEYS = 5
+LEAST_RESCORED = 249    # the first input whose prototypes have the 63 cells that the net needs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError('nothing to learn from; give --train FILE.json or train: in the '
                          'configuration (synthetic:mixed needs no files)')
     with joined_processes(config.device) as processes:
+        threads = config.threads or default_threads(config.workers, processes)
+        torch.set_num_threads(threads)
         if not processes.is_main:
             logging.disable(logging.INFO)
         complete = train(config, processes, args.resume, args.new_data)
@@ -146,7 +149,12 @@ def build_model_config(config: TrainConfig, class_names: tuple[str, ...]) -> Mod
         if key not in allowed:
             raise ValueError(f'unknown key model.{key}; allowed: {", ".join(allowed)}'
                              + (' (classes come from the data)' if key == 'class_names' else ''))
-    return replace(preset, **{key: _frozen(value) for key, value in config.model.items()})
+    changed = replace(preset, **{key: _frozen(value) for key, value in config.model.items()})
+    if changed.mask_rescoring and changed.input_size < LEAST_RESCORED:
+        raise ValueError(f'mask re-scoring needs an input of at least {LEAST_RESCORED} px, got '
+                         f'model.input_size {changed.input_size}; enlarge it or set '
+                         'mask_rescoring=false')
+    return changed
 
 
 def _frozen(value: object) -> object:

@@ -54,6 +54,16 @@ def test_a_photo_that_is_cut_off_ends_the_command(tmp_path):
     assert '3.png' in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.timeout(120)
+def test_a_share_of_the_photos_is_measured_on(tmp_path):
+    data = write_data(tmp_path / 'data', 10, ('block', 'brick'))
+    done = yolact('train', '--train', data, '--val', '0.2', '--out', tmp_path / 'run',
+                  '--iterations', '1', '--workers', '0', *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert '8 photos to learn from, 2 to measure on (seed 0)' in done.stderr
+    assert (tmp_path / 'run/ap.csv').is_file()
+
+
 @pytest.fixture(params=['fork', 'forkserver', 'spawn'])
 def start_method(request, tmp_path):
     """Return the environment of a Python whose processes start that way."""

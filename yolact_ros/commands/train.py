@@ -24,6 +24,7 @@ from yolact_ros.training.config_file import (
 )
 from yolact_ros.training.processes import Processes, default_threads, joined_processes
 from yolact_ros.training.run_folder import RunFolder
+from yolact_ros.training.split import split, split_share
 from yolact_ros.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
@@ -105,8 +106,7 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     source = open_source(config.train, config.train_images, config.classes, config.scenes,
                          model_config.input_size)
     model_config = build_model_config(config, source.class_names)
-    val = open_source(config.val, config.val_images, source.class_names,
-                      size=model_config.input_size) if config.val else None
+    source, val = _open_val(config, source, model_config.input_size)
     if processes.is_main:
         _report_data(source, val, model_config, config)
     model = build_model(config, model_config, from_files=not resume)
@@ -117,6 +117,20 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
             write_train_config(config, folder.config)
         processes.wait()
         return _run_trainer(Trainer(model, config, source, val, processes, resume, new_data))
+
+
+def _open_val(config: TrainConfig, source: SampleSource,
+              size: int) -> tuple[SampleSource, SampleSource | None]:
+    """Return what to learn from and what to measure on: of its own, a share, or None."""
+    share = split_share(config.val)
+    if share is not None:
+        learnt, val = split(source, share, config.seed)
+        logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
+                    config.seed)
+        return learnt, val
+    if not config.val:
+        return source, None
+    return source, open_source(config.val, config.val_images, source.class_names, size=size)
 
 
 def _run_trainer(trainer: Trainer) -> bool:

@@ -32,7 +32,8 @@ class TrainConfig:
 
     :param train: COCO JSON to learn from, or synthetic:easy, synthetic:hard, synthetic:mixed
     :param train_images: folder of its pictures; empty looks near the JSON
-    :param val: COCO JSON to measure AP on, or synthetic:...; empty measures none
+    :param val: COCO JSON to measure AP on, synthetic:..., or a share of train to keep for it,
+        such as 0.2; empty measures none
     :param val_images: folder of its pictures; empty looks near the JSON
     :param classes: class names in the order of class ids; empty takes the categories of train
     :param scenes: synthetic pictures in an epoch

@@ -10,7 +10,8 @@ import torch
 from yolact_ros.checkpoint import save_model
 from yolact_ros.commands import eval as evaluate
 from yolact_ros.commands.synth import Shot, write_dataset
-from yolact_ros.config import yolact_plus_tiny
+from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
+from yolact_ros.inference import predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.scenes import CLASS_NAMES
 
@@ -98,3 +99,25 @@ def test_a_data_set_with_other_classes_is_refused(weights, scenes, tmp_path):
 def test_a_missing_data_set_is_named_before_a_model_is_loaded(tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere.json'):
         run('--data', tmp_path / 'nowhere.json', '--weights', tmp_path / 'nothing')
+
+
+def test_limits_of_the_selection_are_set_and_a_cut_is_told(weights, scenes, tmp_path, monkeypatch,
+                                                           caplog):
+    chosen = []
+    open_predictor = predictor.open_predictor
+
+    def spy(*arguments):
+        chosen.append(arguments[-1])
+        return open_predictor(*arguments)
+    monkeypatch.setattr(predictor, 'open_predictor', spy)
+    assert run('--data', scenes, '--weights', weights, '--device', 'cpu', '--out', tmp_path,
+               '--no-plots', '--iou', 0.7, '--top-k', 400, '--max-instances', 1) == 0
+    assert chosen == [PostprocessConfig(score_threshold=0.0, iou_threshold=0.7, top_k=400,
+                                        max_instances=1)]
+    assert 'hold more than --max-instances 1 objects' in caplog.text
+
+
+def test_a_limit_that_suffices_is_no_news(weights, scenes, tmp_path, caplog):
+    assert run('--data', scenes, '--weights', weights, '--device', 'cpu', '--out', tmp_path,
+               '--no-plots') == 0
+    assert 'max-instances' not in caplog.text

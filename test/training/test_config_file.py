@@ -5,8 +5,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from yolact_ros.commands.train import build_model_config
+from yolact_ros.model.layers import MaskIouNet
+from yolact_ros.model.yolact import level_sizes
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.config_file import (
     add_flags,
@@ -142,3 +145,13 @@ def test_another_batch_scales_rates_and_steps_but_not_the_warm_up():
 def test_other_schedules_at_start_peak_half_way_and_end(kind, rates):
     schedule = Schedule(kind, 1.0, 110, warmup=10, warmup_start=0.0)
     assert [schedule.rate(step) for step in (0, 10, 60, 110)] == pytest.approx(rates)
+
+
+def test_an_input_too_small_for_re_scoring_is_refused_with_the_smallest():
+    small = TrainConfig(preset='yolact_plus_tiny', model={'input_size': 248})
+    with pytest.raises(ValueError, match='at least 249 px, got model.input_size 248'):
+        build_model_config(small, ('a',))
+    least = build_model_config(TrainConfig(preset='yolact_plus_tiny',
+                                           model={'input_size': 249}), ('a',))
+    side = 2 * level_sizes(least.input_size)[0][0]
+    assert MaskIouNet(1)(torch.rand(1, 1, side, side)).shape == (1, 1)

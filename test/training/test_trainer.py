@@ -11,14 +11,16 @@ import torch
 from small_training import Blocks
 
 from yolact_ros.checkpoint import load_model, save_model
+from yolact_ros.commands.main import main
 from yolact_ros.commands.train import build_model, build_model_config, train
 from yolact_ros.training import trainer as trainer_module
 from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.optimizer import should_freeze_batch_norm
 from yolact_ros.training.processes import Processes
-from yolact_ros.training.run_folder import read_rows
+from yolact_ros.training.run_folder import append_row, drop_rows_after, read_rows
 from yolact_ros.training.step import choose_precision
-from yolact_ros.training.trainer import Trainer, explained_memory_errors, interruptible
+from yolact_ros.training.trainer import Trainer, explained_memory_errors
 
 
 def start(config, source=None, val=None, resume=False):
@@ -224,6 +226,76 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_the_training(make_config, monk
     assert (run.folder.last.read_bytes(), run.folder.state.read_bytes()) == before
 
 
+@pytest.mark.parametrize('error', [
+    ValueError('7.png does not decode'), OSError(28, 'No space left on device'), KeyError('box')],
+    ids=['damaged picture', 'full disk', 'anything'])
+def test_a_measurement_that_fails_is_told_and_costs_no_step(make_config, monkeypatch, caplog,
+                                                            error):
+    saved = []
+
+    def fail(*arguments):
+        saved.append(run.folder.load_state()['step'])
+        raise error
+    monkeypatch.setattr(trainer_module, 'measure_ap', fail)
+    run = start(make_config(iterations=3, evaluate_every=2), val=Blocks(1))
+    assert run.run()
+    assert saved == [2, 3]  # first the checkpoint, then the measurement
+    assert 'measurement at step 2 failed, training goes on' in caplog.text
+
+
+def test_a_first_checkpoint_that_fails_promises_no_earlier_one(make_config, monkeypatch, caplog):
+    run = start(make_config(iterations=2, checkpoint_every=1))
+    keep, calls = trainer_module.save_model, []
+
+    def full_once(*arguments):
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError(28, 'No space left on device')
+        keep(*arguments)
+    monkeypatch.setattr(trainer_module, 'save_model', full_once)
+    assert run.run()
+    assert 'no checkpoint at step 1' in caplog.text
+    assert 'intact' not in caplog.text
+
+
+def test_a_row_that_does_not_fit_on_the_disk_ends_no_training(make_config, monkeypatch, caplog):
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+    run = start(make_config(iterations=2))
+    monkeypatch.setattr(trainer_module, 'append_row', full)
+    assert run.run()
+    assert 'no row of losses for step 1' in caplog.text
+
+
+def test_steps_stay_whole_numbers_when_rows_are_dropped(tmp_path):
+    path = tmp_path / 'losses.csv'
+    for step in (1, 2, 3):
+        append_row(path, {'step': step, 'rate': 1e-3})
+    drop_rows_after(path, 2)
+    assert path.read_text().splitlines() == ['step,rate', '1,0.001', '2,0.001']
+
+
+def test_a_mistyped_folder_to_resume_is_named(tmp_path, capsys):
+    assert main(['train', '--resume', '--out', str(tmp_path / 'typo')]) == 1
+    assert 'typo holds no training to resume' in capsys.readouterr().err
+
+
+def test_a_second_training_into_the_same_folder_is_refused(make_config):
+    config = make_config(train='synthetic:easy', scenes=2)
+    with trainer_module.RunFolder(config.out).locked():
+        with pytest.raises(FileExistsError, match='another process trains into'):
+            train(config, Processes(torch.device('cpu')))
+    with trainer_module.RunFolder(config.out).locked():
+        assert not trainer_module.RunFolder(config.out).config.exists()
+
+
+def test_resuming_after_a_class_was_added_says_so(make_config, monkeypatch):
+    start(make_config(iterations=2)).run(stop_at=1)
+    monkeypatch.setattr(Blocks, 'class_names', ('red', 'blue', 'green'))
+    with pytest.raises(ValueError, match='began with the classes red, blue, the data now has red'):
+        start(make_config(iterations=2), resume=True)
+
+
 class Unreadable(Blocks):
     """Every picture is damaged."""
 
@@ -253,10 +325,11 @@ def test_bfloat16_on_a_cpu_is_refused_where_onednn_returns_garbage():
     assert choose_precision('bfloat16', cpu, 96) == 'bfloat16'
 
 
-def test_the_first_ctrl_c_asks_and_the_second_interrupts():
-    with interruptible() as stop:
+def test_the_first_ctrl_c_answers_at_once_and_the_second_interrupts(capfd):
+    with interruptible(lambda: 249) as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
+        assert 'again = lose 249 steps' in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -27,7 +28,7 @@ from yolact_ros.evaluation.evaluate import (
     evaluate_source,
     picture_paths,
 )
-from yolact_ros.evaluation.ground_truth import ImageId, read_truth
+from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, read_truth
 from yolact_ros.evaluation.plots import (
     plot_confusion,
     plot_precision_recall,
@@ -39,6 +40,7 @@ from yolact_ros.progress import progress_interval
 
 logger = logging.getLogger(__name__)
 
+DEFAULTS = PostprocessConfig()
 ReadPicture = Callable[[ImageId], np.ndarray]
 
 
@@ -63,6 +65,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--size', type=int, default=256, metavar='PX',
                         help='side of synthetic pictures (default: 256)')
     parser.add_argument('--nms', default='fast', choices=NMS_KINDS)
+    parser.add_argument('--iou', type=float, default=DEFAULTS.iou_threshold, metavar='T',
+                        help='boxes of IoU above it suppress each other '
+                        f'(default: {DEFAULTS.iou_threshold})')
+    parser.add_argument('--top-k', type=int, default=DEFAULTS.top_k, metavar='N',
+                        help='boxes per class that enter NMS; more where a class has many '
+                        f'objects in a picture (default: {DEFAULTS.top_k})')
+    parser.add_argument('--max-instances', type=int, default=DEFAULTS.max_instances, metavar='N',
+                        help='detections kept in a picture '
+                        f'(default: {DEFAULTS.max_instances})')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backend', default='auto', choices=BACKENDS,
                         help='what runs the network (default: auto, torch or what yolact '
@@ -83,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate as told, print the table, write the files; return the exit code."""
     _check(args)
     result, read = _score_results(args) if args.results else _score_model(args)
+    if not args.results:
+        _warn_of_limit(result.truth, args.max_instances)
     matrix = confusion(result.truth, result.detections, args.score)
     out = Path(args.out)
     content = {'data': args.data, 'model': args.results or str(args.weights), **result.to_json(),
@@ -118,7 +131,9 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | No
         picture_paths(truth, args.data, args.images)
     predictor = open_predictor(args.weights, args.config, args.device, args.backend,
                                args.precision,
-                               PostprocessConfig(score_threshold=0.0, nms=args.nms))
+                               PostprocessConfig(
+                                   score_threshold=0.0, nms=args.nms, iou_threshold=args.iou,
+                                   top_k=args.top_k, max_instances=args.max_instances))
     logger.info('evaluating %s', predictor.description)
     progress = partial(tqdm, desc='evaluating', unit='image', mininterval=progress_interval())
     if source is not None:
@@ -127,6 +142,15 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | No
     result = evaluate_predictor(predictor, args.data, args.images, args.max_images,
                                 args.original_ap, progress)
     return result, _file_reader(result, args)
+
+
+def _warn_of_limit(truth: GroundTruth, limit: int) -> None:
+    """Say when pictures hold more objects than can be found in them."""
+    counts = Counter(item.image_id for item in truth.objects)
+    crowded = [count for count in counts.values() if count > limit]
+    if crowded:
+        logger.warning('%d pictures hold more than --max-instances %d objects (up to %d), so '
+                       'some cannot be found', len(crowded), limit, max(crowded))
 
 
 def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from contextlib import nullcontext
 from dataclasses import fields, replace
 
 import torch
@@ -21,14 +22,16 @@ from yolact_ros.training.config_file import (
     overrides_of,
     write_train_config,
 )
-from yolact_ros.training.processes import Processes, joined_processes
+from yolact_ros.training.processes import Processes, default_threads, joined_processes
 from yolact_ros.training.run_folder import RunFolder
+from yolact_ros.training.split import split, split_share
 from yolact_ros.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 SHOWN_KEYS = 5
+LEAST_RESCORED = 249    # the first input whose prototypes have the 63 cells that the net needs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'config/train_demo.yaml; flags override it')
     parser.add_argument('--resume', action='store_true',
                         help='continue the training in the folder --out')
+    parser.add_argument('--new-data', action='store_true', help='resume although pictures or '
+                        'labels have changed since the training began')
     add_flags(parser)
 
 
@@ -47,9 +52,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError('nothing to learn from; give --train FILE.json or train: in the '
                          'configuration (synthetic:mixed needs no files)')
     with joined_processes(config.device) as processes:
+        threads = config.threads or default_threads(config.workers, processes)
+        torch.set_num_threads(threads)
         if not processes.is_main:
             logging.disable(logging.INFO)
-        complete = train(config, processes, args.resume)
+        complete = train(config, processes, args.resume, args.new_data)
     return 0 if complete else INTERRUPTED
 
 
@@ -58,7 +65,9 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
     overrides = overrides_of(args)
     path = args.config
     if args.resume and path is None and 'out' in overrides:
-        stored = RunFolder(overrides['out']).config
+        folder = RunFolder(overrides['out'])
+        folder.check(resume=True)  # before a mistyped folder is blamed on its absent values
+        stored = folder.config
         path = stored if stored.is_file() else None
     config = load_train_config(path, overrides)
     if args.resume:
@@ -80,10 +89,13 @@ def _warn_of_changes(config: TrainConfig) -> None:
                        'uninterrupted training: %s', '; '.join(changed))
 
 
-def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bool:
+def train(config: TrainConfig, processes: Processes, resume: bool = False,
+          new_data: bool = False) -> bool:
     """
     Train as the configuration says.
 
+    :param resume: go on with the training in the folder.
+    :param new_data: also where pictures or labels have changed.
     :returns: False when the training was interrupted; it can be resumed.
     """
     torch.manual_seed(config.seed)
@@ -94,19 +106,39 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False) -> bo
     source = open_source(config.train, config.train_images, config.classes, config.scenes,
                          model_config.input_size)
     model_config = build_model_config(config, source.class_names)
-    val = open_source(config.val, config.val_images, source.class_names,
-                      size=model_config.input_size) if config.val else None
+    source, val = _open_val(config, source, model_config.input_size)
     if processes.is_main:
         _report_data(source, val, model_config, config)
     model = build_model(config, model_config, from_files=not resume)
-    if processes.is_main:  # after everything that can be wrong with data and weights
-        folder.prepare(resume)
-        write_train_config(config, folder.config)
-    processes.wait()
-    trainer = Trainer(model, config, source, val, processes, resume)
+    # After everything that can be wrong with data and weights.
+    with folder.locked() if processes.is_main else nullcontext():
+        if processes.is_main:
+            folder.prepare(resume)
+            write_train_config(config, folder.config)
+        processes.wait()
+        return _run_trainer(Trainer(model, config, source, val, processes, resume, new_data))
+
+
+def _open_val(config: TrainConfig, source: SampleSource,
+              size: int) -> tuple[SampleSource, SampleSource | None]:
+    """Return what to learn from and what to measure on: of its own, a share, or None."""
+    share = split_share(config.val)
+    if share is not None:
+        learnt, val = split(source, share, config.seed)
+        logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
+                    config.seed)
+        return learnt, val
+    if not config.val:
+        return source, None
+    return source, open_source(config.val, config.val_images, source.class_names, size=size)
+
+
+def _run_trainer(trainer: Trainer) -> bool:
+    """Train, with a word before and after; return whether the training is complete."""
+    config, folder = trainer.config, trainer.folder
     logger.info('training %s: %.1f million weights, %d steps of %d pictures (%.1f epochs), '
-                'results in %s', model_config.name,
-                sum(weight.numel() for weight in model.parameters()) / 1e6, config.steps,
+                'results in %s', trainer.model.config.name,
+                sum(weight.numel() for weight in trainer.model.parameters()) / 1e6, config.steps,
                 config.batch_size, config.steps / trainer.order.batches_per_epoch, config.out)
     complete = trainer.run()
     if complete:
@@ -131,7 +163,12 @@ def build_model_config(config: TrainConfig, class_names: tuple[str, ...]) -> Mod
         if key not in allowed:
             raise ValueError(f'unknown key model.{key}; allowed: {", ".join(allowed)}'
                              + (' (classes come from the data)' if key == 'class_names' else ''))
-    return replace(preset, **{key: _frozen(value) for key, value in config.model.items()})
+    changed = replace(preset, **{key: _frozen(value) for key, value in config.model.items()})
+    if changed.mask_rescoring and changed.input_size < LEAST_RESCORED:
+        raise ValueError(f'mask re-scoring needs an input of at least {LEAST_RESCORED} px, got '
+                         f'model.input_size {changed.input_size}; enlarge it or set '
+                         'mask_rescoring=false')
+    return changed
 
 
 def _frozen(value: object) -> object:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import torch
@@ -55,6 +56,12 @@ class Predictor:
         self._frames = _open_frames(backend)
         self.stage_ms: dict[str, float] = {}
         self.postprocess = postprocess
+        self._process = os.getpid()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse pickle and copy: packed weights and compiled networks exist in memory only."""
+        raise TypeError('a Predictor can be neither pickled nor copied; open one with '
+                        'open_predictor() in each process or thread that predicts')
 
     @property
     def model_config(self) -> ModelConfig:
@@ -105,8 +112,17 @@ class Predictor:
 
         :param pictures: (H, W, 3) uint8 RGB each; they pass through the network together.
         :raises ValueError: when one is no such picture, naming which.
+        :raises RuntimeError: in a process that was forked after the predictor was opened: torch
+            would wait for ever for threads that a fork does not copy.
         """
-        if not pictures:
+        if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
+            raise ValueError(f'predict_batch wants a list of pictures, got one of '
+                             f'{pictures.shape}; give it to predict()')
+        if os.getpid() != self._process:
+            raise RuntimeError('this Predictor was opened before the process was forked, and its '
+                               'threads are not here; open one after the fork, or start processes '
+                               'by spawn')
+        if len(pictures) == 0:
             return []
         config, rules = self._chosen
         self.stage_ms = {}

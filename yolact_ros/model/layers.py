@@ -111,3 +111,13 @@ class MaskIouNet(nn.Module):
         if masks.shape[0] == 0:
             return masks.new_zeros(0, self.num_classes)
         return self.maskiou_net(masks).amax((2, 3))
+
+    def before_relu(self, masks: Tensor) -> Tensor:
+        """
+        Return (N, C) what forward returns, but negative where its last ReLU makes it 0.
+
+        Losses take this one: a value below 0 then still has a gradient, and no class can die.
+        """
+        if masks.shape[0] == 0:
+            return masks.new_zeros(0, self.num_classes)
+        return self.maskiou_net[:-1](masks).amax((2, 3))

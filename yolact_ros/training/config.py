@@ -32,7 +32,8 @@ class TrainConfig:
 
     :param train: COCO JSON to learn from, or synthetic:easy, synthetic:hard, synthetic:mixed
     :param train_images: folder of its pictures; empty looks near the JSON
-    :param val: COCO JSON to measure AP on, or synthetic:...; empty measures none
+    :param val: COCO JSON to measure AP on, synthetic:..., or a share of train to keep for it,
+        such as 0.2; empty measures none
     :param val_images: folder of its pictures; empty looks near the JSON
     :param classes: class names in the order of class ids; empty takes the categories of train
     :param scenes: synthetic pictures in an epoch
@@ -64,6 +65,7 @@ class TrainConfig:
     :param loss: weights and rules of the losses
     :param seed: of weights, order and augmentation
     :param workers: loader processes
+    :param threads: of the process that learns; 0 takes the cores that the loaders leave
     :param device: auto, cpu, cuda or cuda:N
     :param log_every: steps between rows of losses.csv
     :param checkpoint_every: steps between checkpoints
@@ -105,6 +107,7 @@ class TrainConfig:
     loss: LossConfig = LossConfig(negatives_in_empty=32)
     seed: int = 0
     workers: int = 2
+    threads: int = 0
     device: str = 'auto'
     log_every: int = 20
     checkpoint_every: int = 1000
@@ -124,7 +127,8 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
         for name in ('momentum', 'weight_decay', 'warmup', 'warmup_rate', 'clip_norm', 'workers',
-                     'evaluate_every', 'evaluate_images', 'sample_pictures', 'lr_drop_factor'):
+                     'threads', 'evaluate_every', 'evaluate_images', 'sample_pictures',
+                     'lr_drop_factor'):
             if getattr(self, name) < 0:
                 raise ValueError(f'{name} must be at least 0, got {getattr(self, name)}')
         if not self.learning_rate > 0:

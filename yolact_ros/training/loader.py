@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -111,18 +113,45 @@ class _Steps:
         return len(self.steps)
 
 
-def open_loader(pictures: TrainingPictures, order: BatchOrder, start: int, stop: int,
-                workers: int, pin_memory: bool = False) -> DataLoader:
+@contextmanager
+def open_batches(pictures: TrainingPictures, order: BatchOrder, start: int, stop: int,
+                 workers: int, pin_memory: bool = False) -> Iterator[Iterator[Batch]]:
     """
-    Return the batches of steps start to stop - 1.
+    Yield the batches of steps start to stop - 1; no loader process outlives the block.
 
     :param workers: processes that read and augment; 0 does it in this one.
+    :raises ValueError: or OSError in the block, with the data set's own message.
+    :raises RuntimeError: when a loader process dies.
     """
     # Its own generator: the loader must not draw from the global one, or resuming would differ.
-    return DataLoader(pictures, batch_sampler=_Steps(order, start, stop), num_workers=workers,
-                      collate_fn=join_batches, worker_init_fn=_start_worker,
-                      pin_memory=pin_memory, generator=torch.Generator(),
-                      prefetch_factor=4 if workers else None)
+    batches = iter(DataLoader(
+        pictures, batch_sampler=_Steps(order, start, stop), num_workers=workers,
+        collate_fn=join_batches, worker_init_fn=_start_worker, pin_memory=pin_memory,
+        generator=torch.Generator(), prefetch_factor=4 if workers else None))
+    try:
+        yield plain_errors(batches)
+    except (RuntimeError, EOFError, ConnectionError) as error:
+        if isinstance(error, RuntimeError) and 'DataLoader worker' not in str(error):
+            raise
+        raise RuntimeError('a loader process died, most often because memory ran out; try a '
+                           f'smaller --workers or --batch-size ({error})') from error
+    finally:
+        if workers:
+            _end_workers(batches)
+
+
+def _end_workers(batches: Iterator[Batch]) -> None:
+    """
+    End the loader's processes now.
+
+    Left to torch they end when the iterator is collected, which after an error is never: the
+    traceback and the error hold each other. Python then waits for them at exit, for ever.
+    """
+    processes = batches._workers
+    batches._shutdown_workers()  # also tells torch that their end is no accident
+    for process in processes:
+        process.kill()
+        process.join()
 
 
 def plain_errors(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -130,14 +159,19 @@ def plain_errors(batches: Iterable[Batch]) -> Iterator[Batch]:
     Yield the batches; an error of a loader process loses torch's traceback text.
 
     :raises ValueError: or OSError, whose message is that of the data set again.
+    :raises RuntimeError: for anything else that a loader process raised.
     """
     try:
         yield from batches
-    except (ValueError, OSError) as error:
-        if 'Original Traceback' not in str(error):
+    except Exception as error:
+        _, found, worker_text = str(error).partition('Original Traceback')
+        if not found:
             raise
-        message = str(error).strip().splitlines()[-1]
-        raise type(error)(message.split(': ', 1)[-1]) from error
+        # The line that is not indented ends the traceback and begins the error.
+        message = re.split(r'\n(?=[\w.]+(?:: |$))', worker_text.strip())[-1]
+        if isinstance(error, (ValueError, OSError)):
+            raise type(error)(message.split(': ', 1)[-1]) from error
+        raise RuntimeError(f'a loader process failed: {message}') from error
 
 
 def _start_worker(worker: int) -> None:

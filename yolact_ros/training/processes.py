@@ -49,6 +49,20 @@ class Processes:
             distributed.barrier()
 
 
+def default_threads(workers: int, processes: Processes) -> int:
+    """
+    Return how many threads leave a core to each loader process of this training, at least one.
+
+    More threads than free cores wait for each other: a step then takes many times as long.
+    """
+    chosen = os.environ.get('OMP_NUM_THREADS', '')
+    if chosen.isdecimal():
+        return max(int(chosen), 1)
+    # Of this machine's processes only: torchrun names them.
+    local = int(os.environ.get('LOCAL_WORLD_SIZE', '1')) if processes.world > 1 else 1
+    return max(len(os.sched_getaffinity(0)) // local - workers, 1)
+
+
 @contextmanager
 def joined_processes(device: str) -> Iterator[Processes]:
     """

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import fcntl
+import io
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +67,25 @@ class RunFolder:
             for file in (self.losses, self.ap):
                 file.unlink(missing_ok=True)
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """
+        Keep other trainings out of the folder; the lock ends with the process at the latest.
+
+        :raises FileExistsError: when another process trains into it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / '.lock').open('w', encoding='utf-8') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise FileExistsError(f'another process trains into {self.path} right now; wait '
+                                      'for it, or choose another --out') from error
+            except OSError as error:  # some network disks know no locks
+                logger.warning('%s cannot be locked (%s); see to it that only one training '
+                               'writes there', self.path, error.strerror)
+            yield
+
     def save_state(self, state: Mapping[str, Any]) -> None:
         """
         Write the state; the old one survives a full disk.
@@ -73,8 +96,8 @@ class RunFolder:
             with replacing(self.state) as part:
                 torch.save(dict(state), part)
         except RuntimeError as error:  # torch's writer does not raise OSError
-            raise OSError(f'{self.state} could not be written ({error}); is the disk full? The '
-                          'previous checkpoint is intact') from error
+            raise OSError(f'{self.state} could not be written ({error}); is the disk '
+                          'full?') from error
 
     def load_state(self) -> dict[str, Any]:
         """Return the saved state, on the CPU."""
@@ -82,13 +105,24 @@ class RunFolder:
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row to a CSV file; the first one writes the header."""
-    fresh = not path.is_file()
-    with path.open('a', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, list(row))
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+    """
+    Add a row to a CSV file; the first one writes the header.
+
+    :raises OSError: when it cannot be written; the file then ends with the row before.
+    """
+    text = io.StringIO(newline='')
+    writer = csv.DictWriter(text, list(row))
+    size = path.stat().st_size if path.is_file() else 0
+    if not size:
+        writer.writeheader()
+    writer.writerow(row)
+    try:
+        with path.open('ab') as file:
+            file.write(text.getvalue().encode())
+    except OSError:
+        if path.is_file():
+            os.truncate(path, size)
+        raise
 
 
 def read_rows(path: Path) -> list[dict[str, float]]:
@@ -101,9 +135,12 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def drop_rows_after(path: Path, step: int) -> None:
-    """Take rows out that a resumed training will write again."""
-    rows = read_rows(path)
-    kept = [row for row in rows if row['step'] <= step]
+    """Take rows out that a resumed training will write again; the others stay as they are."""
+    if not path.is_file():
+        return
+    with path.open(newline='', encoding='utf-8') as file:
+        rows = list(csv.DictReader(file))
+    kept = [row for row in rows if int(row['step']) <= step]
     if len(kept) < len(rows):
         path.unlink()
         for row in kept:

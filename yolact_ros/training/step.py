@@ -84,9 +84,9 @@ class LossModule(nn.Module):
                               torch.Generator().manual_seed(seed))
 
     def _rescore(self, masks: Tensor) -> Tensor:
-        """Return what the re-scoring net says, at least in float32."""
+        """Return what the re-scoring net says before its last ReLU, at least in float32."""
         with self._mixed(masks.device):
-            value = self.model.maskiou_net(masks)
+            value = self.model.maskiou_net.before_relu(masks)
         return value.to(torch.promote_types(value.dtype, torch.float32))
 
     def _mixed(self, device: torch.device) -> AbstractContextManager:

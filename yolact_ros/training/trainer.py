@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,12 +18,9 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.loader import (
-    BatchOrder,
-    TrainingPictures,
-    open_loader,
-    plain_errors,
-)
+from yolact_ros.training.fingerprint import check_same_data, fingerprint
+from yolact_ros.training.interrupt import interruptible
+from yolact_ros.training.loader import BatchOrder, TrainingPictures, open_batches
 from yolact_ros.training.optimizer import (
     WeightAverage,
     build_optimizer,
@@ -39,6 +34,7 @@ from yolact_ros.training.run_folder import (
     append_row,
     drop_rows_after,
     plot_history,
+    read_rows,
 )
 from yolact_ros.training.schedule import Schedule
 from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
@@ -55,9 +51,11 @@ class Progress:
     :param step: steps done.
     :param best_ap: best mask AP measured so far, negative before the first.
     :param nonfinite: steps in a row that were skipped.
+    :param saved: step of the last checkpoint.
     """
 
     step: int = 0
+    saved: int = 0
     best_ap: float = -1.0
     nonfinite: int = 0
     sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -73,11 +71,13 @@ class Trainer:
     :param train: what to learn from.
     :param val: what to measure AP on, or None.
     :param processes: this process's place among all.
+    :param resume: go on where the state in the folder stopped.
+    :param new_data: also with other pictures than it began with.
     """
 
     def __init__(self, model: Yolact, config: TrainConfig, train: SampleSource,
                  val: SampleSource | None = None, processes: Processes | None = None,
-                 resume: bool = False) -> None:
+                 resume: bool = False, new_data: bool = False) -> None:
         self.config = config
         self.processes = processes or Processes(torch.device('cpu'))
         self.folder = RunFolder(config.out)
@@ -94,8 +94,9 @@ class Trainer:
         self.pictures = TrainingPictures(train, config.augment, network.input_size,
                                          network.pixel_mean, network.pixel_std, config.seed)
         self.progress = Progress()
+        self.data = fingerprint(train)
         if resume:
-            self._restore()
+            self._restore(new_data)
         precision = choose_precision(config.precision, self.processes.device,
                                      model.config.input_size)
         self.module: torch.nn.Module = LossModule(self.model, config.loss, precision)
@@ -110,21 +111,27 @@ class Trainer:
         :raises RuntimeError: when the loss stays non-finite, or memory runs out.
         """
         last = min(stop_at or self.config.steps, self.config.steps)
-        loader = open_loader(self.pictures, self.order, self.progress.step, last,
-                             self.config.workers, self.processes.device.type == 'cuda')
+        opened = open_batches(self.pictures, self.order, self.progress.step, last,
+                              self.config.workers, self.processes.device.type == 'cuda')
         train_mode(self.model)
-        with interruptible(self.processes.world > 1) as stop, logging_redirect_tqdm(), tqdm(
+        patient = self.processes.world > 1
+        with interruptible(self._unsaved, patient) as stop, logging_redirect_tqdm(), tqdm(
                 total=self.config.steps, initial=self.progress.step, unit='step',
                 disable=not self.processes.is_main, dynamic_ncols=True) as bar:
-            for batch in plain_errors(loader):
-                self._step(batch, bar)
-                if not self.processes.all_of([not stop.requested])[0]:
-                    break
-            complete = self.progress.step >= self.config.steps
-            if complete and not self._due(self.config.evaluate_every):
-                self.evaluate()
+            with opened as batches:
+                for batch in batches:
+                    self._step(batch, bar)
+                    if not self.processes.all_of([not stop.requested])[0]:
+                        break
         self.checkpoint()
+        complete = self.progress.step >= self.config.steps
+        if complete and not self._due(self.config.evaluate_every):
+            self.evaluate()
         return complete
+
+    def _unsaved(self) -> int:
+        """Return how many steps are in no checkpoint."""
+        return self.progress.step - self.progress.saved
 
     def _due(self, every: int) -> bool:
         """Return whether something that happens every so many steps happens now; 0 is never."""
@@ -146,15 +153,17 @@ class Trainer:
         self.progress.step += 1
         bar.update()
         self._log(result, rate, bar)
-        # First the measurement: the checkpoint remembers the best one.
-        if self._due(self.config.evaluate_every):
-            self.evaluate()
-        if self._due(self.config.checkpoint_every):
+        # First the checkpoint: no measurement can cost the steps before it.
+        evaluates = self._due(self.config.evaluate_every)
+        if evaluates or self._due(self.config.checkpoint_every):
             try:
                 self.checkpoint()
             except OSError as error:
-                logger.error('no checkpoint at step %d: %s. The previous one is intact; training '
-                             'goes on and tries again', self.progress.step, error)
+                kept = 'The previous one is intact; t' if self.folder.state.is_file() else 'T'
+                logger.error('no checkpoint at step %d: %s. %sraining goes on and tries again',
+                             self.progress.step, error, kept)
+        if evaluates:
+            self.evaluate()
 
     def _check_finite(self, result: StepResult) -> None:
         """Report a skipped step with its pictures; give up after too many in a row."""
@@ -184,9 +193,12 @@ class Trainer:
         pictures = self.config.log_every * self.config.batch_size
         means = {name: value / progress.summed for name, value in progress.sums.items()}
         if self.processes.is_main and means:
-            append_row(self.folder.losses, {
-                'step': progress.step, 'rate': rate, **means, 'gradient_norm':
-                result.gradient_norm, 'images_per_s': pictures / (now - progress.since)})
+            row = {'step': progress.step, 'rate': rate, **means, 'gradient_norm':
+                   result.gradient_norm, 'images_per_s': pictures / (now - progress.since)}
+            try:
+                append_row(self.folder.losses, row)
+            except OSError as error:
+                logger.error('no row of losses for step %d: %s', progress.step, error)
             bar.set_postfix({name: f'{value:.2f}' for name, value in means.items()})
         progress.sums.clear()
         progress.summed, progress.since = 0, now
@@ -197,52 +209,74 @@ class Trainer:
             with self._averaged():
                 save_model(self.folder.last, self.model)
             self.folder.save_state({
-                'step': self.progress.step, 'best_ap': self.progress.best_ap,
+                'step': self.progress.step, 'data': self.data,
                 'model': self.model.state_dict(), 'optimizer': self.optimizer.state_dict(),
                 'average': self.average.state if self.average else {},
                 'random': torch.get_rng_state(),
                 'sums': dict(self.progress.sums), 'summed': self.progress.summed})
-            plot_history(self.folder)
+            self.progress.saved = self.progress.step
+            try:
+                plot_history(self.folder)
+            except OSError as error:
+                logger.warning('no plots of step %d: %s', self.progress.step, error)
         self.processes.wait()
 
     def evaluate(self) -> None:
-        """Measure AP, draw sample pictures, keep the best checkpoint."""
+        """
+        Measure AP, draw sample pictures, keep the best checkpoint.
+
+        A failure, such as a full disk or a damaged picture, is told and costs this measurement.
+        """
         if self.val is not None and self.processes.is_main:
             started = time.perf_counter()
-            with self._averaged():
-                scores = measure_ap(self.model, self.val, self.config.evaluate_images)
-                draw_samples(self.model, self.val, self.config.sample_pictures,
-                             self.folder.samples / f'step_{self.progress.step:06d}.jpg')
-                if scores['mask_ap'] > self.progress.best_ap:
-                    self.progress.best_ap = scores['mask_ap']
-                    save_model(self.folder.best, self.model)
-            append_row(self.folder.ap, {'step': self.progress.step, **scores})
-            plot_history(self.folder)
+            try:
+                self._measure(self.val)
+            except Exception as error:  # whatever it is, the training is worth more
+                logger.error('measurement at step %d failed, training goes on: %s: %s',
+                             self.progress.step, type(error).__name__, error)
+                logger.debug('', exc_info=True)
             self.progress.since += time.perf_counter() - started
-            logger.info('step %d: %s', self.progress.step, ', '.join(
-                f'{name} {value:.3f}' for name, value in scores.items()))
             train_mode(self.model)
         self.processes.wait()
+
+    def _measure(self, val: SampleSource) -> None:
+        """Measure AP and write all that shows it; the numbers first."""
+        with self._averaged():
+            scores = measure_ap(self.model, val, self.config.evaluate_images)
+            logger.info('step %d: %s', self.progress.step, ', '.join(
+                f'{name} {value:.3f}' for name, value in scores.items()))
+            append_row(self.folder.ap, {'step': self.progress.step, **scores})
+            if scores['mask_ap'] > self.progress.best_ap:
+                save_model(self.folder.best, self.model)
+                self.progress.best_ap = scores['mask_ap']
+            draw_samples(self.model, val, self.config.sample_pictures,
+                         self.folder.samples / f'step_{self.progress.step:06d}.jpg')
+        plot_history(self.folder)
 
     def _averaged(self):
         """Return a context in which the model has the weights that are evaluated and saved."""
         return self.average.applied(self.model) if self.average else nullcontext()
 
-    def _restore(self) -> None:
+    def _restore(self, new_data: bool) -> None:
         """Continue where the saved state stopped."""
         state = self.folder.load_state()
+        if 'data' in state:  # not in those of earlier versions
+            check_same_data(state['data'], self.data, new_data)
         self.model.load_state_dict(state['model'])
         self.optimizer.load_state_dict(state['optimizer'])
         if self.average:
             self.average.state = {key: tensor.to(self.processes.device)
                                   for key, tensor in state['average'].items()}
         torch.set_rng_state(state['random'])
-        self.progress.step, self.progress.best_ap = state['step'], state['best_ap']
+        self.progress.step = self.progress.saved = state['step']
         self.progress.sums.update(state['sums'])
         self.progress.summed = state['summed']
         if self.processes.is_main:
             for path in (self.folder.losses, self.folder.ap):
                 drop_rows_after(path, self.progress.step)
+            self.progress.best_ap = max(
+                [row['mask_ap'] for row in read_rows(self.folder.ap)], default=-1.0) \
+                if self.folder.best.is_file() else -1.0
 
 
 def make_schedule(config: TrainConfig) -> Schedule:
@@ -251,40 +285,6 @@ def make_schedule(config: TrainConfig) -> Schedule:
     return Schedule(config.schedule, config.learning_rate * factor, config.steps,
                     tuple(int(drop // factor) for drop in config.lr_drops),
                     config.lr_drop_factor, config.warmup, config.warmup_rate)
-
-
-@dataclass
-class StopFlag:
-    """Whether somebody asked to stop."""
-
-    requested: bool = False
-
-
-@contextmanager
-def interruptible(patient: bool = False) -> Iterator[StopFlag]:
-    """
-    Turn the first Ctrl-C (or SIGTERM) into a flag; the second one interrupts as usual.
-
-    :param patient: never interrupt: torchrun passes on the signal that the terminal has sent
-        already, and kills after half a minute anyway.
-    """
-    flag = StopFlag()
-
-    def ask(number: int, frame: object) -> None:
-        if flag.requested and not patient:
-            raise KeyboardInterrupt
-        flag.requested = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield flag  # only the main thread may handle signals
-        return
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield flag
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import numpy as np
 
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.data.sample import Sample, SampleSource
+from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.evaluate import evaluate_source
 from yolact_ros.files import write_picture
 from yolact_ros.inference.backends.torch_backend import TorchBackend
@@ -19,9 +22,12 @@ from yolact_ros.model.yolact import Yolact
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
 
+logger = logging.getLogger(__name__)
+
 # What COCO evaluation wants: everything, however unlikely.
 EVERYTHING = PostprocessConfig(score_threshold=0.0)
 SHOWN_SCORE = 0.3
+SAME_SCORE = 1e-5   # float32 products differ by less than this
 
 
 def measure_ap(model: Yolact, source: SampleSource, most: int = 0) -> dict[str, float]:
@@ -32,11 +38,20 @@ def measure_ap(model: Yolact, source: SampleSource, most: int = 0) -> dict[str, 
     :param most: pictures to use, evenly spread; 0 for all.
     """
     result = evaluate_source(open_copy(model, EVERYTHING), source, most or None)
+    if model.maskiou_net is not None and are_mask_scores_equal(result.detections):
+        logger.warning('the re-scoring net gives all masks the same score, so it ranks nothing '
+                       'yet; if this lasts, train longer or with --model mask_rescoring=false')
     scores = {}
     for name, summary in (('box', result.box), ('mask', result.mask)):
         for metric in ('AP', 'AP50'):
             scores[f'{name}_{metric.lower()}'] = summary.values[metric] if summary else 0.0
     return scores
+
+
+def are_mask_scores_equal(detections: Sequence[Detection]) -> bool:
+    """Return whether the mask scores of at least two detections are one value, 0 for example."""
+    scores = np.array([item.mask_score / item.score for item in detections if item.score > 0])
+    return len(scores) > 1 and float(np.ptp(scores)) < SAME_SCORE
 
 
 def open_copy(model: Yolact, postprocess: PostprocessConfig) -> Predictor:

@@ -19,9 +19,10 @@ def check_picture(rgb: np.ndarray, name: str = 'a picture') -> np.ndarray:
     :raises ValueError: when it is not (H, W, 3) or has no pixels.
     """
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8:
-        got = f'{rgb.dtype} array' if isinstance(rgb, np.ndarray) else type(rgb).__name__
-        raise TypeError(f'{name} must be a uint8 numpy array in [0, 255], got a {got}; scale '
-                        'and convert it first')
+        if not isinstance(rgb, np.ndarray):
+            raise TypeError(f'{name} must be a uint8 numpy array, got {type(rgb).__name__}')
+        raise TypeError(f'{name} must be a uint8 numpy array in [0, 255], got a {rgb.dtype} '
+                        'array; scale and convert it first')
     if rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f'{name} must be (H, W, 3) RGB, got {rgb.shape}; turn grey into RGB '
                          'with cv2.COLOR_GRAY2RGB, drop alpha with cv2.COLOR_RGBA2RGB')

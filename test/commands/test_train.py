@@ -1,0 +1,87 @@
+"""`yolact train` as a process of its own: how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = ['--preset', 'yolact_plus_tiny', '--model', 'input_size=96', 'fpn_channels=16',
+         'mask_rescoring=false', '--batch-size', '2', '--no-autoscale', '--device', 'cpu']
+
+
+def write_data(folder, count=6, categories=('block',)):
+    """Write photos of one noisy block each; return the annotation file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    images, annotations = [], []
+    for number in range(1, count + 1):
+        name = f'{number}.png'
+        cv2.imwrite(str(folder / name), rng.integers(0, 255, (96, 96, 3), np.uint8))
+        images.append({'id': number, 'file_name': name, 'height': 96, 'width': 96})
+        annotations.append({
+            'id': number, 'image_id': number, 'category_id': 1 + number % len(categories),
+            'bbox': [20, 20, 40, 40], 'iscrowd': 0, 'area': 1600,
+            'segmentation': [[20, 20, 60, 20, 60, 60, 20, 60]]})
+    path = folder / 'data.json'
+    path.write_text(json.dumps({
+        'images': images, 'annotations': annotations,
+        'categories': [{'id': number, 'name': name}
+                       for number, name in enumerate(categories, start=1)]}))
+    return path
+
+
+def yolact(*arguments, **environment):
+    """Run the command's script in a process of its own."""
+    return subprocess.run(
+        [sys.executable, ROOT / 'scripts' / 'yolact', *map(str, arguments)], timeout=100,
+        capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **environment})
+
+
+@pytest.mark.timeout(120)
+def test_a_photo_that_is_cut_off_ends_the_command(tmp_path):
+    data = write_data(tmp_path / 'data')
+    photo = data.with_name('3.png')
+    photo.write_bytes(photo.read_bytes()[:3000])
+    done = yolact('train', '--train', data, '--out', tmp_path / 'run', *SMALL)
+    assert done.returncode == 1
+    assert '3.png' in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.timeout(120)
+def test_a_share_of_the_photos_is_measured_on(tmp_path):
+    data = write_data(tmp_path / 'data', 10, ('block', 'brick'))
+    done = yolact('train', '--train', data, '--val', '0.2', '--out', tmp_path / 'run',
+                  '--iterations', '1', '--workers', '0', *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert '8 photos to learn from, 2 to measure on (seed 0)' in done.stderr
+    assert (tmp_path / 'run/ap.csv').is_file()
+
+
+@pytest.fixture(params=['fork', 'forkserver', 'spawn'])
+def start_method(request, tmp_path):
+    """Return the environment of a Python whose processes start that way."""
+    (tmp_path / 'sitecustomize.py').write_text(
+        'import multiprocessing\n'
+        f'multiprocessing.set_start_method({request.param!r}, force=True)\n')
+    return {'PYTHONPATH': f'{tmp_path}{os.pathsep}{ROOT}'}
+
+
+@pytest.mark.timeout(240)
+def test_the_commands_work_with_every_start_method(tmp_path, start_method):
+    made = yolact('synth', tmp_path / 'data', '--count', 4, '--size', 96, '--workers', 2,
+                  **start_method)
+    assert made.returncode == 0, made.stderr
+    data = tmp_path / 'data/annotations/instances_train.json'
+    done = yolact('train', '--train', data, '--out', tmp_path / 'run', '--iterations', 2, *SMALL,
+                  **start_method)
+    assert done.returncode == 0, done.stderr
+    measured = yolact('eval', '--data', data, '--weights', tmp_path / 'run/last.safetensors',
+                      '--device', 'cpu', '--no-plots', '--out', tmp_path / 'eval', **start_method)
+    assert measured.returncode == 0, measured.stderr

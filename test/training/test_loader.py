@@ -1,0 +1,82 @@
+"""Loader processes: what they raise reaches the training, and none outlives it."""
+
+import multiprocessing
+import signal
+
+import cv2
+import numpy as np
+import pytest
+from small_training import SIDE, Blocks
+
+from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.loader import BatchOrder, TrainingPictures, open_batches
+
+MEAN = (128.0, 128.0, 128.0)
+
+
+class Faulty(Blocks):
+    """Every picture raises the error that the test chose."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def sample(self, index, rng):
+        """Raise it."""
+        raise self.error
+
+
+def batches_of(source, workers=2):
+    pictures = TrainingPictures(source, AugmentConfig(), SIDE, MEAN, MEAN, 0)
+    return open_batches(pictures, BatchOrder(len(source), 2, 0), 0, 50, workers)
+
+
+@pytest.mark.parametrize('error, kind, message', [
+    (ValueError('a.png is cut off; replace it'), ValueError, '^a.png is cut off; replace it$'),
+    (FileNotFoundError('a.png not found'), FileNotFoundError, '^a.png not found$'),
+    (ValueError('two lines:\n  of one message'), ValueError, '^two lines:\n  of one message$'),
+    (UnicodeDecodeError('utf-8', b'\xff', 0, 1, 'bad'), RuntimeError, 'UnicodeDecodeError: .*bad'),
+    (cv2.error('bad arguments'), RuntimeError, 'cv2.error: bad arguments'),
+    (KeyError('width'), RuntimeError, "^a loader process failed: KeyError: 'width'$"),
+    (MemoryError(), RuntimeError, '^a loader process failed: MemoryError$')],
+    ids=['ValueError', 'OSError', 'two lines', 'error of five arguments', 'OpenCV', 'KeyError',
+         'no message'])
+def test_an_error_of_a_loader_process_keeps_its_words_and_ends_all(error, kind, message):
+    with pytest.raises(kind, match=message):
+        with batches_of(Faulty(error)) as batches:
+            next(batches)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_loader_process_that_dies_ends_the_others():
+    with pytest.raises(RuntimeError, match='a loader process died.*--workers'):
+        with batches_of(Blocks()) as batches:
+            next(batches)
+            multiprocessing.active_children()[0].kill()
+            for _ in batches:
+                pass
+    assert multiprocessing.active_children() == []
+
+
+def test_leaving_early_ends_loader_processes_that_ignore_ctrl_c_and_sigterm():
+    with batches_of(Blocks()) as batches:
+        next(batches), next(batches)  # one of each process: both are prepared now
+        for process in multiprocessing.active_children():
+            process.terminate()
+        assert len(next(batches).images) == 2
+    assert multiprocessing.active_children() == []
+
+
+def test_an_interrupt_in_the_block_ends_the_loader_processes():
+    with pytest.raises(KeyboardInterrupt):
+        with batches_of(Blocks()) as batches:
+            next(batches)
+            signal.raise_signal(signal.SIGINT)
+    assert multiprocessing.active_children() == []
+
+
+def test_without_loader_processes_the_batches_are_the_same():
+    with batches_of(Blocks(), 0) as own, batches_of(Blocks(), 2) as other:
+        for first, second, _ in zip(own, other, range(3)):
+            assert np.array_equal(first.images, second.images)
+            assert first.names == second.names

@@ -1,0 +1,50 @@
+"""A share of the photos is kept for measuring."""
+
+import numpy as np
+import pytest
+from small_training import Blocks
+
+from yolact_ros.training.split import choose, split, split_share
+
+
+def classes_in(photos):
+    return set().union(*photos)
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_every_class_of_two_photos_is_on_both_sides(seed):
+    rng = np.random.default_rng(seed)
+    photos = [{0, *rng.choice(4, rng.integers(0, 3)).tolist()} for _ in range(30)]
+    photos[int(rng.integers(30))] |= {5}
+    photos[3], photos[17] = {4}, {4, 1}
+    measured = choose(photos, 6, seed)
+    assert 6 <= len(measured) <= 10
+    sides = [classes_in(photos[index] for index in range(30) if (index in measured) is side)
+             for side in (False, True)]
+    twice = {number for number in classes_in(photos)
+             if sum(number in photo for photo in photos) > 1}
+    assert sides[0] == classes_in(photos)  # also class 5, which is in one photo only
+    assert sides[1] >= twice - {5}
+
+
+def test_the_same_seed_splits_the_same_way_and_another_does_not():
+    photos = [{0}] * 40
+    assert choose(photos, 8, 1) == choose(photos, 8, 1) != choose(photos, 8, 2)
+    assert len(choose(photos, 8, 1)) == 8
+
+
+@pytest.mark.parametrize('val, share', [('0.2', 0.2), ('val.json', None), ('synthetic:easy', None),
+                                        ('', None)])
+def test_a_number_is_a_share_and_anything_else_is_data(val, share):
+    assert split_share(val) == share
+
+
+@pytest.mark.parametrize('val', ['0', '1', '20', '-0.1', 'nan'])
+def test_a_share_out_of_range_is_refused(val):
+    with pytest.raises(ValueError, match='between 0 and 1'):
+        split_share(val)
+
+
+def test_scenes_made_on_demand_are_not_split():
+    with pytest.raises(ValueError, match='--val synthetic:easy'):
+        split(Blocks(), 0.2, 0)

@@ -1,0 +1,79 @@
+"""Photos to measure on, taken out of the one data set there is: `--val 0.2`."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+
+import numpy as np
+
+from yolact_ros.data.coco import CocoDataset
+from yolact_ros.data.sample import SampleSource
+
+
+def split_share(val: str) -> float | None:
+    """Return the share that a configuration's val asks for, None where it names data."""
+    try:
+        share = float(val)
+    except ValueError:
+        return None
+    if not 0 < share < 1:
+        raise ValueError(f'--val as a share must be between 0 and 1, got {val}')
+    return share
+
+
+def split(source: SampleSource, share: float, seed: int) -> tuple[CocoDataset, CocoDataset]:
+    """
+    Return the data set in two: what to learn from, and a share of the photos to measure on.
+
+    The same seed and photos give the same split. A class in two photos or more is on both
+    sides; one in a single photo is learnt.
+
+    :raises ValueError: when there are no photos to split.
+    """
+    if not isinstance(source, CocoDataset):
+        raise ValueError('--val as a share takes photos out of a COCO data set; for scenes made '
+                         'on demand give --val synthetic:easy')
+    if len(source) < 2:
+        raise ValueError('a data set of one photo cannot be split; add photos')
+    classes = [{item.truth.class_id for item in record.objects if not item.truth.crowd}
+               for record in source.records]
+    measured = choose(classes, max(round(share * len(source)), 1), seed)
+    if not measured:
+        raise ValueError('the photos cannot be split: each has a class that no other one has; '
+                         'add photos')
+    train, val = copy.copy(source), copy.copy(source)
+    train.records = [record for index, record in enumerate(source.records)
+                     if index not in measured]
+    val.records = [source.records[index] for index in sorted(measured)]
+    val.report = None  # that of the whole is shown with what is learnt
+    return train, val
+
+
+def choose(classes: list[set[int]], count: int, seed: int) -> set[int]:
+    """
+    Return the indices of about count photos, with every class on both sides where possible.
+
+    :param classes: of each photo.
+    """
+    left = Counter(class_id for photo in classes for class_id in photo)
+    order = np.random.default_rng((seed, 3)).permutation(len(classes)).tolist()
+    chosen: set[int] = set()
+
+    def take(index: int) -> None:
+        """Move a photo over unless a class would be left without one to learn from."""
+        if index not in chosen and all(left[class_id] > 1 for class_id in classes[index]) \
+                and len(chosen) < len(classes) - 1:
+            chosen.add(index)
+            left.subtract(classes[index])
+
+    for class_id in sorted(left, key=lambda number: (left[number], number)):  # rare ones first
+        for index in order:
+            if any(class_id in classes[photo] for photo in chosen):
+                break
+            if class_id in classes[index]:
+                take(index)
+    for index in order:
+        if len(chosen) < count:
+            take(index)
+    return chosen

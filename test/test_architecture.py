@@ -29,6 +29,7 @@ ARROWS = {
     'extras': set(),
     'labels': {'structures'},
     'overlay': {'structures', 'labels', 'masks'},
+    'tracking': {'structures'},
     'ops': set(),
     'model': {'ops', 'config'},
     'weights': {'config', 'model', 'files'},
@@ -71,6 +72,7 @@ OUTSIDE = {
     'labels': {'numpy', 'cv2'},
     'overlay': {'numpy', 'cv2'},
     'scenes': {'numpy', 'cv2'},
+    'tracking': {'numpy', 'scipy'},
 }
 ROS_PACKAGE = re.compile(
     r'rclpy|launch|launch_ros|cv_bridge|ament_index_python|\w+_(msgs|srvs|interfaces)')

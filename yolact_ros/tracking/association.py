@@ -8,12 +8,13 @@ the same class near the predicted way does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from yolact_ros.tracking.overlap import Shapes, box_ious, mask_ious
+from yolact_ros.tracking.overlap import Shapes, box_areas, box_ious, mask_ious, shared_areas
 
 SAME_CLASS_IOU = 0.15   # smallest mask overlap that makes two the same object
 OTHER_CLASS_IOU = 0.5   # the same for a detection of another class than its track
@@ -23,6 +24,8 @@ GAP_COST = 0.2          # for a track that was lost for max_gap: who was seen la
 REACH = 0.8             # of its size: how far beside its way an object may turn up at once
 REACH_OF_LOST = 1.6     # ... after max_gap
 SMALLEST_RATIO = 0.35   # of the sizes of an object before and after
+COMPLEX = np.array([1, 1j])
+MIDDLE = np.array([0.5, 0.5j, 0.5, 0.5j])  # of a box, as a complex number
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +43,25 @@ class Side:
     class_ids: np.ndarray
 
 
-def overlaps(tracks: Side, found: Side) -> np.ndarray:
+def overlaps(tracks: Side, found: Side, same: np.ndarray) -> np.ndarray:
     """
-    Return (T, N) mask IoU of all pairs, box IoU where one of the two has no mask.
+    Return (T, N) mask IoU of all pairs that may match by it, box IoU where one has no mask.
+
+    No two masks share more than their boxes do, nor more than the smaller one has: pairs that
+    could not reach the IoU they need are 0 without being looked at.
 
     :param tracks: T predicted tracks.
     :param found: N detections.
+    :param same: (T, N) bool, whether they are of one class.
     """
-    ious = box_ious(tracks.boxes, found.boxes)
-    masked = (tracks.shapes.areas > 0)[:, None] & (found.shapes.areas > 0)
-    rows, columns = np.nonzero((ious > 0.02) & masked)
-    ious[masked] = 0
+    areas, others = tracks.shapes.areas[:, None], found.shapes.areas
+    most = np.minimum(shared_areas(tracks.shapes.rois, found.shapes.rois),
+                      np.minimum(areas, others))
+    needed = np.where(same, SAME_CLASS_IOU, OTHER_CLASS_IOU)
+    rows, columns = np.nonzero((most > 0) & (most >= needed * (areas + others - most)))
+    masked = (areas > 0) & (others > 0)
+    ious = (np.zeros(masked.shape) if masked.all()
+            else np.where(masked, 0, box_ious(tracks.boxes, found.boxes)))
     ious[rows, columns] = mask_ious(tracks.shapes, found.shapes, rows, columns)
     return ious
 
@@ -65,41 +76,66 @@ def nearness(found: np.ndarray, start: np.ndarray, end: np.ndarray, waited: np.n
     :param end: (T, 4) boxes where they would be had they gone on [px].
     :param waited: (T,) share of max_gap since they were seen.
     """
-    centres, goals = (found[:, :2] + found[:, 2:]) / 2, (end[:, :2] + end[:, 2:]) / 2
-    way = goals - start
-    along = ((centres - start[:, None]) * way[:, None]).sum(axis=2)  # (T, N)
-    share = np.clip(along / np.maximum((way ** 2).sum(axis=1), 1e-9)[:, None], 0, 1)
-    aside = centres - (start[:, None] + share[:, :, None] * way[:, None])
+    goals, points = end @ MIDDLE, found @ MIDDLE  # complex numbers: few and cheap steps
+    origins = start @ COMPLEX
+    way = goals - origins
+    beyond = points - origins[:, None]  # (T, N)
+    along = (beyond * way.conj()[:, None]).real / np.maximum(np.abs(way) ** 2, 1e-9)[:, None]
+    aside = np.abs(beyond - np.minimum(np.maximum(along, 0), 1) * way[:, None])
     before, after = end[:, 2:] - end[:, :2], found[:, 2:] - found[:, :2]
-    ratio = (np.minimum(before[:, None], after)
-             / np.maximum(np.maximum(before[:, None], after), 1)).prod(axis=2)
-    size = np.sqrt(np.maximum(before.prod(axis=1), 1))
+    sides = np.minimum(before[:, None], after) / np.maximum(np.maximum(before[:, None], after), 1)
+    size = np.sqrt(np.maximum(box_areas(end), 1))
     reach = size * (REACH + (REACH_OF_LOST - REACH) * np.minimum(waited, 1))
-    near = 1 - np.hypot(aside[..., 0], aside[..., 1]) / reach[:, None]
-    return np.where(ratio >= SMALLEST_RATIO, near, 0).clip(min=0)
+    near = np.maximum(1 - aside / reach[:, None], 0)
+    return np.where(sides[..., 0] * sides[..., 1] >= SMALLEST_RATIO, near, 0)
 
 
-def mask_values(ious: np.ndarray, same: np.ndarray, waited: np.ndarray, least: float
-                ) -> np.ndarray:
+def _mask_values(ious: np.ndarray, same: np.ndarray, waited: np.ndarray, least: float
+                 ) -> np.ndarray:
     """Return (T, N) what a match by masks is worth, 0 where it is not allowed."""
-    allowed = ious >= np.where(same, least, OTHER_CLASS_IOU)
-    worth = 1 + ious - np.where(same, 0, OTHER_CLASS_COST) - GAP_COST * waited[:, None]
-    return np.where(allowed, worth, 0)
+    worth = 1 + ious - OTHER_CLASS_COST * ~same - GAP_COST * waited[:, None]
+    return worth * (ious >= np.where(same, least, OTHER_CLASS_IOU))
 
 
-def assign(values: np.ndarray, rows: np.ndarray, columns: np.ndarray
-           ) -> tuple[np.ndarray, np.ndarray]:
+def associate(tracks: Side, found: Side, strong: np.ndarray, starts: np.ndarray,
+              waited: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
-    Return the pairs of the assignment of most value among chosen rows and columns.
+    Return which tracks (M,) are which detections (M,).
 
-    :param values: (T, N), 0 for pairs that must not be.
-    :param rows: indices of tracks that are free.
-    :param columns: indices of detections that are free.
-    :returns: tracks (M,), detections (M,).
+    :param tracks: T predicted tracks.
+    :param found: N detections.
+    :param strong: (N,) bool, whether a detection may also match by nearness alone.
+    :param starts: (T, 2) where the objects were seen last, moved along with the camera [px].
+    :param waited: (T,) share of max_gap since they were seen.
     """
-    part = values[np.ix_(rows, columns)]
-    if not part.any():
-        return np.zeros(0, int), np.zeros(0, int)
-    first, second = linear_sum_assignment(part, maximize=True)
-    good = part[first, second] > 0
-    return rows[first[good]], columns[second[good]]
+    same = tracks.class_ids[:, None] == found.class_ids
+    ious = overlaps(tracks, found, same)
+
+    def by_masks(least: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        return lambda rows, columns: _mask_values(
+            ious[rows[:, None], columns], same[rows[:, None], columns], waited[rows], least)
+
+    def by_nearness(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        near = nearness(found.boxes[columns], starts[rows], tracks.boxes[rows], waited[rows])
+        return near * same[rows[:, None], columns]
+
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    free, open_ = np.ones(len(waited), bool), np.ones(len(strong), bool)
+    for values, wanted in ((by_masks(SAME_CLASS_IOU), strong), (by_nearness, strong),
+                           (by_masks(WEAK_IOU), ~strong)):
+        rows, columns = np.flatnonzero(free), np.flatnonzero(open_ & wanted)
+        if len(rows) and len(columns):
+            first, second = _assign(values(rows, columns))
+            pairs.append((rows[first], columns[second]))
+            free[pairs[-1][0]] = False
+            open_[pairs[-1][1]] = False
+    if not pairs:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    return tuple(np.concatenate(part) for part in zip(*pairs))
+
+
+def _assign(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of the assignment of most value, pairs worth nothing left out."""
+    rows, columns = linear_sum_assignment(values, maximize=True)
+    good = values[rows, columns] > 0
+    return rows[good], columns[good]

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from yolact_ros.tracking.overlap import box_ious
+
 LEAST_OBJECTS = 3     # two that move alike say nothing about the camera
 BIN = 0.25            # of an object's size: displacements that differ less agree
-FARTHEST = 3.0        # object sizes a sudden shift may span
+FARTHEST = 4.0        # object sizes a sudden shift may span
 SIMILAR_SIZE = 0.6    # smallest ratio of the sizes of one object in two images
 MARGIN = 0.1          # of the objects: a shift must explain so many more than none does
 LARGEST_ZOOM = 1.3    # between two images
-ROUNDS = 5            # of the robust fit
+ROUNDS = 8            # of the robust fit at most
+_STEPS = np.arange(-int(FARTHEST / BIN) - 2, int(FARTHEST / BIN) + 3)
+COMPLEX = np.array([1, 1j])
+AWAY = np.hypot(_STEPS[:, None], _STEPS) / len(_STEPS)  # of every cell of votes from no shift
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,10 @@ def common_shift(before: np.ndarray, after: np.ndarray, alike: np.ndarray) -> Mo
     :param alike: (T, N) bool, pairs that can be the same object.
     """
     fewest = min(len(before), len(after))
-    if fewest < LEAST_OBJECTS:
+    if fewest < LEAST_OBJECTS or _in_place(before, after, alike, 0.8 * fewest):
         return STILL
     sizes_before, sizes_after = _sizes(before), _sizes(after)
-    size = float(np.median(sizes_after))
+    size = float(_median(sizes_after))
     ratio = sizes_before[:, None] / sizes_after
     moved = _centres(after) - _centres(before)[:, None]  # (T, N, 2)
     pairs = (alike & (ratio > SIMILAR_SIZE) & (ratio < 1 / SIMILAR_SIZE)
@@ -75,18 +80,25 @@ def common_shift(before: np.ndarray, after: np.ndarray, alike: np.ndarray) -> Mo
     return Motion(shift=tuple(place.tolist()))
 
 
+def _in_place(before: np.ndarray, after: np.ndarray, alike: np.ndarray, count: float) -> bool:
+    """Return whether so many objects are where they were expected: then none need vote."""
+    return np.count_nonzero((box_ious(before, after) * alike > 0.5).any(axis=1)) >= count
+
+
 def _densest(votes: np.ndarray, step: float) -> tuple[np.ndarray, int, int]:
     """Return the place (2,) most votes are near, how many, and how many are near zero."""
-    reach = int(FARTHEST / BIN) + 2
-    side = 2 * reach + 1
+    reach = len(AWAY) // 2
+    side = len(AWAY)
     cells = np.rint(votes / step).astype(int) + reach
     counts = np.bincount(cells @ (side, 1), minlength=side * side).reshape(side, side)
-    padded = np.pad(counts, 1)
-    near = sum(padded[1 + i:side + 1 + i, 1 + j:side + 1 + j]
-               for i in (-1, 0, 1) for j in (-1, 0, 1))  # (side, side), 3 x 3 cells
-    away = np.hypot(*np.mgrid[-reach:reach + 1, -reach:reach + 1])
+    near = counts.copy()  # of every cell and the eight around it
+    near[1:] += counts[:-1]
+    near[:-1] += counts[1:]
+    rows = near.copy()
+    near[:, 1:] += rows[:, :-1]
+    near[:, :-1] += rows[:, 1:]
     # Of equal counts the cell with more votes of its own, then the smaller shift.
-    best = np.unravel_index((near + 0.1 * counts - 0.01 * away / reach).argmax(), near.shape)
+    best = divmod(int((near + 0.1 * counts - 0.01 * AWAY).argmax()), side)
     voters = votes[(np.abs(cells - best) <= 1).all(axis=1)]
     return np.median(voters, axis=0), int(near[best]), int(near[reach, reach])
 
@@ -104,28 +116,40 @@ def fit_motion(before: np.ndarray, after: np.ndarray, size: float) -> Motion:
     """
     if len(before) < LEAST_OBJECTS:
         return STILL
-    weights, motion = np.ones(len(before)), STILL
+    x, y = before @ COMPLEX, after @ COMPLEX  # as complex numbers: few and cheap steps
+    weights, last = np.full(len(x), 1 / len(x)), 0.0
     for _ in range(ROUNDS):
-        motion = _weighted_fit(before, after, weights, size)
-        errors = np.hypot(*(after - motion.move(before)).T)
-        spread = max(1.48 * float(np.median(errors)), 0.5)
+        scale, shift = _weighted_fit(x, y, weights, size)
+        errors = np.abs(y - scale * x - shift)
+        spread = max(1.48 * _median(errors), 0.5)
+        if abs(spread - last) < 0.1 * spread:
+            break
+        last = spread
         weights = 1 / (1 + (errors / (2 * spread)) ** 2)
+        weights /= weights.sum()
     agree = np.count_nonzero(errors < 0.25 * size)
-    return motion if agree >= max(LEAST_OBJECTS, 0.5 * len(before)) else STILL
+    if agree < max(LEAST_OBJECTS, 0.5 * len(x)):
+        return STILL
+    return Motion(scale, (float(shift.real), float(shift.imag)))
 
 
 def _weighted_fit(before: np.ndarray, after: np.ndarray, weights: np.ndarray,
-                  size: float) -> Motion:
-    """Return the best shift and, where the objects are spread out enough to tell, scale."""
-    share = weights / weights.sum()
-    middle, target = share @ before, share @ after
-    spokes = before - middle
-    spread = share @ (spokes ** 2).sum(axis=1)
+                  size: float) -> tuple[float, complex]:
+    """Return the best scale, 1 where the objects are too close to tell, and shift (complex)."""
+    middle, target = weights @ before, weights @ after
     scale = 1.0
-    if len(before) > LEAST_OBJECTS and spread > size ** 2:
-        scale = float(share @ (spokes * (after - target)).sum(axis=1) / spread)
-        scale = min(max(scale, 1 / LARGEST_ZOOM), LARGEST_ZOOM)
-    return Motion(scale, tuple((target - scale * middle).tolist()))
+    if len(before) > LEAST_OBJECTS:
+        spokes = before - middle
+        spread = float(weights @ (spokes.real ** 2 + spokes.imag ** 2))
+        if spread > size ** 2:
+            scale = float(((weights * spokes.conj()) @ (after - target)).real) / spread
+            scale = min(max(scale, 1 / LARGEST_ZOOM), LARGEST_ZOOM)
+    return scale, target - scale * middle
+
+
+def _median(values: np.ndarray) -> float:
+    """Return the upper median; np.median takes ten times as long for a few values."""
+    return float(np.sort(values)[len(values) // 2])
 
 
 def _centres(boxes: np.ndarray) -> np.ndarray:

@@ -33,15 +33,18 @@ def box_ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     :param b: (B, 4) xyxy [px].
     :returns: (A, B) float64 in [0, 1].
     """
-    width = (np.minimum(a[:, None, 2], b[None, :, 2])
-             - np.maximum(a[:, None, 0], b[None, :, 0])).clip(min=0)
-    height = (np.minimum(a[:, None, 3], b[None, :, 3])
-              - np.maximum(a[:, None, 1], b[None, :, 1])).clip(min=0)
-    shared = width * height
-    return shared / np.maximum(_areas(a)[:, None] + _areas(b) - shared, 1e-9)
+    shared = shared_areas(a, b)
+    return shared / np.maximum(box_areas(a)[:, None] + box_areas(b) - shared, 1e-9)
 
 
-def _areas(boxes: np.ndarray) -> np.ndarray:
+def shared_areas(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return (A, B) [px^2], the area every box of a (A, 4) shares with every box of b (B, 4)."""
+    low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
+    sides = np.maximum(high - low, 0)
+    return sides[..., 0] * sides[..., 1]
+
+
+def box_areas(boxes: np.ndarray) -> np.ndarray:
     """Return (N,) areas [px^2]."""
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
@@ -58,8 +61,8 @@ def mask_ious(a: Shapes, b: Shapes, rows: np.ndarray, columns: np.ndarray) -> np
     :returns: (P,) float64 in [0, 1], exact for windows of less than 2 * SAMPLES rows and columns.
     """
     first, second = a.rois[rows], b.rois[columns]
-    windows = np.concatenate([np.maximum(first[:, :2], second[:, :2]),
-                              np.minimum(first[:, 2:], second[:, 2:])], axis=1)
+    low, high = np.maximum(first, second), np.minimum(first, second)
+    windows = np.concatenate([low[:, :2], high[:, 2:]], axis=1)
     shared = np.zeros(len(rows))
     meeting = np.flatnonzero((windows[:, 2:] > windows[:, :2]).all(axis=1)).tolist()
     corners, others = first[:, :2].tolist(), second[:, :2].tolist()
@@ -68,7 +71,7 @@ def mask_ious(a: Shapes, b: Shapes, rows: np.ndarray, columns: np.ndarray) -> np
         shared[pair] = _shared(a.crops[rows[pair]], corners[pair],
                                b.crops[columns[pair]], others[pair], windows[pair])
     union = a.areas[rows] + b.areas[columns] - shared
-    return np.clip(shared / np.maximum(union, 1), 0, 1)
+    return np.minimum(shared / np.maximum(union, 1), 1)
 
 
 def _shared(a: np.ndarray, corner_a: list[int], b: np.ndarray, corner_b: list[int],

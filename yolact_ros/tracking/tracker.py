@@ -8,18 +8,10 @@ import math
 import numpy as np
 
 from yolact_ros.structures import ImageSize, Instances
-from yolact_ros.tracking.association import (
-    SAME_CLASS_IOU,
-    WEAK_IOU,
-    Side,
-    assign,
-    mask_values,
-    nearness,
-    overlaps,
-)
+from yolact_ros.tracking.association import Side, associate
 from yolact_ros.tracking.camera_motion import STILL, common_shift, fit_motion
 from yolact_ros.tracking.config import TrackerConfig
-from yolact_ros.tracking.overlap import Shapes, box_ious, mask_ious
+from yolact_ros.tracking.overlap import Shapes, box_areas, box_ious, mask_ious
 from yolact_ros.tracking.tracks import Tracks
 
 TOLERANCE = 1e-6         # [s] of stamps as floats
@@ -123,22 +115,13 @@ class Tracker:
         tracks = self._tracks
         if len(tracks) == 0 or len(found.boxes) == 0:
             return NO_ROWS, NO_ROWS
-        same = tracks.class_ids[:, None] == found.class_ids
-        shift = common_shift(tracks.boxes, found.boxes, same)
+        shift = common_shift(tracks.boxes, found.boxes,
+                             tracks.class_ids[:, None] == found.class_ids)
         tracks.move(shift)
         self._moving = self._moving.then(shift)
         waited = (self._now - tracks.seen) / max(self.config.max_gap, TOLERANCE)
-        ious = overlaps(tracks.side(), found)
-        near = nearness(found.boxes, tracks.starts, tracks.boxes, waited) * same
-        strong = scores >= self.config.high_score
-        rows, columns = NO_ROWS, NO_ROWS
-        for values, wanted in ((mask_values(ious, same, waited, SAME_CLASS_IOU), strong),
-                               (near, strong),
-                               (mask_values(ious, same, waited, WEAK_IOU), ~strong)):
-            more = assign(values, _free(len(tracks), rows),
-                          np.setdiff1d(np.flatnonzero(wanted), columns, assume_unique=True))
-            rows, columns = np.append(rows, more[0]), np.append(columns, more[1])
-        return rows, columns
+        return associate(tracks.side(), found, scores >= self.config.high_score, tracks.starts,
+                         waited)
 
     def _follow_camera(self, found: Side, rows: np.ndarray, columns: np.ndarray) -> None:
         """Learn the camera's motion from the matches; lost objects move along with it."""
@@ -146,7 +129,7 @@ class Tracker:
             self._motion = self._moving.times(0.5)  # nobody tells: it may have stopped
             return
         boxes = found.boxes[columns]
-        size = float(np.median(np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1)).clip(min=1)))
+        size = float(np.sqrt(max(np.median(box_areas(boxes)), 1)))
         correction = fit_motion(self._tracks.centres[rows], (boxes[:, :2] + boxes[:, 2:]) / 2,
                                 size)
         self._tracks.move(correction)
@@ -155,18 +138,21 @@ class Tracker:
     def _begin(self, found: Side, scores: np.ndarray, rows: np.ndarray, columns: np.ndarray
                ) -> tuple[np.ndarray, np.ndarray]:
         """Add sure detections that nobody claimed as new objects; return all pairs."""
-        free = _free(len(scores), columns)
-        free = free[scores[free] >= self.config.high_score]
-        ious = box_ious(found.boxes[free], found.boxes)
-        begun = len(self._tracks)
-        for column, near in zip(free.tolist(), ious):  # best first
-            others = columns[near[columns] > 0.5 * DOUBLE_IOU]
-            same = mask_ious(found.shapes, found.shapes, others, np.full(len(others), column))
-            if (same < DOUBLE_IOU).all():
-                rows, columns = np.append(rows, begun), np.append(columns, column)
-                begun += 1
-        self._tracks.begin(found, columns[len(columns) - begun + len(self._tracks):], self._now)
-        return rows, columns
+        free = np.ones(len(scores), bool)
+        free[columns] = False
+        free = np.flatnonzero(free & (scores >= self.config.high_score))
+        if len(free) == 0:
+            return rows, columns
+        known, new = columns.tolist(), []
+        for column, near in zip(free.tolist(), box_ious(found.boxes[free], found.boxes)):
+            others = np.array(known + new, np.int64)  # new ones begin best first
+            others = others[near[others] > 0.5 * DOUBLE_IOU]
+            shared = mask_ious(found.shapes, found.shapes, others, np.full(len(others), column))
+            if (shared < DOUBLE_IOU).all():
+                new.append(column)
+        begun = len(self._tracks) + np.arange(len(new))
+        self._tracks.begin(found, np.array(new, np.int64), self._now)
+        return np.concatenate([rows, begun]), np.array(known + new, np.int64)
 
     def _number(self) -> None:
         """Give numbers to those that have been seen often enough, just now."""
@@ -180,10 +166,3 @@ def _detections(instances: Instances) -> Side:
     """Return the instances as one side of an assignment."""
     shapes = Shapes(instances.rois.astype(np.int64), instances.crops, instances.areas)
     return Side(instances.boxes.astype(np.float64), shapes, instances.class_ids)
-
-
-def _free(count: int, taken: np.ndarray) -> np.ndarray:
-    """Return the numbers below count that are not taken."""
-    free = np.ones(count, bool)
-    free[taken] = False
-    return np.flatnonzero(free)

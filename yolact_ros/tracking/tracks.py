@@ -8,7 +8,7 @@ import numpy as np
 
 from yolact_ros.structures import ImageSize
 from yolact_ros.tracking.association import Side
-from yolact_ros.tracking.camera_motion import Motion
+from yolact_ros.tracking.camera_motion import STILL, Motion
 from yolact_ros.tracking.overlap import Shapes
 
 VELOCITY_SECONDS = 0.2  # over how long a velocity is averaged
@@ -56,7 +56,7 @@ class Tracks:
 
     def side(self) -> Side:
         """Return the tracks as one side of an assignment."""
-        rois = np.rint(np.tile(self.centres, 2) + self.offsets).astype(np.int64)
+        rois = np.rint(_twice(self.centres) + self.offsets).astype(np.int64)
         # Rounding both corners alike: a crop keeps its size.
         rois[:, 2:] = rois[:, :2] + np.rint(self.offsets[:, 2:] - self.offsets[:, :2]).astype(int)
         return Side(self.boxes, Shapes(rois, self.crops, self.areas), self.class_ids)
@@ -73,10 +73,12 @@ class Tracks:
 
     def go_on(self, seconds: float) -> None:
         """Move every object with its own velocity."""
-        self.boxes = self.boxes + np.tile(self.velocities * seconds, 2)
+        self.boxes = self.boxes + _twice(self.velocities * seconds)
 
     def move(self, camera: Motion) -> None:
         """Move and scale every object with the image."""
+        if camera == STILL or len(self) == 0:
+            return
         middle = self.centres
         half = (self.boxes[:, 2:] - middle) * camera.scale
         moved = camera.move(middle)
@@ -128,7 +130,7 @@ class Tracks:
         """Set where the objects are and what they look like."""
         self.boxes[rows] = found.boxes[columns]
         self.starts[rows] = centres = self.centres[rows]
-        self.offsets[rows] = found.shapes.rois[columns] - np.tile(centres, 2)
+        self.offsets[rows] = found.shapes.rois[columns] - _twice(centres)
         self.areas[rows] = found.shapes.areas[columns]
         for row, column in zip(rows.tolist(), columns.tolist()):
             self.crops[row] = found.shapes.crops[column]
@@ -140,6 +142,11 @@ class Tracks:
         waited = np.maximum(now - self.seen[rows], seconds)
         gain = np.maximum(1 - np.exp(-waited / VELOCITY_SECONDS), 1 / (self.hits[rows] + 1))
         self.velocities[rows] += (gain / waited)[:, None] * off
+
+
+def _twice(points: np.ndarray) -> np.ndarray:
+    """Return (N, 4), both corners of a box, of (N, 2)."""
+    return np.concatenate([points, points], axis=1)
 
 
 def _both_edges(off: np.ndarray, boxes: np.ndarray, size: ImageSize) -> np.ndarray:

@@ -2,5 +2,6 @@
 
 from yolact_ros.tracking.config import TrackerConfig
 from yolact_ros.tracking.tracker import Tracker
+from yolact_ros.tracking.trails import Trails
 
-__all__ = ['Tracker', 'TrackerConfig']
+__all__ = ['Tracker', 'TrackerConfig', 'Trails']

@@ -48,13 +48,13 @@ ARROWS = {
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export'},
     'ros': {'structures', 'msg'},
     'ros.health': {'structures'},
-    'ros.node': {'structures', 'config', 'overlay', 'ros', 'ros.health', 'msg', 'srv'},
+    'ros.node': {'structures', 'config', 'overlay', 'tracking', 'ros', 'ros.health', 'msg', 'srv'},
     'ros.camera': {'structures', 'media', 'scenes', 'ros', 'ros.node', 'msg'},
     'ros.demo': {'structures', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
-        'overlay', 'ros.benchmark'},
+        'overlay', 'tracking', 'ros.benchmark'},
 }
 
 # The node's main opens the model it is given.

@@ -43,8 +43,8 @@ def image_ids(paths: Sequence[Path]) -> list[int]:
     return list(range(1, len(paths) + 1))
 
 
-def coco_results(instances: Instances, image_id: int,
-                 categories: Sequence[int]) -> list[dict[str, Any]]:
+def coco_results(instances: Instances, image_id: int, categories: Sequence[int],
+                 track_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
     """
     Return one COCO result for every instance, best score first.
 
@@ -52,6 +52,7 @@ def coco_results(instances: Instances, image_id: int,
     size drop that field first.
 
     :param categories: category id of every class id, see category_ids.
+    :param track_ids: number of every object, 0 for none; given, every result has its track_id.
     :returns: dicts of image_id, category_id, bbox [x, y, width, height] rounded to 0.1 px,
         score and segmentation (compressed RLE of the whole picture, counts as str).
     """
@@ -64,6 +65,8 @@ def coco_results(instances: Instances, image_id: int,
             'score': round(float(instances.scores[row]), 5),
             'segmentation': coco_rle(instances.crops[row], instances.rois[row],
                                      instances.image_size)})
+        if track_ids is not None:
+            results[-1]['track_id'] = int(track_ids[row])
     return results
 
 
@@ -121,9 +124,10 @@ class CocoResultFile:
         """Return the file; leaving the block finishes it, or removes it on an error."""
         return self
 
-    def add(self, image_id: int, instances: Instances) -> None:
-        """Append the results of one picture."""
-        for result in coco_results(instances, image_id, self._categories):
+    def add(self, image_id: int, instances: Instances,
+            track_ids: Sequence[int] | None = None) -> None:
+        """Append the results of one picture, see coco_results."""
+        for result in coco_results(instances, image_id, self._categories, track_ids):
             self._file.write(self._separator + json.dumps(result))
             self._separator = ',\n'
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from yolact_ros.tracking.overlap import Shapes, box_areas, box_ious, mask_ious, shared_areas
+from yolact_ros.tracking.overlap import Shapes, box_ious, mask_ious, shared_areas
 
 SAME_CLASS_IOU = 0.15   # smallest mask overlap that makes two the same object
 OTHER_CLASS_IOU = 0.5   # the same for a detection of another class than its track
 WEAK_IOU = 0.3          # the same for a weak detection
 OTHER_CLASS_COST = 0.3
 GAP_COST = 0.2          # for a track that was lost for max_gap: who was seen last goes first
-REACH = 0.8             # of its size: how far beside its way an object may turn up at once
-REACH_OF_LOST = 1.6     # ... after max_gap
+REACH = 0.7             # of its longer side: how far beside its way an object may turn up at once
+REACH_OF_LOST = 1.5     # ... after max_gap
 SMALLEST_RATIO = 0.35   # of the sizes of an object before and after
 COMPLEX = np.array([1, 1j])
 MIDDLE = np.array([0.5, 0.5j, 0.5, 0.5j])  # of a box, as a complex number
@@ -84,7 +84,7 @@ def nearness(found: np.ndarray, start: np.ndarray, end: np.ndarray, waited: np.n
     aside = np.abs(beyond - np.minimum(np.maximum(along, 0), 1) * way[:, None])
     before, after = end[:, 2:] - end[:, :2], found[:, 2:] - found[:, :2]
     sides = np.minimum(before[:, None], after) / np.maximum(np.maximum(before[:, None], after), 1)
-    size = np.sqrt(np.maximum(box_areas(end), 1))
+    size = np.maximum(before[:, 0], before[:, 1])
     reach = size * (REACH + (REACH_OF_LOST - REACH) * np.minimum(waited, 1))
     near = np.maximum(1 - aside / reach[:, None], 0)
     return np.where(sides[..., 0] * sides[..., 1] >= SMALLEST_RATIO, near, 0)
@@ -97,14 +97,15 @@ def _mask_values(ious: np.ndarray, same: np.ndarray, waited: np.ndarray, least: 
     return worth * (ious >= np.where(same, least, OTHER_CLASS_IOU))
 
 
-def associate(tracks: Side, found: Side, strong: np.ndarray, starts: np.ndarray,
-              waited: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def associate(tracks: Side, found: Side, strong: np.ndarray, sure: np.ndarray,
+              starts: np.ndarray, waited: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     Return which tracks (M,) are which detections (M,).
 
     :param tracks: T predicted tracks.
     :param found: N detections.
     :param strong: (N,) bool, whether a detection may also match by nearness alone.
+    :param sure: (T,) bool, tracks with a number: they choose before those seen only once.
     :param starts: (T, 2) where the objects were seen last, moved along with the camera [px].
     :param waited: (T,) share of max_gap since they were seen.
     """
@@ -121,9 +122,11 @@ def associate(tracks: Side, found: Side, strong: np.ndarray, starts: np.ndarray,
 
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     free, open_ = np.ones(len(waited), bool), np.ones(len(strong), bool)
-    for values, wanted in ((by_masks(SAME_CLASS_IOU), strong), (by_nearness, strong),
-                           (by_masks(WEAK_IOU), ~strong)):
-        rows, columns = np.flatnonzero(free), np.flatnonzero(open_ & wanted)
+    for values, who, wanted in (
+            (by_masks(SAME_CLASS_IOU), sure, strong), (by_nearness, sure, strong),
+            (by_masks(WEAK_IOU), sure, ~strong), (by_masks(SAME_CLASS_IOU), ~sure, strong),
+            (by_nearness, ~sure, strong)):
+        rows, columns = np.flatnonzero(free & who), np.flatnonzero(open_ & wanted)
         if len(rows) and len(columns):
             first, second = _assign(values(rows, columns))
             pairs.append((rows[first], columns[second]))

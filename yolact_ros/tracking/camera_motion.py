@@ -13,6 +13,8 @@ BIN = 0.25            # of an object's size: displacements that differ less agre
 FARTHEST = 4.0        # object sizes a sudden shift may span
 SIMILAR_SIZE = 0.6    # smallest ratio of the sizes of one object in two images
 MARGIN = 0.1          # of the objects: a shift must explain so many more than none does
+ZOOM_OBJECTS = 6      # fewer that move on their own look like a zoom
+AGREE = 0.15          # of an object's size: the camera's motion fits an object so well
 LARGEST_ZOOM = 1.3    # between two images
 ROUNDS = 8            # of the robust fit at most
 _STEPS = np.arange(-int(FARTHEST / BIN) - 2, int(FARTHEST / BIN) + 3)
@@ -107,8 +109,8 @@ def fit_motion(before: np.ndarray, after: np.ndarray, size: float) -> Motion:
     """
     Return the motion that most of the matched objects share, robust against those that move.
 
-    Weighted least squares with Cauchy weights, repeated; no motion where fewer than half of the
-    objects agree within a quarter of an object.
+    Weighted least squares with Cauchy weights, repeated; no motion where fewer than 60 % of the
+    objects agree.
 
     :param before: (M, 2) centres [px] where the objects were expected.
     :param after: (M, 2) centres [px] where they are.
@@ -127,8 +129,8 @@ def fit_motion(before: np.ndarray, after: np.ndarray, size: float) -> Motion:
         last = spread
         weights = 1 / (1 + (errors / (2 * spread)) ** 2)
         weights /= weights.sum()
-    agree = np.count_nonzero(errors < 0.25 * size)
-    if agree < max(LEAST_OBJECTS, 0.5 * len(x)):
+    agree = np.count_nonzero(errors < AGREE * size)
+    if agree < max(LEAST_OBJECTS, 0.6 * len(x)):
         return STILL
     return Motion(scale, (float(shift.real), float(shift.imag)))
 
@@ -138,7 +140,7 @@ def _weighted_fit(before: np.ndarray, after: np.ndarray, weights: np.ndarray,
     """Return the best scale, 1 where the objects are too close to tell, and shift (complex)."""
     middle, target = weights @ before, weights @ after
     scale = 1.0
-    if len(before) > LEAST_OBJECTS:
+    if len(before) >= ZOOM_OBJECTS:
         spokes = before - middle
         spread = float(weights @ (spokes.real ** 2 + spokes.imag ** 2))
         if spread > size ** 2:

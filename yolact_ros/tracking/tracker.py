@@ -120,8 +120,8 @@ class Tracker:
         tracks.move(shift)
         self._moving = self._moving.then(shift)
         waited = (self._now - tracks.seen) / max(self.config.max_gap, TOLERANCE)
-        return associate(tracks.side(), found, scores >= self.config.high_score, tracks.starts,
-                         waited)
+        return associate(tracks.side(), found, scores >= self.config.high_score, tracks.ids > 0,
+                         tracks.starts, waited)
 
     def _follow_camera(self, found: Side, rows: np.ndarray, columns: np.ndarray) -> None:
         """Learn the camera's motion from the matches; lost objects move along with it."""

@@ -97,7 +97,7 @@ class YolactNode(LifecycleNode):
                                    f'{", ".join(self._model.predictor.class_names)}')
         self._outputs = Outputs(self, self._look_again.trigger)
         self._worker = Worker(self._job, self._age_of, self._metrics, self._complain,
-                              self._device_failed.trigger)
+                              self._device_failed.trigger, self.get_logger().info)
         self._worker.start()
         return super().on_configure(state)
 

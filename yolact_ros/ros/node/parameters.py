@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from yolact_ros.config import NMS_KINDS, PostprocessConfig
-from yolact_ros.overlay import OverlayStyle
+from yolact_ros.overlay import COLOR_BY, OverlayStyle
 
 TRANSPORTS = ('raw', 'compressed')
 QOS_RULES = ('auto', 'reliable', 'best_effort')
@@ -96,12 +96,16 @@ class Parameters:
                        low=1, high=1000)
     candidate_threshold: float = _live(0.05, 'Anchors with no class score above it are ignored '
                                        'from the start.', low=0.0, high=1.0)
+    tracking: bool = _live(True, 'Number the objects: track_id stays with an object from image '
+                           'to image.')
     mask_encoding: str = _live('packed', 'How masks are stored in ~/instances.',
                                choices=MASK_ENCODINGS)
     overlay_alpha: float = _live(0.45, 'Opacity of the masks in ~/overlay.', low=0.0, high=1.0)
     overlay_boxes: bool = _live(True, 'Draw boxes in ~/overlay.')
     overlay_labels: bool = _live(True, 'Draw class names and scores in ~/overlay.')
     overlay_contours: bool = _live(True, 'Draw outlines of the masks in ~/overlay.')
+    overlay_color_by: str = _live('class', 'What has a colour of its own in ~/overlay: a class, '
+                                  'or every tracked object.', choices=COLOR_BY)
     jpeg_quality: int = _live(85, 'Quality of ~/overlay/compressed.', low=1, high=100)
 
     def __post_init__(self) -> None:
@@ -124,7 +128,8 @@ class Parameters:
     def overlay_style(self) -> OverlayStyle:
         """Return how the overlay looks."""
         return OverlayStyle(alpha=self.overlay_alpha, boxes=self.overlay_boxes,
-                            labels=self.overlay_labels, contours=self.overlay_contours)
+                            labels=self.overlay_labels, contours=self.overlay_contours,
+                            color_by=self.overlay_color_by)
 
 
 PARAMETERS: Mapping[str, Field] = {row.name: row for row in fields(Parameters)}

@@ -22,7 +22,8 @@ WEAK_IOU = 0.3          # the same for a weak detection
 OTHER_CLASS_COST = 0.3
 GAP_COST = 0.2          # for a track that was lost for max_gap: who was seen last goes first
 REACH = 0.7             # of its longer side: how far beside its way an object may turn up at once
-REACH_OF_LOST = 1.5     # ... after max_gap
+REACH_PER_GAP = 5.0     # ... for every max_gap that passed
+FARTHEST_REACH = 2.0
 SMALLEST_RATIO = 0.35   # of the sizes of an object before and after
 COMPLEX = np.array([1, 1j])
 MIDDLE = np.array([0.5, 0.5j, 0.5, 0.5j])  # of a box, as a complex number
@@ -85,9 +86,10 @@ def nearness(found: np.ndarray, start: np.ndarray, end: np.ndarray, waited: np.n
     before, after = end[:, 2:] - end[:, :2], found[:, 2:] - found[:, :2]
     sides = np.minimum(before[:, None], after) / np.maximum(np.maximum(before[:, None], after), 1)
     size = np.maximum(before[:, 0], before[:, 1])
-    reach = size * (REACH + (REACH_OF_LOST - REACH) * np.minimum(waited, 1))
+    reach = size * np.minimum(REACH + REACH_PER_GAP * waited, FARTHEST_REACH)
     near = np.maximum(1 - aside / reach[:, None], 0)
-    return np.where(sides[..., 0] * sides[..., 1] >= SMALLEST_RATIO, near, 0)
+    alike = sides[..., 0] * sides[..., 1]
+    return np.where(alike >= SMALLEST_RATIO, near * alike, 0)
 
 
 def _mask_values(ious: np.ndarray, same: np.ndarray, waited: np.ndarray, least: float

@@ -260,6 +260,15 @@ def test_the_colour_follows_the_class_or_the_track(color_by, number):
     assert (drawn[mask] == class_color(number)).all()
 
 
+def test_an_object_without_a_number_is_grey_among_coloured_tracks():
+    size = (60, 60)
+    mask = rectangle(size, 10, 10, 50, 50)
+    style = OverlayStyle(alpha=1.0, boxes=False, labels=False, contours=False, color_by='track')
+    drawn = draw_instances(gray(*size), instances_of(size, mask), NAMES, style,
+                           TrackMarks(np.array([0])))
+    assert (drawn[mask] == (150, 150, 150)).all()
+
+
 def test_a_trail_is_drawn_along_its_points_and_nowhere_else():
     size = (100, 200)
     trail = np.array([(20.0, 80.0), (100.0, 80.0), (180.0, 80.0)])

@@ -18,6 +18,7 @@ GOLDEN_TURN = (math.sqrt(5) - 1) / 2  # successive multiples never come close to
 FIRST_HUE = 0.06  # [turns]
 LIGHTNESS = (0.68, 0.55, 0.82)
 COLOR_BY = ('class', 'track')
+GREY = (150, 150, 150)  # of no class and no track
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
@@ -98,11 +99,10 @@ def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[
 
 
 def _colors(instances: Instances, style: OverlayStyle, tracks: TrackMarks | None) -> list[Color]:
-    """Return the colour of every instance: its class's, or its track's where it has one."""
-    numbers = instances.class_ids.tolist()
+    """Return the colour of every instance: its class's, or its track's, grey without one."""
     if style.color_by == 'track' and tracks is not None:
-        numbers = [track or number for track, number in zip(tracks.ids.tolist(), numbers)]
-    return [class_color(number) for number in numbers]
+        return [class_color(track) if track else GREY for track in tracks.ids.tolist()]
+    return [class_color(class_id) for class_id in instances.class_ids.tolist()]
 
 
 def _draw_trail(canvas: np.ndarray, trail: np.ndarray, color: Color, line: int) -> None:

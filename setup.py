@@ -26,6 +26,7 @@ setup(
         'tqdm>=4.60',
         'pycocotools>=2.0.7',
         'PyYAML>=5.4',
+        'scipy>=1.8',
     ],
     extras_require=EXTRAS,
     entry_points={'console_scripts': ['yolact = yolact_ros.commands.main:main']},

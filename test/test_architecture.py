@@ -31,6 +31,7 @@ ARROWS = {
     'figures': {'extras', 'files'},
     'labels': {'structures'},
     'overlay': {'structures', 'labels', 'masks'},
+    'tracking': {'structures'},
     'ops': set(),
     'model': {'ops', 'config'},
     'weights': {'config', 'model', 'files'},
@@ -49,14 +50,14 @@ ARROWS = {
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export', 'figures'},
     'ros': {'structures', 'coded_images', 'msg'},
     'ros.health': {'structures'},
-    'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'ros', 'ros.health',
-                 'msg', 'srv'},
+    'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'tracking', 'ros',
+                 'ros.health', 'msg', 'srv'},
     'ros.camera': {'structures', 'media', 'scenes', 'ros', 'msg'},
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
-        'overlay', 'ros.benchmark'},
+        'overlay', 'tracking', 'ros.benchmark'},
 }
 
 # The node's main opens the model it is given.
@@ -75,6 +76,7 @@ OUTSIDE = {
     'labels': {'numpy', 'cv2'},
     'overlay': {'numpy', 'cv2'},
     'scenes': {'numpy', 'cv2'},
+    'tracking': {'numpy', 'scipy'},
 }
 ROS_PACKAGE = re.compile(
     r'rclpy|launch|launch_ros|cv_bridge|ament_index_python|\w+_(msgs|srvs|interfaces)')

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.overlay import OverlayStyle, class_color, draw_instances
+from yolact_ros.overlay import OverlayStyle, TrackMarks, class_color, draw_instances
 from yolact_ros.structures import ImageSize, Instances
 
 NAMES = ('mug', 'bottle', 'bowl')
@@ -230,3 +230,57 @@ def test_a_picture_of_another_size_is_refused_with_both_sizes():
 def test_an_opacity_above_one_is_refused():
     with pytest.raises(ValueError, match=r'alpha must be in \[0, 1\], got 1.5'):
         OverlayStyle(alpha=1.5)
+
+
+def test_the_number_of_a_track_is_written_before_the_name():
+    size = (200, 300)
+    instances = instances_of(size, rectangle(size, 40, 80, 200, 180), class_ids=[1])
+    numbered = draw_instances(gray(*size), instances, NAMES, LABELS_ONLY,
+                              TrackMarks(np.array([12])))
+    # The oracle: the same label of a class that is called so.
+    named = draw_instances(gray(*size), instances, ('', '12 bottle'), LABELS_ONLY)
+    np.testing.assert_array_equal(numbered, named)
+
+
+def test_an_object_without_a_number_is_drawn_as_if_untracked():
+    size = (200, 300)
+    instances = instances_of(size, rectangle(size, 40, 80, 200, 180))
+    marks = TrackMarks(np.array([0]), (np.zeros((0, 2)),))
+    np.testing.assert_array_equal(draw_instances(gray(*size), instances, NAMES, tracks=marks),
+                                  draw_instances(gray(*size), instances, NAMES))
+
+
+@pytest.mark.parametrize(('color_by', 'number'), [('class', 1), ('track', 7)])
+def test_the_colour_follows_the_class_or_the_track(color_by, number):
+    size = (60, 60)
+    mask = rectangle(size, 10, 10, 50, 50)
+    style = OverlayStyle(alpha=1.0, boxes=False, labels=False, contours=False, color_by=color_by)
+    drawn = draw_instances(gray(*size), instances_of(size, mask, class_ids=[1]), NAMES, style,
+                           TrackMarks(np.array([7])))
+    assert (drawn[mask] == class_color(number)).all()
+
+
+def test_an_object_without_a_number_is_grey_among_coloured_tracks():
+    size = (60, 60)
+    mask = rectangle(size, 10, 10, 50, 50)
+    style = OverlayStyle(alpha=1.0, boxes=False, labels=False, contours=False, color_by='track')
+    drawn = draw_instances(gray(*size), instances_of(size, mask), NAMES, style,
+                           TrackMarks(np.array([0])))
+    assert (drawn[mask] == (150, 150, 150)).all()
+
+
+def test_a_trail_is_drawn_along_its_points_and_nowhere_else():
+    size = (100, 200)
+    trail = np.array([(20.0, 80.0), (100.0, 80.0), (180.0, 80.0)])
+    instances = instances_of(size, rectangle(size, 170, 60, 190, 100), class_ids=[2])
+    style = OverlayStyle(alpha=0.0, boxes=False, labels=False, contours=False)
+    drawn = draw_instances(gray(*size), instances, NAMES, style,
+                           TrackMarks(np.array([3]), (trail,)))
+    assert (drawn[80, 25:170] == class_color(2)).all()
+    assert not changed(gray(*size), drawn)[:70].any()
+    assert not changed(gray(*size), drawn)[90:].any()
+
+
+def test_colours_of_what_is_not_known_are_refused():
+    with pytest.raises(ValueError, match='color_by must be one of class, track'):
+        OverlayStyle(color_by='mood')

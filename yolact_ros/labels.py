@@ -26,9 +26,9 @@ Rect = tuple[int, int, int, int]
 
 
 def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[str],
-                colors: Sequence[Color]) -> None:
+                colors: Sequence[Color], numbers: Sequence[int] = ()) -> None:
     """
-    Write name and score of every instance at its box.
+    Write number, name and score of every instance at its box.
 
     The best score chooses its place first; a label that better ones would hide, or whose
     letters were too small to read, is left out.
@@ -36,13 +36,15 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
     :param canvas: (H, W, 3) uint8 RGB, drawn on.
     :param class_names: name of every class id; ids beyond its end are written as numbers.
     :param colors: of the plate of every instance.
+    :param numbers: of the track of every instance, 0 for those without; empty when untracked.
     """
     height, width = canvas.shape[:2]
     taken: list[Rect] = []
     plates: list[tuple[Rect, np.ndarray]] = []
     scores = instances.scores.tolist()
     for row, class_id in enumerate(instances.class_ids.tolist()):
-        text = f'{_name_of(class_id, class_names)} {scores[row]:.2f}'
+        number = f'{numbers[row]} ' if len(numbers) and numbers[row] else ''
+        text = f'{number}{_name_of(class_id, class_names)} {scores[row]:.2f}'
         box = instances.boxes[row]
         plate = _plate(text, colors[row], _cap_height(height, width, text, box[3] - box[1]))
         if plate is None:

@@ -17,6 +17,8 @@ GOLDEN_TURN = (math.sqrt(5) - 1) / 2  # successive multiples never come close to
 # Chosen by search: the first 8, 12 and 20 classes stay 37, 26 and 20 apart in CIE Lab.
 FIRST_HUE = 0.06  # [turns]
 LIGHTNESS = (0.68, 0.55, 0.82)
+COLOR_BY = ('class', 'track')
+GREY = (150, 150, 150)  # of no class and no track
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
@@ -29,21 +31,40 @@ class OverlayStyle:
     :param boxes: draw the bounding box.
     :param labels: draw class name and score.
     :param contours: draw the outline of the mask.
+    :param color_by: 'class', or 'track': then an object keeps a colour of its own.
     """
 
     alpha: float = 0.45
     boxes: bool = True
     labels: bool = True
     contours: bool = True
+    color_by: str = 'class'
 
     def __post_init__(self) -> None:
-        """Refuse an opacity that is none."""
+        """Refuse an opacity that is none, and colours of what is not known."""
+        if self.color_by not in COLOR_BY:
+            raise ValueError(f'color_by must be one of {", ".join(COLOR_BY)}, '
+                             f'got {self.color_by!r}')
         if not 0.0 <= self.alpha <= 1.0:
             raise ValueError(f'alpha must be in [0, 1], got {self.alpha}')
 
 
+@dataclass(frozen=True, eq=False)
+class TrackMarks:
+    """
+    Which objects the instances are, and the ways they took.
+
+    :param ids: (N,) int, 0 for an object without a number.
+    :param trails: N arrays (K, 2) of x, y [px], oldest first; or none at all.
+    """
+
+    ids: np.ndarray
+    trails: tuple[np.ndarray, ...] = ()
+
+
 def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[str],
-                   style: OverlayStyle = OverlayStyle()) -> np.ndarray:
+                   style: OverlayStyle = OverlayStyle(), tracks: TrackMarks | None = None
+                   ) -> np.ndarray:
     """
     Return a copy of the picture with the instances on it, the best score on top.
 
@@ -51,12 +72,13 @@ def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[
 
     :param rgb: (H, W, 3) uint8, not modified.
     :param class_names: name of every class id; ids beyond its end are written as numbers.
+    :param tracks: numbers to write before the names, and trails.
     :returns: (H, W, 3) uint8, a new array.
     :raises ValueError: when the instances belong to a picture of another size.
     """
     _check_picture(rgb, instances)
     canvas = np.array(rgb, order='C')
-    colors = [class_color(class_id) for class_id in instances.class_ids.tolist()]
+    colors = _colors(instances, style, tracks)
     line = max(1, round(min(canvas.shape[:2]) / 280))
     rows = range(len(instances) - 1, -1, -1)
     if style.alpha > 0:
@@ -68,9 +90,29 @@ def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[
             _draw_contour(canvas, instances.crops[row], instances.rois[row], colors[row], line)
         if style.boxes:
             _draw_box(canvas, instances.boxes[row], colors[row], (line + 1) // 2)
+    for trail, color in zip(tracks.trails if tracks else (), colors):
+        _draw_trail(canvas, trail, color, line)
     if style.labels:
-        draw_labels(canvas, instances, class_names, colors)
+        draw_labels(canvas, instances, class_names, colors,
+                    tracks.ids.tolist() if tracks else ())
     return canvas
+
+
+def _colors(instances: Instances, style: OverlayStyle, tracks: TrackMarks | None) -> list[Color]:
+    """Return the colour of every instance: its class's, or its track's, grey without one."""
+    if style.color_by == 'track' and tracks is not None:
+        return [class_color(track) if track else GREY for track in tracks.ids.tolist()]
+    return [class_color(class_id) for class_id in instances.class_ids.tolist()]
+
+
+def _draw_trail(canvas: np.ndarray, trail: np.ndarray, color: Color, line: int) -> None:
+    """Draw a way as a coloured line with a dark rim, and a dot where it ends."""
+    if len(trail) < 2:
+        return
+    points = np.rint(trail).astype(np.int32)
+    for width, tone in ((2 * line + 3, DARK), (2 * line + 1, color)):  # odd: solid in the middle
+        cv2.polylines(canvas, [points[:, None]], False, tone, width, cv2.LINE_AA)
+        cv2.circle(canvas, points[-1].tolist(), width, tone, cv2.FILLED, cv2.LINE_AA)
 
 
 @cache

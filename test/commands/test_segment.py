@@ -183,6 +183,25 @@ def test_a_video_in_gives_a_video_out_of_the_same_rate_and_length(finder, clip, 
     assert [row['image_id'] for row in results] == list(range(12))
 
 
+@pytest.mark.parametrize(('options', 'numbers'), [
+    ([], [None] * 12), (['--json-tracks'], [0] + [1] * 11)])
+def test_track_ids_go_into_the_json_of_a_video_on_demand(finder, clip, tmp_path, options, numbers):
+    assert segment(clip, '--json', tmp_path / 'r.json', *options) == 0
+    results = json.loads((tmp_path / 'r.json').read_text())
+    assert [row.get('track_id') for row in results] == numbers
+
+
+@pytest.mark.parametrize(('option', 'numbered'), [([], True), (['--no-tracks'], False)])
+def test_the_objects_of_a_video_are_numbered_unless_not_wanted(finder, clip, tmp_path,
+                                                               monkeypatch, option, numbered):
+    drawn = []
+    monkeypatch.setattr('yolact_ros.commands.segment_job.draw_instances',
+                        lambda rgb, *rest: drawn.append(rest[-1]) or rgb.copy())
+    assert segment(clip, '-o', tmp_path / 'out.mp4', *option) == 0
+    assert [marks is not None and marks.ids.tolist() for marks in drawn] == (
+        [[0]] + [[1]] * 11 if numbered else [False] * 12)
+
+
 def test_a_video_can_be_stopped_after_some_frames(finder, clip, tmp_path):
     assert segment(clip, '--crops', tmp_path / 'c', '--max-frames', 2) == 0
     assert names(tmp_path / 'c') == ['clip_000000_001_bowl_0.75.png',
@@ -252,6 +271,8 @@ def test_ctrl_c_ends_a_cameras_video_and_its_time_runs_true(finder, tmp_path):
     (['in/photo.png', '--crops', 'in/photo.png'], 'is a file; wanted a folder'),
     (['in/photo.png', '--score-threshold', '1.5'], r'score_threshold must be in [0, 1], got 1.5'),
     (['in/photo.png', '--alpha', '-1'], 'alpha must be in [0, 1], got -1'),
+    (['in/photo.png', '--json', 'r.json', '--json-tracks'], 'needs a video or camera'),
+    (['in/clip.mp4', '--json-tracks'], 'needs a video or camera, --json'),
     (['in/photo.png', '--nms', 'slow'], "invalid choice: 'slow'"),
     (['in/photo.png', '--config', 'yolact_huge'], "invalid choice: 'yolact_huge'"),
     (['in/photo.png', '--classes', ','], 'wanted class names or ids separated by commas'),

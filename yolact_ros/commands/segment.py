@@ -20,7 +20,7 @@ from yolact_ros.config import (
 )
 from yolact_ros.media.images import Video, find_source, silence_opencv
 from yolact_ros.media.video import VideoReader
-from yolact_ros.overlay import OverlayStyle
+from yolact_ros.overlay import COLOR_BY, OverlayStyle
 
 DEFAULTS = PostprocessConfig()
 STYLE = OverlayStyle()
@@ -61,8 +61,13 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
                             'are COCO\'s for its 80 classes, else 1 to N; image ids are the '
                             'number in the file name, else 1 to N, of a video the frame number '
                             'from 0')
+    group.add_argument('--json-tracks', action='store_true',
+                       help='of a video or camera, with --json: a track_id in every result, the '
+                            'same for one object in all frames, 0 where it is not yet certain')
     group.add_argument('--crops', type=Path, metavar='DIR',
                        help='write every object as a PNG of its own, transparent around the mask')
+    group.add_argument('--no-tracks', dest='tracks', action='store_false',
+                       help='do not number the objects of a video or camera')
     group.add_argument('--max-frames', type=_positive, metavar='N',
                        help='stop after N frames of a video or camera')
 
@@ -102,6 +107,8 @@ def _add_drawing_arguments(group: argparse._ArgumentGroup) -> None:
     """Add how the overlay looks."""
     group.add_argument('--alpha', type=float, default=STYLE.alpha, metavar='A',
                        help='opacity of the masks, 0 to 1 (default: %(default)s)')
+    group.add_argument('--color-by', choices=COLOR_BY, default=STYLE.color_by,
+                       help='what has a colour of its own (default: %(default)s)')
     for part in ('boxes', 'labels', 'contours'):
         group.add_argument(f'--no-{part}', dest=part, action='store_false',
                            help=f'leave out the {part}')
@@ -117,6 +124,9 @@ def run(args: argparse.Namespace) -> int:
     silence_opencv()
     postprocess, style = _settings(args)
     source = find_source(args.source)
+    if args.json_tracks and not (args.json and args.tracks and isinstance(source, Video)):
+        raise argparse.ArgumentError(None, '--json-tracks needs a video or camera, --json, and '
+                                           'no --no-tracks')
     try:
         plan = plan_output(OutputPlan(args.output, args.json, args.crops), source)
     except ValueError as error:
@@ -124,7 +134,8 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         frames = (stack.enter_context(VideoReader(source)) if isinstance(source, Video)
                   else source)
-        job = SegmentJob(_open_predictor(args, postprocess), style, plan, args.max_frames)
+        job = SegmentJob(_open_predictor(args, postprocess), style, plan, args.max_frames,
+                         args.tracks, args.json_tracks)
         with logging_redirect_tqdm():
             return job.run(frames)
 
@@ -147,7 +158,8 @@ def _settings(args: argparse.Namespace) -> tuple[PostprocessConfig, OverlayStyle
         return (PostprocessConfig(score_threshold=args.score_threshold, classes=args.classes,
                                   iou_threshold=args.iou_threshold, nms=args.nms,
                                   max_instances=args.max_instances),
-                OverlayStyle(args.alpha, args.boxes, args.labels, args.contours))
+                OverlayStyle(args.alpha, args.boxes, args.labels, args.contours,
+                             args.color_by))
     except ValueError as error:
         raise argparse.ArgumentError(None, str(error)) from error
 

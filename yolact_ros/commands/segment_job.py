@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,8 +18,9 @@ from yolact_ros.media.coco_results import CocoResultFile, image_ids
 from yolact_ros.media.cut_outs import CropFolder, unique_stems
 from yolact_ros.media.images import Pictures, read_picture
 from yolact_ros.media.video import DEFAULT_FPS, VideoReader, VideoWriter
-from yolact_ros.overlay import OverlayStyle, draw_instances
+from yolact_ros.overlay import OverlayStyle, TrackMarks, draw_instances
 from yolact_ros.structures import Instances
+from yolact_ros.tracking import Tracker, Trails
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class SegmentJob:
 
     :param plan: from plan_output, so its folders exist.
     :param max_frames: stop a video after so many frames.
+    :param tracks: number the objects of a video, the same one in every frame.
+    :param json_tracks: write these numbers into the JSON file.
     :param clock: seconds; paces the video that a camera's frames are written to.
     """
 
@@ -48,6 +51,8 @@ class SegmentJob:
     style: OverlayStyle
     plan: OutputPlan
     max_frames: int | None = None
+    tracks: bool = True
+    json_tracks: bool = False
     clock: Callable[[], float] = time.monotonic
 
     def run(self, source: Pictures | VideoReader) -> int:
@@ -110,22 +115,41 @@ class SegmentJob:
     def _frames(self, reader: VideoReader, writer: VideoWriter | None, results: _Results,
                 bar: tqdm) -> None:
         """Segment frames until the end or the wanted number."""
-        start = self.clock()
+        start, identity = self.clock(), _Identity() if self.tracks else None
         for number, rgb in enumerate(reader):
-            instances = self.predictor.predict(rgb)
+            instances, marks = self.predictor.predict(rgb), None
+            live_time = self.clock() - start if reader.video.live else None
+            if identity is not None:
+                in_file = number / (reader.fps or DEFAULT_FPS)
+                instances, marks = identity.follow(instances,
+                                                   in_file if live_time is None else live_time)
             if writer is not None:
-                overlay = self._draw(rgb, instances)
-                live_time = self.clock() - start if reader.video.live else None
+                overlay = self._draw(rgb, instances, marks)
                 for _ in range(_copies(writer, live_time)):
                     writer.write(overlay)
-            results.add(f'{reader.video.name}_{number:06d}', number, rgb, instances)
+            results.add(f'{reader.video.name}_{number:06d}', number, rgb, instances,
+                        marks=marks)
             bar.update()
             if number + 1 == self.max_frames:
                 return
 
-    def _draw(self, rgb: np.ndarray, instances: Instances) -> np.ndarray:
+    def _draw(self, rgb: np.ndarray, instances: Instances,
+              marks: TrackMarks | None = None) -> np.ndarray:
         """Return the overlay."""
-        return draw_instances(rgb, instances, self.predictor.class_names, self.style)
+        return draw_instances(rgb, instances, self.predictor.class_names, self.style, marks)
+
+
+class _Identity:
+    """Numbers and trails of the objects of one video."""
+
+    def __init__(self) -> None:
+        self._tracker, self._trails = Tracker(), Trails()
+
+    def follow(self, instances: Instances, stamp: float) -> tuple[Instances, TrackMarks]:
+        """Return the next frame's objects, each with its track's class, and their marks."""
+        ids = self._tracker.update(instances, stamp)
+        steady = replace(instances, class_ids=self._tracker.class_ids)
+        return steady, TrackMarks(ids, self._trails.update(steady, ids, stamp))
 
 
 class _Results:
@@ -135,15 +159,17 @@ class _Results:
         plan, class_names = job.plan, job.predictor.class_names
         self._json = plan.json and stack.enter_context(CocoResultFile(plan.json, class_names))
         self._crops = plan.crops and CropFolder(plan.crops, class_names)
+        self._json_tracks = job.json_tracks
         self._frames, self._objects, self._start = 0, 0, time.monotonic()
 
     def add(self, stem: str, image_id: int, rgb: np.ndarray, instances: Instances,
-            file_name: str = '') -> None:
+            file_name: str = '', marks: TrackMarks | None = None) -> None:
         """Add one frame."""
         self._frames += 1
         self._objects += len(instances)
         if self._json is not None:
-            self._json.add(image_id, instances, file_name)
+            numbers = marks.ids.tolist() if marks is not None and self._json_tracks else None
+            self._json.add(image_id, instances, file_name, numbers)
         if self._crops is not None:
             self._crops.add(stem, rgb, instances)
 

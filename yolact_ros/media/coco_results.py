@@ -42,8 +42,9 @@ def image_ids(paths: Sequence[Path]) -> list[int]:
     return list(range(1, len(paths) + 1))
 
 
-def coco_results(instances: Instances, image_id: int,
-                 class_names: Sequence[str], file_name: str = '') -> list[dict[str, Any]]:
+def coco_results(instances: Instances, image_id: int, class_names: Sequence[str],
+                 file_name: str = '',
+                 track_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
     """
     Return one COCO result for every instance, best score first.
 
@@ -52,6 +53,7 @@ def coco_results(instances: Instances, image_id: int,
 
     :param class_names: the model's classes; see category_ids for their numbers.
     :param file_name: of the picture, where it has one.
+    :param track_ids: number of every object, 0 for none; given, every result has its track_id.
     :returns: dicts of image_id, file_name, category_id, category_name, bbox [x, y, width,
         height] rounded to 0.1 px, score and segmentation (compressed RLE of the whole picture).
     """
@@ -67,6 +69,8 @@ def coco_results(instances: Instances, image_id: int,
             'score': round(float(instances.scores[row]), 5),
             'segmentation': encode_crop(instances.crops[row], instances.rois[row].tolist(),
                                         instances.image_size)})
+        if track_ids is not None:
+            results[-1]['track_id'] = int(track_ids[row])
     return results
 
 
@@ -90,9 +94,10 @@ class CocoResultFile:
         """Return the file; leaving the block finishes it, or removes it on an error."""
         return self
 
-    def add(self, image_id: int, instances: Instances, file_name: str = '') -> None:
-        """Append the results of one picture."""
-        for result in coco_results(instances, image_id, self._class_names, file_name):
+    def add(self, image_id: int, instances: Instances, file_name: str = '',
+            track_ids: Sequence[int] | None = None) -> None:
+        """Append the results of one picture, see coco_results."""
+        for result in coco_results(instances, image_id, self._class_names, file_name, track_ids):
             self._file.write(self._separator + json.dumps(result))
             self._separator = ',\n'
 

@@ -36,7 +36,8 @@ class Contour:
 
 def encode_array(instances: Instances, class_names: Sequence[str], header: Header,
                  encoding: str = 'packed', model: str = '', sequence: int = 0, dropped: int = 0,
-                 processing_time_s: float = 0.0) -> InstanceMaskArray:
+                 processing_time_s: float = 0.0, track_ids: Sequence[int] = ()
+                 ) -> InstanceMaskArray:
     """
     Return the message of one picture's instances, ids 1 to N, best score first.
 
@@ -46,6 +47,7 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
     :param header: the source image's header; shared by the array and every mask, not copied.
     :param encoding: 'packed', 'rle' or 'mono8'.
     :param processing_time_s: [s].
+    :param track_ids: number of every instance, 0 for none; empty when nothing is tracked.
     :raises ValueError: for another encoding.
     """
     if encoding not in MASK_ENCODINGS:
@@ -59,6 +61,8 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
         processing_time=Duration(sec=int(seconds), nanosec=int(rest * 1e9)))
     message.instances = [_encode_row(row, class_names, header, size, encoding)
                          for row in _rows(instances)]
+    for mask, number in zip(message.instances, track_ids):
+        mask.track_id = str(number) if number else ''
     return message
 
 

@@ -106,7 +106,8 @@ class YolactNode(LifecycleNode):
         self._results = Publishers(self, self._look_again.trigger)
         self._worker = Worker(self._job, self._results,
                               lambda: self.get_clock().now().nanoseconds, self._metrics,
-                              self._complain, self._device_failed.trigger)
+                              self._complain, self._device_failed.trigger,
+                              self.get_logger().info)
         self._worker.start()
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

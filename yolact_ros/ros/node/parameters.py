@@ -8,7 +8,7 @@ from functools import cached_property
 
 from yolact_ros.coded_images import MAX_PIXELS
 from yolact_ros.config import NMS_KINDS, PostprocessConfig
-from yolact_ros.overlay import OverlayStyle
+from yolact_ros.overlay import COLOR_BY, OverlayStyle
 from yolact_ros.ros.parameter_table import check_table, fixed, live
 
 TRANSPORTS = ('raw', 'compressed')
@@ -59,12 +59,16 @@ class Parameters:
                       low=1, high=1000)
     candidate_threshold: float = live(0.05, 'Anchors with no class score above it are ignored '
                                       'from the start.', low=0.0, high=1.0)
+    tracking: bool = live(True, 'Number the objects: track_id stays with an object from image '
+                          'to image.')
     mask_encoding: str = live('packed', 'How masks are stored in ~/instances.',
                               choices=MASK_ENCODINGS)
     overlay_alpha: float = live(0.45, 'Opacity of the masks in ~/overlay.', low=0.0, high=1.0)
     overlay_boxes: bool = live(True, 'Draw boxes in ~/overlay.')
     overlay_labels: bool = live(True, 'Draw class names and scores in ~/overlay.')
     overlay_contours: bool = live(True, 'Draw outlines of the masks in ~/overlay.')
+    overlay_color_by: str = live('class', 'What has a colour of its own in ~/overlay: a class, '
+                                 'or every tracked object.', choices=COLOR_BY)
     jpeg_quality: int = live(85, 'Quality of ~/overlay/compressed.', low=1, high=100)
 
     def __post_init__(self) -> None:
@@ -86,7 +90,8 @@ class Parameters:
     def overlay_style(self) -> OverlayStyle:
         """Return how the overlay looks."""
         return OverlayStyle(alpha=self.overlay_alpha, boxes=self.overlay_boxes,
-                            labels=self.overlay_labels, contours=self.overlay_contours)
+                            labels=self.overlay_labels, contours=self.overlay_contours,
+                            color_by=self.overlay_color_by)
 
 
 PARAMETERS: Mapping[str, Field] = {row.name: row for row in fields(Parameters)}

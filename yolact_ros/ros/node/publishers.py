@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 
 from yolact_ros.msg import InstanceMaskArray
-from yolact_ros.overlay import draw_instances
+from yolact_ros.overlay import TrackMarks, draw_instances
 from yolact_ros.ros.image_codec import encode_image, encode_jpeg
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.vision_messages import VisionMessages
@@ -47,12 +47,14 @@ class Result:
 
     :param header: the input message's header.
     :param rgb: (H, W, 3) uint8.
+    :param marks: numbers and trails of the objects; None when they are not followed.
     """
 
     header: Header
     rgb: np.ndarray
     instances: Instances
     class_names: Sequence[str]
+    marks: TrackMarks | None = None
 
 
 class Publishers:
@@ -119,7 +121,7 @@ class Publishers:
                          wanted: frozenset[str]) -> None:
         """Draw once, publish raw and compressed."""
         drawn = draw_instances(result.rgb, result.instances, result.class_names,
-                               parameters.overlay_style)
+                               parameters.overlay_style, result.marks)
         if 'overlay' in wanted:
             self._publishers['overlay'].publish(encode_image(drawn, 'bgr8', result.header))
         if 'overlay_compressed' in wanted:

@@ -41,9 +41,9 @@ def diagnostics_table() -> str:
         *(('input', f'`{key}`', text) for key, text in INPUT_KEYS.items()),
         *(('output', f'`{key}`', text) for key, text in OUTPUT_KEYS.items()),
         ('output', '`decode`, `model`, `preprocess`, `network`, `detect`, `assemble`, `rescore`, '
-         '`pixels`, `encode`, `publish`, `views` `[ms]`', 'Median time of every stage; model is '
-         'the sum of preprocess to pixels (on CUDA also `upload`, `download`, `unpack`), views '
-         'are overlay, label image and detections.')])
+         '`pixels`, `tracks`, `encode`, `publish`, `views` `[ms]`', 'Median time of every '
+         'stage; model is the sum of preprocess to pixels (on CUDA also `upload`, `download`, '
+         '`unpack`), views are overlay, label image and detections.')])
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -19,6 +19,7 @@ from yolact_ros.devices import is_device_failure
 from yolact_ros.ros.health.metrics import Metrics
 from yolact_ros.ros.image_codec import decode_compressed, decode_image
 from yolact_ros.ros.instance_codec import encode_array
+from yolact_ros.ros.node.identity import Identity
 from yolact_ros.ros.node.mailbox import Mailbox
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.publishers import Publishers, Result
@@ -74,7 +75,8 @@ class Worker:
 
     def __init__(self, job: Callable[[], Job | None], publishers: Publishers,
                  now_ns: Callable[[], int], metrics: Metrics, complain: Callable[[str], None],
-                 device_failed: Callable[[], None]) -> None:
+                 device_failed: Callable[[], None],
+                 log: Callable[[str], None] = lambda line: None) -> None:
         """
         Prepare; `start` starts the thread.
 
@@ -84,6 +86,7 @@ class Worker:
         :param complain: called once for every kind of fault that costs images, with the cure.
         :param device_failed: called when the network's device failed; images are lost from then
             on, until `resume`.
+        :param log: takes a line when the tracks start anew.
         """
         self._job, self._publishers, self._now_ns = job, publishers, now_ns
         self._metrics, self._complain = metrics, complain
@@ -92,6 +95,7 @@ class Worker:
         # A daemon: a network that computes for minutes must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name='segmentation', daemon=True)
         self._known: set[Hashable] = set()
+        self._identity = Identity(log)
         self._device_failed, self._paused = device_failed, False
         self._sequence = 0
         self._reported_drops = 0
@@ -143,7 +147,7 @@ class Worker:
             self._metrics.drop('too_old')
             return
         watch = Stopwatch()
-        result = self._segment(arrival.message, job, watch)
+        result = self._segment(arrival, job, watch)
         if self._stopping.is_set():
             return
         if 'instances' in wanted:
@@ -153,8 +157,9 @@ class Worker:
         watch.lap('views')
         self._metrics.processed(latency, watch.stage_ms)
 
-    def _segment(self, message: Image | CompressedImage, job: Job, watch: Stopwatch) -> Result:
+    def _segment(self, arrival: Arrival, job: Job, watch: Stopwatch) -> Result:
         """Return what is in an image."""
+        message, marks = arrival.message, None
         decode = decode_image if isinstance(message, Image) else decode_compressed
         rgb = decode(message, job.parameters.max_image_pixels)
         watch.lap('decode')
@@ -163,7 +168,13 @@ class Worker:
         instances = job.predictor.predict(rgb)
         watch.lap('model')
         watch.stage_ms.update(job.predictor.stage_ms)
-        return Result(message.header, rgb, instances, job.predictor.class_names)
+        if job.parameters.tracking:
+            instances, marks = self._identity.follow(instances, message.header, arrival.time,
+                                                     job.predictor)
+            watch.lap('tracks')
+        else:
+            self._identity.forget()
+        return Result(message.header, rgb, instances, job.predictor.class_names, marks)
 
     def _publish_array(self, result: Result, job: Job, watch: Stopwatch) -> None:
         """Publish the instances, with how many images were skipped for it."""
@@ -172,7 +183,8 @@ class Worker:
             result.instances, result.class_names, result.header, job.parameters.mask_encoding,
             model=job.predictor.description, sequence=self._sequence,
             dropped=dropped - self._reported_drops,
-            processing_time_s=1e-3 * (watch.stage_ms['decode'] + watch.stage_ms['model']))
+            processing_time_s=1e-3 * (watch.stage_ms['decode'] + watch.stage_ms['model']),
+            track_ids=() if result.marks is None else result.marks.ids.tolist())
         watch.lap('encode')
         self._publishers.publish_array(array)
         watch.lap('publish')

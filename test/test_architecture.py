@@ -39,6 +39,7 @@ ARROWS = {
     'inference.captured': VALUES | NETWORK | {'inference.steps', 'inference.backends'},
     'inference': VALUES | NETWORK | STEPS | {'export'},
     'scenes': set(),
+    'geometry': {'structures'},
     'media': {'structures', 'masks', 'files', 'config', 'extras'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'extras'},
@@ -71,6 +72,7 @@ OUTSIDE = {
     'labels': {'numpy', 'cv2'},
     'overlay': {'numpy', 'cv2'},
     'scenes': {'numpy', 'cv2'},
+    'geometry': {'numpy', 'cv2'},
 }
 ROS_PACKAGE = re.compile(
     r'rclpy|launch|launch_ros|cv_bridge|ament_index_python|\w+_(msgs|srvs|interfaces)')

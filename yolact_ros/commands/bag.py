@@ -1,0 +1,136 @@
+"""`yolact bag`: find the objects in every image of a recording; writes another recording."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
+from yolact_ros.media.bags import BagCopy, choose_image_topic, decode, open_bag
+from yolact_ros.overlay import draw_instances
+from yolact_ros.progress import progress_interval
+
+INSTANCES, OVERLAY = '/yolact/instances', '/yolact/overlay/compressed'
+EXAMPLES = """
+examples:
+  yolact bag recording/ -o segmented/ --overlay
+  yolact bag recording/ -o masks/ --only-results --topic /camera/color/image_raw
+
+Every image is segmented, in order; the results have the stamps of their images. An image that
+cannot be read is reported and left out, and the exit code is 1. Ctrl-C keeps what is done.
+"""
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.epilog = EXAMPLES
+    parser.add_argument('bag', metavar='IN', type=Path, help='a rosbag2, mcap or sqlite3')
+    parser.add_argument('-o', '--output', metavar='OUT', type=Path, required=True,
+                        help='folder of the new rosbag2 (mcap); must not exist')
+    parser.add_argument('--topic', default='', metavar='T',
+                        help='image topic (default: the largest with colour images)')
+    parser.add_argument('--every', type=float, default=0.0, metavar='S',
+                        help='only images at least S seconds apart (default: all)')
+    parser.add_argument('--overlay', action='store_true',
+                        help=f'also {OVERLAY}, the images with the masks drawn on them')
+    parser.add_argument('--only-results', action='store_true',
+                        help='do not copy the messages of the recording')
+    parser.add_argument('--weights', default='demo', metavar='FILE|NAME',
+                        help='a checkpoint, or a name that "yolact models" lists (default: demo)')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Segment the recording.
+
+    :returns: 0, or 1 when an image could not be read.
+    """
+    store = open_typestore()
+    with open_bag(args.bag) as reader:
+        topic = choose_image_topic(reader, store, args.topic)
+        copy = BagCopy(args.output)
+        from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
+        predictor = open_predictor(args.weights, device=args.device)
+        logger.info('%s of %s, %s', topic, args.bag, predictor.description)
+        job = _Job(args, store, topic, predictor, copy)
+        try:
+            with copy, logging_redirect_tqdm():
+                _read(reader, job)
+                copy.finish()
+        except OSError as error:
+            raise OSError(f"cannot write '{args.output}' ({error}); is the disk full?") from error
+    logger.info('%d images segmented, %d left out -> %s', job.done, job.bad, args.output)
+    return int(job.bad > 0)
+
+
+def _read(reader: Any, job: _Job) -> None:
+    """Hand every message to the job; Ctrl-C ends it early."""
+    total = sum(item.msgcount for item in reader.connections if item.topic == job.topic)
+    bar = tqdm(total=total, unit='image', disable=None, mininterval=progress_interval())
+    with bar, _noted_interrupt() as interrupted:
+        for connection, stamp, data in reader.messages():
+            job.take(connection, stamp, data)
+            bar.update(connection.topic == job.topic)
+            if interrupted:
+                logger.info('stopped by Ctrl-C; the results so far are kept')
+                return
+
+
+@contextmanager
+def _noted_interrupt() -> Iterator[list[int]]:
+    """Yield a list that Ctrl-C adds to: an exception amid a write would spoil the bag."""
+    noted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Job:
+    """What happens to one message after the other."""
+
+    def __init__(self, args: argparse.Namespace, store: Any, topic: str, predictor: Any,
+                 copy: BagCopy) -> None:
+        self.topic, self.done, self.bad = topic, 0, 0
+        self._args, self._store, self._predictor, self._copy = args, store, predictor, copy
+        self._next = 0  # stamp from which on the next image counts [ns]
+
+    def take(self, connection: Any, stamp: int, data: bytes) -> None:
+        """Copy a message where that is wanted, and segment it where it is an image."""
+        if not self._args.only_results and connection.topic not in (INSTANCES, OVERLAY):
+            self._copy.copy(connection, stamp, data)
+        if connection.topic == self.topic and stamp >= self._next:
+            self._next = stamp + round(self._args.every * 1e9)
+            self._segment(connection.msgtype, stamp, data)
+
+    def _segment(self, kind: str, stamp: int, data: bytes) -> None:
+        """Add the results of one image."""
+        try:
+            message = self._store.deserialize_cdr(data, kind)
+            rgb = decode(message)
+        except Exception as error:  # rosbags' deserialiser fails in any way on damaged bytes
+            logger.error('left out: image %d of %s: %s', self.done + self.bad + 1, self.topic,
+                         error)
+            self.bad += 1
+            return
+        predictor = self._predictor
+        instances = predictor.predict(rgb)
+        self._copy.add(self._store, INSTANCES, stamp, instance_array(
+            self._store, instances, predictor.class_names, message.header,
+            model=predictor.description))
+        if self._args.overlay:
+            overlay = draw_instances(rgb, instances, predictor.class_names)
+            self._copy.add(self._store, OVERLAY, stamp,
+                           jpeg_message(self._store, overlay, message.header))
+        self.done += 1

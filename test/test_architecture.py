@@ -54,7 +54,7 @@ ARROWS = {
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
-        'overlay', 'ros.benchmark'},
+        'overlay', 'tracking', 'ros.benchmark'},
 }
 
 # The node's main opens the model it is given.

@@ -44,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f'also {OVERLAY}, the images with the masks drawn on them')
     parser.add_argument('--only-results', action='store_true',
                         help='do not copy the messages of the recording')
+    parser.add_argument('--no-tracks', dest='tracks', action='store_false',
+                        help='leave track_id empty')
     parser.add_argument('--weights', default='demo', metavar='FILE|NAME',
                         help='a checkpoint, or a name that "yolact models" lists (default: demo)')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
@@ -71,6 +73,15 @@ def run(args: argparse.Namespace) -> int:
             raise OSError(f"cannot write '{args.output}' ({error}); is the disk full?") from error
     logger.info('%d images segmented, %d left out -> %s', job.done, job.bad, args.output)
     return int(job.bad > 0)
+
+
+def _open_tracker() -> Any:
+    """Return what numbers the objects from image to image, None where it is not installed."""
+    try:
+        from yolact_ros.tracking import Tracker, TrackerConfig
+    except ModuleNotFoundError:
+        return None
+    return Tracker(TrackerConfig())
 
 
 def _read(reader: Any, job: _Job) -> None:
@@ -104,6 +115,7 @@ class _Job:
                  copy: BagCopy) -> None:
         self.topic, self.done, self.bad = topic, 0, 0
         self._args, self._store, self._predictor, self._copy = args, store, predictor, copy
+        self._tracker = _open_tracker() if args.tracks else None
         self._next = 0  # stamp from which on the next image counts [ns]
 
     def take(self, connection: Any, stamp: int, data: bytes) -> None:
@@ -126,9 +138,11 @@ class _Job:
             return
         predictor = self._predictor
         instances = predictor.predict(rgb)
+        time = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        tracks = [] if self._tracker is None else self._tracker.update(instances, time).tolist()
         self._copy.add(self._store, INSTANCES, stamp, instance_array(
             self._store, instances, predictor.class_names, message.header,
-            model=predictor.description))
+            model=predictor.description, track_ids=tracks))
         if self._args.overlay:
             overlay = draw_instances(rgb, instances, predictor.class_names)
             self._copy.add(self._store, OVERLAY, stamp,

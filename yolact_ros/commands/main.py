@@ -16,6 +16,7 @@ from importlib import metadata
 COMMANDS: dict[str, str] = {
     'segment': 'find objects in pictures, folders, videos or a camera',
     'bag': 'find objects in every image of a ROS 2 recording',
+    'extract': 'take images for labelling from a recording or a video',
     'download': 'fetch published weights into the cache',
     'models': 'list the weights that can be used by name',
     'train': 'train a network on your own objects',

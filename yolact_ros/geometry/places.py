@@ -20,6 +20,7 @@ MADS = 3.0
 LEAST_MAD_SHARE = 0.01
 # So many points of an object give its median depth and its box, more only cost time.
 SAMPLES = 600
+EVENLY = np.arange(SAMPLES)
 NEAREST, FARTHEST = 1e-6, 1e6  # [m]; unknown depths, which are 0, NaN or infinite, lie outside
 
 
@@ -119,7 +120,7 @@ class _View:
     :param row: the object's number.
     :param window: rows and columns of the image.
     :param depth: (h, w) float32 [m].
-    :param inner: (h, w) uint8, 255 inside of the eroded mask.
+    :param inner: (h, w) uint8, 1 inside of the eroded mask.
     :param eroded: pixels that were taken from the rim of the mask.
     :param sample: (2, SAMPLES) y, x of pixels of known depth, in the image.
     """
@@ -140,10 +141,11 @@ def _look(instances: Instances, row: int, depth_m: np.ndarray) -> _View | None:
     if not depth.size:
         return None
     inner, eroded = _eroded(instances.crops[row])
-    known = np.flatnonzero(cv2.bitwise_and(cv2.inRange(depth, NEAREST, FARTHEST), inner))
+    known = cv2.bitwise_and(cv2.inRange(depth, NEAREST, FARTHEST), inner).view(bool)
+    known = np.flatnonzero(known)  # of bool is three times as fast as of uint8
     if len(known) < MIN_POINTS:
         return None
-    chosen = known[np.arange(SAMPLES) * len(known) // SAMPLES]  # few points come several times
+    chosen = known[EVENLY * len(known) // SAMPLES]  # few points come several times
     y, x = np.divmod(chosen, x1 - x0)
     return _View(row, window, depth, inner, eroded, np.stack([y + y0, x + x0]))
 
@@ -152,9 +154,10 @@ def _place(places: Places, views: list[_View], depth_m: np.ndarray, rays: _Rays)
     """Fill in the rows of all objects that enough is known about."""
     rows = [view.row for view in views]
     y, x = np.stack([view.sample for view in views], axis=1)  # (N, SAMPLES) each
-    z = depth_m[y, x].astype(np.float64)
+    z = depth_m[y, x]
     medians = np.median(z, axis=1, keepdims=True)
     spreads = np.median(np.abs(z - medians), axis=1, keepdims=True)
+    z, medians, spreads = (values.astype(np.float64) for values in (z, medians, spreads))
     reach = MADS * np.maximum(spreads, LEAST_MAD_SHARE * medians)
     low, high = np.maximum(medians - reach, NEAREST), medians + reach
     for view, nearest, farthest in zip(views, low[:, 0].tolist(), high[:, 0].tolist()):
@@ -175,9 +178,9 @@ def _eroded(crop: np.ndarray) -> tuple[np.ndarray, int]:
     """
     Return the inner part of a mask, so far from its rim as a small mask can bear.
 
-    :returns: (h, w) uint8, 255 inside, and the number of pixels that were taken from its rim.
+    :returns: (h, w) uint8, 1 inside, and the number of pixels that were taken from its rim.
     """
-    mask = np.multiply(crop.view(np.uint8), 255, order='C')
+    mask = np.ascontiguousarray(crop).view(np.uint8)
     if not mask.size:
         return mask, 0
     area = cv2.countNonZero(mask)

@@ -69,6 +69,7 @@ def compressed(value):
 
 def write_bag(path, rows, storage=StoragePlugin.MCAP):
     """Write (topic, stamp [ns], message or damaged bytes of an Image) rows."""
+    path.parent.mkdir(exist_ok=True)
     with Writer(path, version=9, storage_plugin=storage) as writer:
         connections = {}
         for topic, stamp, message in rows:
@@ -239,3 +240,27 @@ def test_objects_are_numbered_unless_that_is_switched_off(finder, tmp_path, monk
     results = read(tmp_path / 'out', '/yolact/instances')
     assert [message.instances[0].track_id for _, _, message in results] == expected
     assert stamps == ([] if option else [4.0, 5.0])
+
+
+def test_a_folder_skips_what_is_done_and_goes_on_behind_a_failure(finder, tmp_path, caplog):
+    for name in 'ab':
+        write_bag(tmp_path / 'in' / name, [('/a', 1, image(4))])
+    (tmp_path / 'in' / 'broken').mkdir()
+    (tmp_path / 'in' / 'broken' / 'metadata.yaml').write_text('nothing')
+    caplog.set_level('INFO')
+    assert bag(tmp_path / 'in' / 'a', '-o', tmp_path / 'out' / 'a') == 0
+    stamp = (tmp_path / 'out' / 'a' / 'metadata.yaml').stat().st_mtime_ns
+    assert bag(tmp_path / 'in', '-o', tmp_path / 'out', '--jobs', 2, '--only-results') == 1
+    assert len(read(tmp_path / 'out' / 'b')) == 1
+    assert (tmp_path / 'out' / 'a' / 'metadata.yaml').stat().st_mtime_ns == stamp
+    assert 'a: done before' in caplog.text and 'b: done' in caplog.text
+    assert 'broken: failed' in caplog.text and '2 of 3 recordings' in caplog.text
+
+
+def test_a_result_that_was_cut_short_is_not_taken_for_done(finder, tmp_path, caplog):
+    source = write_bag(tmp_path / 'in' / 'a', [('/a', value, image(value)) for value in (1, 2)])
+    finder.after_each = lambda: len(finder.seen) == 1 and os.kill(os.getpid(), signal.SIGINT)
+    bag(source, '-o', tmp_path / 'out' / 'a')
+    caplog.set_level('INFO')
+    assert bag(tmp_path / 'in', '-o', tmp_path / 'out') == 1
+    assert 'cut short before' in caplog.text

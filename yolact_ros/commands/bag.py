@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,15 +17,17 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
-from yolact_ros.media.bags import BagCopy, choose_image_topic, decode, open_bag
+from yolact_ros.media.bags import BagCopy, choose_image_topic, decode, is_whole, open_bag
 from yolact_ros.overlay import draw_instances
 from yolact_ros.progress import progress_interval
 
 INSTANCES, OVERLAY = '/yolact/instances', '/yolact/overlay/compressed'
+DONE, DONE_BEFORE = 'done', 'done before'
 EXAMPLES = """
 examples:
   yolact bag recording/ -o segmented/ --overlay
   yolact bag recording/ -o masks/ --only-results --topic /camera/color/image_raw
+  yolact bag recordings/ -o segmented/ --jobs 2   (those that are done are skipped)
 
 Every image is segmented, in order; the results have the stamps of their images. An image that
 cannot be read is reported and left out, and the exit code is 1. Ctrl-C keeps what is done.
@@ -33,9 +38,12 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.epilog = EXAMPLES
-    parser.add_argument('bag', metavar='IN', type=Path, help='a rosbag2, mcap or sqlite3')
+    parser.add_argument('bag', metavar='IN', type=Path,
+                        help='a rosbag2, mcap or sqlite3, or a folder of them')
     parser.add_argument('-o', '--output', metavar='OUT', type=Path, required=True,
                         help='folder of the new rosbag2 (mcap); must not exist')
+    parser.add_argument('--jobs', type=int, default=1, metavar='N',
+                        help='recordings of a folder at the same time (default: 1)')
     parser.add_argument('--topic', default='', metavar='T',
                         help='image topic (default: the largest with colour images)')
     parser.add_argument('--every', type=float, default=0.0, metavar='S',
@@ -53,10 +61,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """
-    Segment the recording.
+    Segment the recording, or every one of a folder.
 
-    :returns: 0, or 1 when an image could not be read.
+    :returns: 0, or 1 when an image or a recording could not be read.
     """
+    recordings = sorted(path.parent for path in args.bag.glob('*/metadata.yaml'))
+    return _run_all(args, recordings) if recordings else _run_one(args)
+
+
+def _run_all(args: argparse.Namespace, recordings: list[Path]) -> int:
+    """Segment recordings side by side, each in a process of its own; tell how each one went."""
+    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        ends = list(pool.map(lambda path: _run_apart(args, path), recordings))
+    for path, end in zip(recordings, ends):
+        logger.info('%s: %s', path.name, end)
+    failed = sum(end not in (DONE, DONE_BEFORE) for end in ends)
+    logger.info('%d of %d recordings are segmented', len(ends) - failed, len(ends))
+    return int(failed > 0)
+
+
+def _run_apart(args: argparse.Namespace, path: Path) -> str:
+    """Segment one recording of a folder in another process; return how that went."""
+    output = args.output / path.name
+    if output.exists():
+        return DONE_BEFORE if is_whole(output) else f"cut short before; remove '{output}' first"
+    values = {'--topic': args.topic, '--every': args.every, '--weights': args.weights,
+              '--device': args.device}
+    flags = {'--overlay': args.overlay, '--only-results': args.only_results,
+             '--no-tracks': not args.tracks}
+    command = [sys.executable, '-m', 'yolact_ros.commands.main', 'bag', str(path), '-o',
+               str(output), *(f'{name}={value}' for name, value in values.items()),
+               *(name for name, wanted in flags.items() if wanted)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    last = (ran.stderr.strip().splitlines() or [''])[-1]
+    return DONE if ran.returncode == 0 and is_whole(output) else f'failed: {last}'
+
+
+def _run_one(args: argparse.Namespace) -> int:
+    """Segment one recording."""
     store = open_typestore()
     with open_bag(args.bag) as reader:
         topic = choose_image_topic(reader, store, args.topic)
@@ -67,8 +109,7 @@ def run(args: argparse.Namespace) -> int:
         job = _Job(args, store, topic, predictor, copy)
         try:
             with copy, logging_redirect_tqdm():
-                _read(reader, job)
-                copy.finish()
+                copy.finish(whole=_read(reader, job))
         except OSError as error:
             raise OSError(f"cannot write '{args.output}' ({error}); is the disk full?") from error
     logger.info('%d images segmented, %d left out -> %s', job.done, job.bad, args.output)
@@ -84,8 +125,8 @@ def _open_tracker() -> Any:
     return Tracker(TrackerConfig())
 
 
-def _read(reader: Any, job: _Job) -> None:
-    """Hand every message to the job; Ctrl-C ends it early."""
+def _read(reader: Any, job: _Job) -> bool:
+    """Hand every message to the job; Ctrl-C ends it early, then False is returned."""
     total = sum(item.msgcount for item in reader.connections if item.topic == job.topic)
     bar = tqdm(total=total, unit='image', disable=None, mininterval=progress_interval())
     with bar, _noted_interrupt() as interrupted:
@@ -94,7 +135,8 @@ def _read(reader: Any, job: _Job) -> None:
             bar.update(connection.topic == job.topic)
             if interrupted:
                 logger.info('stopped by Ctrl-C; the results so far are kept')
-                return
+                return False
+    return True
 
 
 @contextmanager

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 COLOURS = ('rgb', 'bgr', 'bayer', 'yuv', 'uyvy', 'yuyv', 'nv', '8UC3', '8UC4')
+WHOLE = 'whole'
 GREY = ('mono8', '8UC1')
 
 
@@ -142,6 +143,12 @@ def _decode_compressed(message: Any) -> np.ndarray:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
+def is_whole(path: Path) -> bool:
+    """Return whether a bag was written by BagCopy to its end."""
+    metadata = path / 'metadata.yaml'
+    return metadata.is_file() and f'yolact: {WHOLE}' in metadata.read_text(encoding='utf-8')
+
+
 class BagCopy:
     """
     A recording that is written beside its place and moved there when it is finished.
@@ -152,14 +159,14 @@ class BagCopy:
     :raises FileExistsError: when there is something of that name.
     """
 
-    def __init__(self, path: Path, mcap: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         if path.exists():
             raise FileExistsError(f"'{path}' exists; choose another -o, or remove it")
         rosbag2 = require('rosbags.rosbag2', 'bag')
-        storage = rosbag2.StoragePlugin.MCAP if mcap else rosbag2.StoragePlugin.SQLITE3
         self.path = path
         self._part = path.with_name(f'.{path.name}.part-{os.getpid()}')
-        self._writer = rosbag2.Writer(self._part / path.name, version=9, storage_plugin=storage)
+        self._writer = rosbag2.Writer(self._part / path.name, version=9,
+                                      storage_plugin=rosbag2.StoragePlugin.MCAP)
         self._connections: dict[Any, Connection] = {}
 
     def __enter__(self) -> BagCopy:
@@ -192,7 +199,12 @@ class BagCopy:
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=store)
         self._writer.write(self._connections[topic], stamp, store.serialize_cdr(message, kind))
 
-    def finish(self) -> None:
-        """Complete the index and give the bag its name."""
+    def finish(self, whole: bool = True) -> None:
+        """
+        Complete the index and give the bag its name.
+
+        :param whole: whether nothing is missing; is_whole() asks for it later.
+        """
+        self._writer.set_custom_data('yolact', WHOLE if whole else 'cut short')
         self._writer.close()
         os.replace(self._part / self.path.name, self.path)

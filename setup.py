@@ -1,5 +1,7 @@
 """`pip install .`: the model, its training and its tools, without ROS (CMake builds the rest)."""
 
+from glob import glob
+
 from setuptools import find_packages, setup
 
 EXTRAS = {
@@ -15,6 +17,7 @@ setup(
     description='YOLACT and YOLACT++ instance segmentation for ROS 2',
     license='Apache-2.0',
     packages=find_packages(include=['yolact_ros', 'yolact_ros.*']),
+    data_files=[('share/yolact_ros/msg', sorted(glob('msg/*.msg')))],
     package_data={'yolact_ros': ['weights/*.safetensors']},
     python_requires='>=3.10',
     install_requires=[

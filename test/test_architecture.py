@@ -42,6 +42,7 @@ ARROWS = {
     'inference.captured': VALUES | NETWORK | {'inference.steps', 'inference.backends'},
     'inference': VALUES | NETWORK | STEPS | {'export'},
     'scenes': {'masks'},
+    'geometry': {'structures'},
     'media': {'structures', 'masks', 'files', 'config', 'extras'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'figures'},
@@ -77,6 +78,7 @@ OUTSIDE = {
     'overlay': {'numpy', 'cv2'},
     'scenes': {'numpy', 'cv2'},
     'tracking': {'numpy', 'scipy'},
+    'geometry': {'numpy', 'cv2'},
 }
 ROS_PACKAGE = re.compile(
     r'rclpy|launch|launch_ros|cv_bridge|ament_index_python|\w+_(msgs|srvs|interfaces)')

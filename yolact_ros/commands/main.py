@@ -15,6 +15,8 @@ from importlib import metadata
 # A module of this room for each; only that of the chosen command is imported.
 COMMANDS: dict[str, str] = {
     'segment': 'find objects in pictures, folders, videos or a camera',
+    'bag': 'find objects in every image of a ROS 2 recording',
+    'extract': 'take images for labelling from a recording or a video',
     'download': 'fetch published weights into the cache',
     'models': 'list the weights that can be used by name',
     'train': 'train a network on your own objects',

@@ -1,0 +1,192 @@
+"""`yolact bag`: find the objects in every image of a recording; writes another recording."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
+from yolact_ros.media.bags import BagCopy, choose_image_topic, decode, is_whole, open_bag
+from yolact_ros.overlay import draw_instances
+from yolact_ros.progress import progress_interval
+
+INSTANCES, OVERLAY = '/yolact/instances', '/yolact/overlay/compressed'
+DONE, DONE_BEFORE = 'done', 'done before'
+EXAMPLES = """
+examples:
+  yolact bag recording/ -o segmented/ --overlay
+  yolact bag recording/ -o masks/ --only-results --topic /camera/color/image_raw
+  yolact bag recordings/ -o segmented/ --jobs 2   (those that are done are skipped)
+
+Every image is segmented, in order; the results have the stamps of their images. An image that
+cannot be read is reported and left out, and the exit code is 1. Ctrl-C keeps what is done.
+"""
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.epilog = EXAMPLES
+    parser.add_argument('bag', metavar='IN', type=Path,
+                        help='a rosbag2, mcap or sqlite3, or a folder of them')
+    parser.add_argument('-o', '--output', metavar='OUT', type=Path, required=True,
+                        help='folder of the new rosbag2 (mcap); must not exist')
+    parser.add_argument('--jobs', type=int, default=1, metavar='N',
+                        help='recordings of a folder at the same time (default: 1)')
+    parser.add_argument('--topic', default='', metavar='T',
+                        help='image topic (default: the largest with colour images)')
+    parser.add_argument('--every', type=float, default=0.0, metavar='S',
+                        help='only images at least S seconds apart (default: all)')
+    parser.add_argument('--overlay', action='store_true',
+                        help=f'also {OVERLAY}, the images with the masks drawn on them')
+    parser.add_argument('--only-results', action='store_true',
+                        help='do not copy the messages of the recording')
+    parser.add_argument('--no-tracks', dest='tracks', action='store_false',
+                        help='leave track_id empty')
+    parser.add_argument('--weights', default='demo', metavar='FILE|NAME',
+                        help='a checkpoint, or a name that "yolact models" lists (default: demo)')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Segment the recording, or every one of a folder.
+
+    :returns: 0, or 1 when an image or a recording could not be read.
+    """
+    recordings = sorted(path.parent for path in args.bag.glob('*/metadata.yaml'))
+    return _run_all(args, recordings) if recordings else _run_one(args)
+
+
+def _run_all(args: argparse.Namespace, recordings: list[Path]) -> int:
+    """Segment recordings side by side, each in a process of its own; tell how each one went."""
+    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        ends = list(pool.map(lambda path: _run_apart(args, path), recordings))
+    for path, end in zip(recordings, ends):
+        logger.info('%s: %s', path.name, end)
+    failed = sum(end not in (DONE, DONE_BEFORE) for end in ends)
+    logger.info('%d of %d recordings are segmented', len(ends) - failed, len(ends))
+    return int(failed > 0)
+
+
+def _run_apart(args: argparse.Namespace, path: Path) -> str:
+    """Segment one recording of a folder in another process; return how that went."""
+    output = args.output / path.name
+    if output.exists():
+        return DONE_BEFORE if is_whole(output) else f"cut short before; remove '{output}' first"
+    values = {'--topic': args.topic, '--every': args.every, '--weights': args.weights,
+              '--device': args.device}
+    flags = {'--overlay': args.overlay, '--only-results': args.only_results,
+             '--no-tracks': not args.tracks}
+    command = [sys.executable, '-m', 'yolact_ros.commands.main', 'bag', str(path), '-o',
+               str(output), *(f'{name}={value}' for name, value in values.items()),
+               *(name for name, wanted in flags.items() if wanted)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    last = (ran.stderr.strip().splitlines() or [''])[-1]
+    return DONE if ran.returncode == 0 and is_whole(output) else f'failed: {last}'
+
+
+def _run_one(args: argparse.Namespace) -> int:
+    """Segment one recording."""
+    store = open_typestore()
+    with open_bag(args.bag) as reader:
+        topic = choose_image_topic(reader, store, args.topic)
+        copy = BagCopy(args.output)
+        from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
+        predictor = open_predictor(args.weights, device=args.device)
+        logger.info('%s of %s, %s', topic, args.bag, predictor.description)
+        job = _Job(args, store, topic, predictor, copy)
+        try:
+            with copy, logging_redirect_tqdm():
+                copy.finish(whole=_read(reader, job))
+        except OSError as error:
+            raise OSError(f"cannot write '{args.output}' ({error}); is the disk full?") from error
+    logger.info('%d images segmented, %d left out -> %s', job.done, job.bad, args.output)
+    return int(job.bad > 0)
+
+
+def _open_tracker() -> Any:
+    """Return what numbers the objects from image to image, None where it is not installed."""
+    try:
+        from yolact_ros.tracking import Tracker, TrackerConfig
+    except ModuleNotFoundError:
+        return None
+    return Tracker(TrackerConfig())
+
+
+def _read(reader: Any, job: _Job) -> bool:
+    """Hand every message to the job; Ctrl-C ends it early, then False is returned."""
+    total = sum(item.msgcount for item in reader.connections if item.topic == job.topic)
+    bar = tqdm(total=total, unit='image', disable=None, mininterval=progress_interval())
+    with bar, _noted_interrupt() as interrupted:
+        for connection, stamp, data in reader.messages():
+            job.take(connection, stamp, data)
+            bar.update(connection.topic == job.topic)
+            if interrupted:
+                logger.info('stopped by Ctrl-C; the results so far are kept')
+                return False
+    return True
+
+
+@contextmanager
+def _noted_interrupt() -> Iterator[list[int]]:
+    """Yield a list that Ctrl-C adds to: an exception amid a write would spoil the bag."""
+    noted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Job:
+    """What happens to one message after the other."""
+
+    def __init__(self, args: argparse.Namespace, store: Any, topic: str, predictor: Any,
+                 copy: BagCopy) -> None:
+        self.topic, self.done, self.bad = topic, 0, 0
+        self._args, self._store, self._predictor, self._copy = args, store, predictor, copy
+        self._tracker = _open_tracker() if args.tracks else None
+        self._next = 0  # stamp from which on the next image counts [ns]
+
+    def take(self, connection: Any, stamp: int, data: bytes) -> None:
+        """Copy a message where that is wanted, and segment it where it is an image."""
+        if not self._args.only_results and connection.topic not in (INSTANCES, OVERLAY):
+            self._copy.copy(connection, stamp, data)
+        if connection.topic == self.topic and stamp >= self._next:
+            self._next = stamp + round(self._args.every * 1e9)
+            self._segment(connection.msgtype, stamp, data)
+
+    def _segment(self, kind: str, stamp: int, data: bytes) -> None:
+        """Add the results of one image."""
+        try:
+            message = self._store.deserialize_cdr(data, kind)
+            rgb = decode(message)
+        except Exception as error:  # rosbags' deserialiser fails in any way on damaged bytes
+            logger.error('left out: image %d of %s: %s', self.done + self.bad + 1, self.topic,
+                         error)
+            self.bad += 1
+            return
+        predictor = self._predictor
+        instances = predictor.predict(rgb)
+        time = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        tracks = [] if self._tracker is None else self._tracker.update(instances, time).tolist()
+        self._copy.add(self._store, INSTANCES, stamp, instance_array(
+            self._store, instances, predictor.class_names, message.header,
+            model=predictor.description, track_ids=tracks))
+        if self._args.overlay:
+            overlay = draw_instances(rgb, instances, predictor.class_names)
+            self._copy.add(self._store, OVERLAY, stamp,
+                           jpeg_message(self._store, overlay, message.header))
+        self.done += 1

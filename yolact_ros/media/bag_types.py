@@ -1,0 +1,121 @@
+"""Our messages without ROS: the types of the rosbags library, made from the .msg files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from yolact_ros.extras import require
+from yolact_ros.structures import Instances
+
+if TYPE_CHECKING:
+    from rosbags.typesys.store import Typestore
+
+ARRAY_TYPE = 'yolact_ros/msg/InstanceMaskArray'
+MASK_TYPE = 'yolact_ros/msg/InstanceMask'
+COMPRESSED_TYPE = 'sensor_msgs/msg/CompressedImage'
+JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'  # as image_transport describes it
+
+
+def open_typestore() -> Typestore:
+    """
+    Return the standard ROS 2 types and ours.
+
+    :raises ImportError: when rosbags is not installed.
+    :raises FileNotFoundError: when our .msg files are not installed.
+    """
+    typesys = require('rosbags.typesys', 'bag')
+    store = typesys.get_typestore(typesys.Stores.LATEST)
+    types: dict[str, Any] = {}
+    for name in (MASK_TYPE, ARRAY_TYPE):
+        text = (message_folder() / f'{name.rpartition("/")[2]}.msg').read_text(encoding='utf-8')
+        types.update(typesys.get_types_from_msg(text, name))
+    store.register(types)
+    return store
+
+
+def message_folder() -> Path:
+    """
+    Return the folder of our .msg files: of the checkout, else of the installation above us.
+
+    :raises FileNotFoundError: when there is none, with the cure.
+    """
+    for above in Path(__file__).resolve().parents:
+        for folder in (above / 'msg', above / 'share' / 'yolact_ros' / 'msg'):
+            if (folder / 'InstanceMask.msg').is_file():
+                return folder
+    raise FileNotFoundError('share/yolact_ros/msg/InstanceMask.msg is not installed; install the '
+                            'package again with "pip install ." or "colcon build"')
+
+
+def blank(store: Typestore, name: str) -> Any:
+    """Return a message with zeros, empty strings and empty lists."""
+    fields = store.fielddefs[name][1]
+    return store.types[name](**{field: _blank_field(store, kind) for field, kind in fields})
+
+
+def _blank_field(store: Typestore, kind: tuple[int, Any]) -> Any:
+    """Return the empty value of a field."""
+    node, detail = int(kind[0]), kind[1]
+    if node == 1:
+        return {'string': '', 'bool': False}.get(detail[0], 0)
+    if node == 2:
+        return blank(store, detail)
+    (element_node, element), count = detail
+    if int(element_node) == 1 and element[0] != 'string':
+        return np.zeros(count, {'byte': 'uint8', 'char': 'uint8'}.get(element[0], element[0]))
+    return [_blank_field(store, detail[0]) for _ in range(count)]
+
+
+def instance_array(store: Typestore, instances: Instances, class_names: Sequence[str],
+                   header: Any, model: str = '', track_ids: Sequence[int] = ()) -> Any:
+    """
+    Return the message of one image's instances, masks packed to bits.
+
+    :param header: of the image; shared by the array and its masks.
+    :param track_ids: a number for each instance, 0 where there is no track.
+    """
+    message = blank(store, ARRAY_TYPE)
+    message.header, message.model = header, model
+    message.image_height = instances.image_size.height
+    message.image_width = instances.image_size.width
+    message.instances = [_mask(store, instances, row, class_names, header)
+                         for row in range(len(instances))]
+    for mask, track in zip(message.instances, track_ids):
+        mask.track_id = str(track) if track else ''
+    return message
+
+
+def _mask(store: Typestore, instances: Instances, row: int, class_names: Sequence[str],
+          header: Any) -> Any:
+    """Return the message of one instance."""
+    mask, crop = blank(store, MASK_TYPE), instances.crops[row]
+    x0, y0, x1, y1 = instances.rois[row].tolist()
+    mask.header, mask.id = header, row + 1
+    mask.image_height = instances.image_size.height
+    mask.image_width = instances.image_size.width
+    mask.class_id = int(instances.class_ids[row])
+    mask.class_name = class_names[mask.class_id]
+    mask.score = float(instances.scores[row])
+    mask.class_score = float(instances.class_scores[row])
+    mask.mask_score = float(instances.mask_scores[row])
+    mask.x_min, mask.y_min, mask.x_max, mask.y_max = instances.boxes[row].tolist()
+    mask.roi.x_offset, mask.roi.y_offset = x0, y0
+    mask.roi.width, mask.roi.height = x1 - x0, y1 - y0
+    mask.area = int(np.count_nonzero(crop))
+    y, x = np.nonzero(crop)
+    mask.centroid_x = float(x.mean() + x0 + 0.5) if mask.area else np.nan
+    mask.centroid_y = float(y.mean() + y0 + 0.5) if mask.area else np.nan
+    packed = np.packbits(crop, axis=1)
+    mask.encoding, mask.step, mask.data = 1, packed.shape[1], packed.ravel()
+    return mask
+
+
+def jpeg_message(store: Typestore, rgb: np.ndarray, header: Any) -> Any:
+    """Return an image, (H, W, 3) uint8 RGB, as a compressed message."""
+    _, coded = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    return store.types[COMPRESSED_TYPE](header=header, format=JPEG_FORMAT, data=coded.ravel())

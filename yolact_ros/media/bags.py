@@ -1,0 +1,210 @@
+"""Recordings: the colour images of a rosbag2, and a copy of it with more topics."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from yolact_ros.extras import require
+
+if TYPE_CHECKING:
+    from rosbags.interfaces import Connection
+    from rosbags.rosbag2 import Reader
+    from rosbags.typesys.store import Typestore
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED = 'sensor_msgs/msg/CompressedImage'
+COLOURS = ('rgb', 'bgr', 'bayer', 'yuv', 'uyvy', 'yuyv', 'nv', '8UC3', '8UC4')
+WHOLE = 'whole'
+GREY = ('mono8', '8UC1')
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """
+    An image topic and what its first message is.
+
+    :param rank: 2 colour, 1 grey, 0 nothing to segment (depth, unreadable).
+    :param raw: whether it is not compressed.
+    """
+
+    topic: str
+    rank: int
+    pixels: int
+    raw: bool
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator[Reader]:
+    """
+    Hold a recording open; errors of a damaged one name it and the cure.
+
+    :raises ValueError: when it cannot be read.
+    """
+    rosbag2 = require('rosbags.rosbag2', 'bag')
+    try:
+        with rosbag2.Reader(path) as reader:
+            yield reader
+    except rosbag2.ReaderError as error:
+        raise ValueError(f"bag '{path}' cannot be read ({error}); a recording that was cut off "
+                         'is mended by: mcap recover FILE, or ros2 bag reindex FOLDER') from error
+
+
+def choose_image_topic(reader: Reader, store: Typestore, topic: str = '') -> str:
+    """
+    Return the asked topic, else the largest colour image, raw rather than compressed.
+
+    Its first message tells what a topic carries; names tell nothing.
+
+    :raises ValueError: when there is none; names the topics that exist.
+    """
+    images = [item for item in reader.connections
+              if item.msgtype in (IMAGE, COMPRESSED) and item.msgcount]
+    if topic and any(item.topic == topic for item in images):
+        return topic
+    candidates = [] if topic else [_candidate(reader, store, item) for item in images]
+    usable = [item for item in candidates if item.rank]
+    if not usable:
+        found = ', '.join(sorted(f'{item.topic} ({item.msgtype})' for item in reader.connections))
+        raise ValueError(f'the bag has no {f"image topic {topic!r}" if topic else "colour images"}'
+                         f'; it holds: {found or "nothing"}. Choose one with --topic')
+    best = min(usable, key=lambda item: (-item.rank, -item.pixels, not item.raw, item.topic))
+    return best.topic
+
+
+def _candidate(reader: Reader, store: Typestore, connection: Connection) -> Candidate:
+    """Return what the first message of a topic says about it."""
+    raw = connection.msgtype == IMAGE
+    try:
+        _, _, data = next(reader.messages([connection]))
+        message = store.deserialize_cdr(data, connection.msgtype)
+        if raw:
+            rank = 2 if message.encoding.startswith(COLOURS) else int(message.encoding in GREY)
+            return Candidate(connection.topic, rank, message.width * message.height, True)
+        rgb = decode(message)
+        grey = np.ptp(rgb.astype(int), axis=2).max() == 0
+        return Candidate(connection.topic, 1 if grey else 2, rgb.shape[0] * rgb.shape[1], False)
+    except Exception:  # rosbags' deserialiser fails in any way on damaged bytes
+        return Candidate(connection.topic, 0, 0, raw)
+
+
+def decode(message: Any) -> np.ndarray:
+    """
+    Return the image of a raw or compressed message as (H, W, 3) uint8 RGB.
+
+    :raises ValueError: when it is damaged or of an encoding that is not known.
+    """
+    if not hasattr(message, 'encoding'):
+        return _decode_compressed(message)
+    height, width, encoding = message.height, message.width, message.encoding
+    if encoding not in CODES:
+        raise ValueError(f'encoding {encoding!r} is not one of {", ".join(CODES)}')
+    channels, code = CODES[encoding]
+    data = np.asarray(message.data, np.uint8)
+    if message.step < width * channels or data.size < message.step * height or not data.size:
+        raise ValueError(f'{width}x{height} px in {encoding} do not fit into {data.size} bytes '
+                         f'with a step of {message.step}')
+    rows = data[:message.step * height].reshape(height, message.step)[:, :width * channels]
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    pixels = np.ascontiguousarray(rows).reshape(shape)
+    return pixels if code is None else cv2.cvtColor(pixels, code)
+
+
+# Encoding -> bytes a pixel and OpenCV's conversion; ROS's rggb is OpenCV's BG.
+CODES: dict[str, tuple[int, int | None]] = {
+    'rgb8': (3, None), 'bgr8': (3, cv2.COLOR_BGR2RGB), '8UC3': (3, cv2.COLOR_BGR2RGB),
+    'rgba8': (4, cv2.COLOR_RGBA2RGB), 'bgra8': (4, cv2.COLOR_BGRA2RGB),
+    '8UC4': (4, cv2.COLOR_BGRA2RGB), 'mono8': (1, cv2.COLOR_GRAY2RGB),
+    '8UC1': (1, cv2.COLOR_GRAY2RGB), 'bayer_rggb8': (1, cv2.COLOR_BayerBG2RGB),
+    'bayer_bggr8': (1, cv2.COLOR_BayerRG2RGB), 'bayer_gbrg8': (1, cv2.COLOR_BayerGR2RGB),
+    'bayer_grbg8': (1, cv2.COLOR_BayerGB2RGB), 'yuv422': (2, cv2.COLOR_YUV2RGB_UYVY),
+    'uyvy': (2, cv2.COLOR_YUV2RGB_UYVY), 'yuv422_yuy2': (2, cv2.COLOR_YUV2RGB_YUY2),
+    'yuyv': (2, cv2.COLOR_YUV2RGB_YUY2)}
+
+
+def _decode_compressed(message: Any) -> np.ndarray:
+    """Return a JPEG or PNG message as RGB; depth is refused."""
+    data = np.asarray(message.data, np.uint8)
+    if 'compressedDepth' in message.format:
+        raise ValueError(f'{message.format!r} is depth, wanted a colour image')
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    complete = data.size > 3 and (data[0] != 0xff or b'\xff\xd9' in data[-64:].tobytes())
+    pixels = cv2.imdecode(data, flags) if complete else None
+    if pixels is None:
+        raise ValueError(f'{data.size} bytes of format {message.format!r} are cut off or damaged')
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether a bag was written by BagCopy to its end."""
+    metadata = path / 'metadata.yaml'
+    return metadata.is_file() and f'yolact: {WHOLE}' in metadata.read_text(encoding='utf-8')
+
+
+class BagCopy:
+    """
+    A recording that is written beside its place and moved there when it is finished.
+
+    Leaving the block by an error removes it; call finish() before to keep what is there.
+
+    :param path: folder of the new bag; must not exist.
+    :raises FileExistsError: when there is something of that name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            raise FileExistsError(f"'{path}' exists; choose another -o, or remove it")
+        rosbag2 = require('rosbags.rosbag2', 'bag')
+        self.path = path
+        self._part = path.with_name(f'.{path.name}.part-{os.getpid()}')
+        self._writer = rosbag2.Writer(self._part / path.name, version=9,
+                                      storage_plugin=rosbag2.StoragePlugin.MCAP)
+        self._connections: dict[Any, Connection] = {}
+
+    def __enter__(self) -> BagCopy:
+        """Open the bag."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what was not finished."""
+        if self._writer.storage is not None:
+            self._writer.abort()
+        shutil.rmtree(self._part, ignore_errors=True)
+
+    def copy(self, connection: Connection, stamp: int, data: bytes) -> None:
+        """Append a message of another bag as it is."""
+        key = (connection.id, connection.topic, connection.msgtype)
+        if key not in self._connections:
+            self._connections[key] = self._writer.add_connection(
+                connection.topic, connection.msgtype, msgdef=connection.msgdef.data,
+                rihs01=connection.digest or 'RIHS01_' + '0' * 64,
+                serialization_format=connection.ext.serialization_format,
+                offered_qos_profiles=connection.ext.offered_qos_profiles)
+        self._writer.write(self._connections[key], stamp, data)
+
+    def add(self, store: Typestore, topic: str, stamp: int, message: Any) -> None:
+        """Append a message of ours."""
+        kind = message.__msgtype__
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, kind, typestore=store)
+        self._writer.write(self._connections[topic], stamp, store.serialize_cdr(message, kind))
+
+    def finish(self, whole: bool = True) -> None:
+        """
+        Complete the index and give the bag its name.
+
+        :param whole: whether nothing is missing; is_whole() asks for it later.
+        """
+        self._writer.set_custom_data('yolact', WHOLE if whole else 'cut short')
+        self._writer.close()
+        os.replace(self._part / self.path.name, self.path)

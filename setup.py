@@ -16,7 +16,7 @@ setup(
     description='YOLACT and YOLACT++ instance segmentation for ROS 2',
     license='Apache-2.0',
     packages=find_packages(include=['yolact_ros', 'yolact_ros.*']),
-    package_data={'yolact_ros': ['weights/*.safetensors']},
+    package_data={'yolact_ros': ['weights/*.safetensors', 'weights/*.xml', 'weights/*.bin']},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.1',

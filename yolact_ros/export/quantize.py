@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from yolact_ros.export.network import SOURCE_KEY
 from yolact_ros.extras import require
+from yolact_ros.files import sha256_of
 
 # Every layer that NNCF may leave in float is ranked on so few pictures, or a big network takes
 # hours.
@@ -86,14 +87,9 @@ def mark_int8(network: Any, rescoring: Any | None, source: Path,
     for model in (network, rescoring):
         if model is not None:
             model.set_rt_info(source.name, ['yolact_ros', 'source'])
-            model.set_rt_info(digest, ['yolact_ros', 'source_sha256'])
+            model.set_rt_info(digest, ['yolact_ros', SOURCE_KEY])
     network.set_rt_info('int8', ['yolact_ros', 'precision'])
     network.set_rt_info(f'{len(calibration.examples)} pictures', ['yolact_ros', 'calibration'])
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def float_layers(model: Any) -> list[str]:

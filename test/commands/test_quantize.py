@@ -24,6 +24,8 @@ from yolact_ros.files import sha256_of
 
 openvino = pytest.importorskip('openvino', reason='the extra int8 is not installed')
 pytest.importorskip('nncf', reason='the extra int8 is not installed')
+# Converting and calibrating take 20 s, more on a busy machine.
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope='module')
@@ -32,8 +34,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('int8')
     save_model(folder / 'shapes.safetensors', load_model('demo')[0])
     write_pictures(folder / 'pictures')
-    assert main(['quantize', str(folder / 'shapes.safetensors'), '--images',
-                 str(folder / 'pictures'), '-o', str(folder / 'shapes.xml')]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, 'ROUNDS', 1)
+        assert main(['quantize', str(folder / 'shapes.safetensors'), '--images',
+                     str(folder / 'pictures'), '-o', str(folder / 'shapes.xml')]) == 0
     return folder
 
 

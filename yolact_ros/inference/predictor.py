@@ -233,6 +233,7 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
         if twin is not None:
             return twin
     runtime = RUNTIME_OF_SUFFIX.get(Path(weights).suffix)
+    asked = precision
     if runtime or backend == 'openvino':
         if device not in ('auto', 'cpu'):
             raise ValueError(f'{runtime or backend} runs on the cpu; device {device!r} needs a '
@@ -244,6 +245,9 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
             raise ValueError(f'{weights} is run by {runtime}; choose backend auto, or give a '
                              f'checkpoint for {backend}')
         exported = open_exported(weights, precision)
+        if asked == 'float32' and exported.precision == 'int8':
+            raise ValueError(f'{weights} holds int8; choose precision auto, or give the '
+                             'checkpoint that it was made from')
         if config not in (None, exported.config, exported.config.name):
             raise ValueError(f'{weights} carries its own configuration ({exported.config.name}); '
                              'leave config out')

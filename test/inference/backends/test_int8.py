@@ -75,6 +75,12 @@ def test_a_rescoring_net_of_other_weights_is_refused(copies):
         open_predictor(copies / 'yolact_plus_tiny.int8.xml')
 
 
+@needs_openvino
+def test_an_int8_file_does_not_pass_for_float32():
+    with pytest.raises(ValueError, match='int8.xml holds int8; choose precision auto'):
+        open_predictor(DEMO_WEIGHTS.with_suffix('.int8.xml'), precision='float32')
+
+
 @pytest.mark.parametrize('text, expected', [
     ('flags\t\t: fpu avx2 avx512_vnni\n', True),
     ('flags\t\t: fpu avx2\n', False),

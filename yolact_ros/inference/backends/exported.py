@@ -37,6 +37,7 @@ class ExportedBackend:
                  precision: str, runtime: str) -> None:
         self.config = config
         self.device, self.dtype = torch.device('cpu'), torch.float32
+        self.precision = precision
         self.description = f'cpu, {precision}, {runtime}'
         self.has_rescoring = rescoring is not None
         self.priors = make_priors(level_sizes(config.input_size), config.anchor_scales,

@@ -12,6 +12,7 @@ from yolact_ros.files import (
     make_folder,
     plain_name,
     replacing,
+    sha256_of,
     write_picture,
 )
 from yolact_ros.media.cut_outs import CropFolder, rgba_crop, unique_stems
@@ -104,3 +105,9 @@ def test_a_picture_without_instances_has_no_crops(tmp_path):
 def test_pictures_of_one_stem_keep_their_endings_apart():
     paths = [Path('a.jpg'), Path('a.png'), Path('b.png')]
     assert unique_stems(paths) == ['a.jpg', 'a.png', 'b']
+
+
+def test_sha256_is_that_of_the_content(tmp_path):
+    (tmp_path / 'a').write_bytes(b'abc')  # FIPS 180-2, appendix B.1
+    assert sha256_of(tmp_path / 'a') == \
+        'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'

@@ -26,7 +26,7 @@ def assert_same_objects(found, expected):
 
 @pytest.mark.parametrize('precision', ['float32', 'float16', 'bfloat16'])
 def test_the_demo_model_finds_what_it_finds_on_the_cpu(precision):
-    expected = open_predictor('demo', device='cpu')
+    expected = open_predictor('demo', device='cpu', backend='torch')
     found = open_predictor('demo', device='cuda', precision=precision)
 
     assert found._frames is not None

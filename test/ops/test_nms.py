@@ -1,5 +1,7 @@
 """The three non-maximum suppressions against naive loops."""
 
+import math
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from yolact_ros.ops.nms import (
     fast_nms,
     fast_nms_keep,
     fast_nms_mixed,
+    soft_cluster_scores,
     traditional_nms,
 )
 
@@ -146,3 +149,38 @@ def test_traditional_nms_equals_greedy_loops(seed):
     expected = naive_greedy_nms((boxes * 550).tolist(), scores.tolist(), 0.5, 0.05)
 
     assert as_rows(traditional_nms(boxes, scores, 0.5, 0.05, 550)) == expected
+
+
+def naive_soft_scores(boxes, scores, threshold, sigma):
+    """Return scores lowered by the boxes that greedy NMS keeps, best score first."""
+    kept, lowered = [], []
+    for box, score in zip(boxes, scores):
+        overlaps = [iou(better, box) for better in kept]
+        lowered.append(score * math.prod(math.exp(-overlap ** 2 / sigma) for overlap in overlaps))
+        if all(overlap <= threshold for overlap in overlaps):
+            kept.append(box)
+    return lowered
+
+
+@pytest.mark.parametrize('count', [0, 1, 40])
+@pytest.mark.parametrize('threshold', [0.0, 0.3, 0.6])
+def test_soft_scores_are_lowered_by_the_boxes_that_greedy_nms_keeps(count, threshold):
+    boxes, scores = random_candidates(3, count, 2)
+    scores, order = scores.sort(1, descending=True)
+    boxes = boxes[order]
+
+    found = soft_cluster_scores(boxes, scores, threshold)
+
+    expected = [naive_soft_scores(rows.tolist(), best.tolist(), threshold, 0.2)
+                for rows, best in zip(boxes, scores)]
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64)
+                               .reshape(2, count))
+
+
+def test_a_box_on_the_same_place_keeps_less_than_a_hundredth_of_its_score():
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0], [2.0, 2.0, 3.0, 3.0]])
+
+    found = soft_cluster_scores(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
+
+    # exp(-1 / 0.2) = 0.0067
+    torch.testing.assert_close(found, torch.tensor([0.9, 0.8 * math.exp(-5), 0.7]))

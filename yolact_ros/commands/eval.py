@@ -129,7 +129,9 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | No
     if source is None:
         truth = read_truth(args.data, args.images).limited(args.max_images)
         picture_paths(truth, args.data, args.images)
-    predictor = open_predictor(args.weights, args.config, args.device, args.backend,
+    # The exact numbers, also where the demo model would run in int8.
+    backend = 'torch' if (args.weights, args.backend) == ('demo', 'auto') else args.backend
+    predictor = open_predictor(args.weights, args.config, args.device, backend,
                                args.precision,
                                PostprocessConfig(
                                    score_threshold=0.0, nms=args.nms, iou_threshold=args.iou,

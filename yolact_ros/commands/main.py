@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     'synth': 'make a data set of synthetic tabletop scenes',
     'benchmark': 'measure the speed on this machine',
     'export': 'write the network for other runtimes',
+    'quantize': 'make an int8 network for fast inference on the CPU',
 }
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 

@@ -21,6 +21,8 @@ from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.deform_conv import deform_conv2d
 
 EXPORT_VERSION = 1
+# SHA-256 of the weights that a quantised network and its re-scoring net were made from.
+SOURCE_KEY = 'source_sha256'
 OUTPUT_NAMES = ('box_offsets', 'class_logits', 'coefficients', 'prototypes')
 
 

@@ -56,12 +56,21 @@ def write_openvino(model: Yolact, path: Path, batch: int | None) -> list[Path]:
     :param batch: pictures in a batch, None for any number.
     :returns: the .xml files, the network's first.
     """
-    written, rescoring = [path], convert_rescoring(model)
+    return write_ir(convert_network(model, batch), convert_rescoring(model), path)
+
+
+def write_ir(network: Any, rescoring: Any | None, path: Path) -> list[Path]:
+    """
+    Write an openvino.Model and, where there is one, its re-scoring net.
+
+    :returns: as write_openvino.
+    """
+    written = [path]
     if rescoring is not None:
         written.append(rescoring_path(path))
         _write(rescoring, written[1])
     # The network last: where it exists, everything does.
-    _write(convert_network(model, batch), path)
+    _write(network, path)
     return written
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 import torch
 
-from yolact_ros.checkpoint import load_model
+from yolact_ros.checkpoint import load_model, resolve_weights
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
 from yolact_ros.devices import choose_device, choose_precision
 from yolact_ros.export.openvino import convert_network, convert_rescoring
@@ -23,6 +23,7 @@ from yolact_ros.inference.backends.exported import (
     open_exported,
     run_openvino,
 )
+from yolact_ros.inference.backends.int8 import int8_twin
 from yolact_ros.inference.backends.torch_backend import Backend, TorchBackend
 from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
 from yolact_ros.inference.steps.preprocess import check_picture, preprocess
@@ -210,10 +211,10 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     :param device: 'auto' takes CUDA where there is one; 'cpu', 'cuda', 'cuda:1' are taken at
         their word.
     :param backend: 'torch', 'openvino' (CPU), or 'auto': what an exported file needs, torch for a
-        checkpoint. OpenVINO converts a checkpoint at every start; a file that yolact export
-        wrote starts at once.
-    :param precision: 'auto' is float16 on CUDA and float32 on the CPU; or one of float32,
-        float16, bfloat16.
+        checkpoint; the packaged demo model runs in int8 on a CPU with OpenVINO. OpenVINO
+        converts a checkpoint at every start; a file that yolact export wrote starts at once.
+    :param precision: 'auto' is float16 on CUDA and float32 on the CPU, int8 for a file of yolact
+        quantize and for demo; or one of float32, float16, bfloat16.
     :raises ValueError: for unknown options or a file that does not fit.
     :raises FileNotFoundError: when the weights are missing.
     :raises RuntimeError: when the device is.
@@ -227,7 +228,12 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
     """Return the backend that the options of open_predictor ask for."""
     if backend not in BACKENDS:
         raise ValueError(f'backend {backend!r} is unknown; known: {", ".join(BACKENDS)}')
+    if (weights, config, backend, precision) == ('demo', None, 'auto', 'auto'):
+        twin = _demo_in_int8(device)
+        if twin is not None:
+            return twin
     runtime = RUNTIME_OF_SUFFIX.get(Path(weights).suffix)
+    asked = precision
     if runtime or backend == 'openvino':
         if device not in ('auto', 'cpu'):
             raise ValueError(f'{runtime or backend} runs on the cpu; device {device!r} needs a '
@@ -239,6 +245,9 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
             raise ValueError(f'{weights} is run by {runtime}; choose backend auto, or give a '
                              f'checkpoint for {backend}')
         exported = open_exported(weights, precision)
+        if asked == 'float32' and exported.precision == 'int8':
+            raise ValueError(f'{weights} holds int8; choose precision auto, or give the '
+                             'checkpoint that it was made from')
         if config not in (None, exported.config, exported.config.name):
             raise ValueError(f'{weights} carries its own configuration ({exported.config.name}); '
                              'leave config out')
@@ -251,6 +260,18 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device)
     return TorchBackend(load_model(weights, config)[0], chosen_device, chosen_precision)
+
+
+def _demo_in_int8(device: str) -> Backend | None:
+    """Return the packaged model as int8 on a CPU that has OpenVINO, else None."""
+    if choose_device(device).type != 'cpu':
+        return None
+    twin = int8_twin(resolve_weights('demo'))
+    if twin is None:
+        return None
+    logger.info('the demo model runs in int8 by OpenVINO, which finds the same in less time; ask '
+                'for precision float32 or backend torch to have the exact network')
+    return open_exported(twin, 'float32')
 
 
 def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:

@@ -25,6 +25,31 @@ def fast_nms_keep(boxes: Tensor, iou_threshold: float | Tensor) -> Tensor:
     return overlaps.amax(-2) <= iou_threshold
 
 
+def soft_cluster_scores(boxes: Tensor, scores: Tensor, iou_threshold: float,
+                        sigma: float = 0.2) -> Tensor:
+    """
+    Lower the scores of boxes by how much better boxes overlap them (Zheng et al. 2020, SPM).
+
+    No box is removed: who chooses by the new scores has removed what was doubled. Only boxes that
+    greedy NMS would keep lower others, each by exp(-IoU^2 / sigma). Those are found for all at
+    once: a round settles at least the next box of every list, the rounds end when none changes.
+
+    :param boxes: (..., K, 4) corners, best score first.
+    :param scores: (..., K), descending.
+    :param iou_threshold: boxes that a better one overlaps more do not lower others.
+    :param sigma: the smaller, the more an overlap costs.
+    :returns: (..., K), not sorted any more.
+    """
+    if scores.numel() == 0:
+        return scores
+    overlaps = box_iou(boxes, boxes).triu_(diagonal=1)
+    counts, before = torch.ones_like(scores, dtype=torch.bool), None
+    while before is None or not torch.equal(counts, before):
+        before = counts
+        counts = overlaps.mul(before[..., None]).amax(-2) <= iou_threshold
+    return scores * torch.exp(-(overlaps * counts[..., None]).square().sum(-2) / sigma)
+
+
 def fast_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
              top_k: int) -> tuple[Tensor, Tensor, Tensor]:
     """

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from yolact_ros.config import ModelConfig
-from yolact_ros.export.network import read_description, rescoring_path
+from yolact_ros.export.network import SOURCE_KEY, read_description, rescoring_path
 from yolact_ros.extras import require
+from yolact_ros.inference.backends.int8 import tell_gain_of_int8
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import RawPredictions, level_sizes
 
@@ -36,6 +37,7 @@ class ExportedBackend:
                  precision: str, runtime: str) -> None:
         self.config = config
         self.device, self.dtype = torch.device('cpu'), torch.float32
+        self.precision = precision
         self.description = f'cpu, {precision}, {runtime}'
         self.has_rescoring = rescoring is not None
         self.priors = make_priors(level_sizes(config.input_size), config.anchor_scales,
@@ -83,6 +85,9 @@ def _assemble(path: Path, open_file: Callable[[Path], tuple[dict[str, str], Runn
     metadata, network, shapes = open_file(path)
     config = read_description(metadata, path)
     _check_shapes(config, shapes, path)
+    if metadata.get('precision') == 'int8':
+        precision = 'int8'
+        tell_gain_of_int8()
     rescoring = None
     if config.mask_rescoring:
         companion = rescoring_path(path)
@@ -90,7 +95,8 @@ def _assemble(path: Path, open_file: Callable[[Path], tuple[dict[str, str], Runn
             raise FileNotFoundError(f'{path} needs its re-scoring net {companion.name} in the '
                                     'same folder; copy it there or export again')
         companion_metadata, rescoring, _ = open_file(companion)
-        if read_description(companion_metadata, companion) != config:
+        if (read_description(companion_metadata, companion) != config
+                or companion_metadata.get(SOURCE_KEY) != metadata.get(SOURCE_KEY)):
             raise ValueError(f'{companion} belongs to another model than {path.name}; export '
                              'both again with: yolact export')
     return ExportedBackend(config, network, rescoring, precision, runtime)
@@ -206,7 +212,7 @@ def open_openvino(path: Path, precision: str) -> tuple[dict[str, str], Runner, l
     shapes = [[dim.get_length() if dim.is_static else None for dim in port.partial_shape]
               for port in (*model.inputs, *model.outputs)]
     metadata = {key: model.get_rt_info(['yolact_ros', key]).astype(str)
-                for key in ('format', 'export_version', 'config')
+                for key in ('format', 'export_version', 'config', 'precision', SOURCE_KEY)
                 if model.has_rt_info(['yolact_ros', key])}
     return metadata, run, shapes
 

@@ -43,7 +43,7 @@ ARROWS = {
     'inference': VALUES | NETWORK | STEPS | {'export'},
     'scenes': {'masks'},
     'geometry': {'structures'},
-    'media': {'structures', 'masks', 'files', 'config', 'extras'},
+    'media': {'structures', 'masks', 'files', 'config', 'extras', 'coded_images'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'figures'},
     'training': VALUES | NETWORK | STEPS | {'inference', 'overlay', 'data', 'evaluation',

@@ -20,6 +20,7 @@ from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typest
 from yolact_ros.media.bags import BagCopy, choose_image_topic, decode, is_whole, open_bag
 from yolact_ros.overlay import draw_instances
 from yolact_ros.progress import progress_interval
+from yolact_ros.tracking import Tracker
 
 INSTANCES, OVERLAY = '/yolact/instances', '/yolact/overlay/compressed'
 DONE, DONE_BEFORE = 'done', 'done before'
@@ -116,15 +117,6 @@ def _run_one(args: argparse.Namespace) -> int:
     return int(job.bad > 0)
 
 
-def _open_tracker() -> Any:
-    """Return what numbers the objects from image to image, None where it is not installed."""
-    try:
-        from yolact_ros.tracking import Tracker, TrackerConfig
-    except ModuleNotFoundError:
-        return None
-    return Tracker(TrackerConfig())
-
-
 def _read(reader: Any, job: _Job) -> bool:
     """Hand every message to the job; Ctrl-C ends it early, then False is returned."""
     total = sum(item.msgcount for item in reader.connections if item.topic == job.topic)
@@ -157,7 +149,7 @@ class _Job:
                  copy: BagCopy) -> None:
         self.topic, self.done, self.bad = topic, 0, 0
         self._args, self._store, self._predictor, self._copy = args, store, predictor, copy
-        self._tracker = _open_tracker() if args.tracks else None
+        self._tracker = Tracker() if args.tracks else None
         self._next = 0  # stamp from which on the next image counts [ns]
 
     def take(self, connection: Any, stamp: int, data: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from yolact_ros.coded_images import JPEG_START, PNG_SIGNATURE, decode_jpeg, decode_png
 from yolact_ros.extras import require
 
 if TYPE_CHECKING:
@@ -131,15 +132,18 @@ CODES: dict[str, tuple[int, int | None]] = {
 
 
 def _decode_compressed(message: Any) -> np.ndarray:
-    """Return a JPEG or PNG message as RGB; depth is refused."""
-    data = np.asarray(message.data, np.uint8)
+    """Return a JPEG or PNG message as RGB; depth and damaged files are refused."""
     if 'compressedDepth' in message.format:
         raise ValueError(f'{message.format!r} is depth, wanted a colour image')
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    complete = data.size > 3 and (data[0] != 0xff or b'\xff\xd9' in data[-64:].tobytes())
-    pixels = cv2.imdecode(data, flags) if complete else None
-    if pixels is None:
-        raise ValueError(f'{data.size} bytes of format {message.format!r} are cut off or damaged')
+    data = np.asarray(message.data, np.uint8).tobytes()
+    if data.startswith(JPEG_START):
+        return decode_jpeg(data)
+    if not data.startswith(PNG_SIGNATURE):
+        raise ValueError(f'{len(data)} bytes of format {message.format!r} are neither JPEG nor '
+                         'PNG')
+    pixels = decode_png(data)
+    if pixels.dtype != np.uint8:
+        raise ValueError(f'a PNG of {pixels.dtype} is depth or raw, wanted 8 bits a colour')
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 

@@ -37,7 +37,7 @@ ARROWS = {
     'weights': {'config', 'model', 'files'},
     'checkpoint': {'config', 'model', 'weights', 'files'},
     'export': VALUES | NETWORK,
-    'inference.steps': VALUES | NETWORK,
+    'inference.steps': VALUES | NETWORK | {'inference.backends'},
     'inference.backends': VALUES | NETWORK | {'export'},
     'inference.captured': VALUES | NETWORK | {'inference.steps', 'inference.backends'},
     'inference': VALUES | NETWORK | STEPS | {'export'},

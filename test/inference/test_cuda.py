@@ -26,14 +26,15 @@ def assert_same_objects(found, expected):
 
 @pytest.mark.parametrize('precision', ['float32', 'float16', 'bfloat16'])
 def test_the_demo_model_finds_what_it_finds_on_the_cpu(precision):
+    from yolact_ros.inference.captured.graph_cache import CapturedFrames
     expected = open_predictor('demo', device='cpu', backend='torch')
     found = open_predictor('demo', device='cuda', precision=precision)
 
-    assert found._frames is not None
+    assert isinstance(found._frames, CapturedFrames)
     for seed in range(5):
         rgb = scene(seed).image
         assert_same_objects(found.predict(rgb), expected.predict(rgb))
-    assert found._frames is not None, 'frames could not be captured'
+    assert isinstance(found._frames, CapturedFrames), 'frames could not be captured'
 
 
 def test_real_photos_give_finite_results(shared_data):

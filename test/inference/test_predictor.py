@@ -13,6 +13,7 @@ from torch import nn
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig, yolact_plus_tiny
 from yolact_ros.inference.predictor import _open_frames, open_predictor
+from yolact_ros.inference.steps.eager import EagerFrames
 from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize
@@ -183,8 +184,10 @@ def test_bfloat16_is_refused_where_the_cpu_lacks_it(tiny, monkeypatch):
 
 def test_a_gpu_without_triton_is_used_step_by_step_with_a_hint(monkeypatch, caplog):
     # importing it fails
-    monkeypatch.setitem(sys.modules, 'yolact_ros.inference.captured.cache', None)
+    monkeypatch.setitem(sys.modules, 'yolact_ros.inference.captured.graph_cache', None)
 
-    assert _open_frames(SimpleNamespace(device=torch.device('cuda'))) is None
+    frames = _open_frames(SimpleNamespace(device=torch.device('cuda')))
+
+    assert isinstance(frames, EagerFrames)
 
     assert 'Triton is missing' in caplog.text and 'pip install triton' in caplog.text

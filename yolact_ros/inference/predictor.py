@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -26,14 +24,15 @@ from yolact_ros.inference.backends.exported import (
 from yolact_ros.inference.backends.int8 import int8_twin
 from yolact_ros.inference.backends.torch_backend import Backend, TorchBackend
 from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
-from yolact_ros.inference.steps.preprocess import check_picture, preprocess
-from yolact_ros.inference.steps.select import ClassRules, select_detections
-from yolact_ros.inference.steps.to_masks import assemble, rescore, to_instances
+from yolact_ros.inference.steps.eager import EagerFrames
+from yolact_ros.inference.steps.preprocess import check_picture
+from yolact_ros.inference.steps.stages import StageClock
+from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.structures import ImageSize, Instances
+from yolact_ros.structures import Instances
 
 if TYPE_CHECKING:
-    from yolact_ros.inference.captured.cache import Frames
+    from yolact_ros.inference.captured.graph_cache import CapturedFrames
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +43,11 @@ class Predictor:
     """
     A network with everything around it; one thread at a time may call predict.
 
-    On CUDA with Triton a frame is a captured graph (inference.captured); anywhere else, and for
-    the rare picture that a fixed number of candidates does not settle, it runs step by step.
+    On CUDA with Triton a frame is a captured graph (inference.captured); anywhere else it runs
+    stage by stage (inference.steps). Both go through the list of stages in steps.stages.
 
     :ivar stage_ms: milliseconds of the last call by stage: preprocess, network, detect, assemble,
-        rescore, pixels; on CUDA also upload, download and unpack. Steps of a GPU that runs them
+        rescore, pixels; on CUDA also upload, download and unpack. Stages of a GPU that runs them
         one by one are timed on the host, which then waits in pixels.
     """
 
@@ -82,7 +81,7 @@ class Predictor:
     @property
     def postprocess(self) -> PostprocessConfig:
         """Return how detections are chosen."""
-        return self._postprocess
+        return self._chosen[0]
 
     @postprocess.setter
     def postprocess(self, config: PostprocessConfig) -> None:
@@ -91,10 +90,8 @@ class Predictor:
 
         :raises ValueError: when it mentions a class that the model lacks; nothing changes then.
         """
-        rules = ClassRules.resolve(config, self.class_names, self._backend.device)
         # One assignment, so that a picture never sees half a change.
-        self._chosen = config, rules
-        self._postprocess = config
+        self._chosen = config, Thresholds.resolve(config, self.class_names)
 
     def predict(self, rgb: np.ndarray) -> Instances:
         """
@@ -125,78 +122,33 @@ class Predictor:
                                'by spawn')
         if len(pictures) == 0:
             return []
-        config, rules = self._chosen
-        self.stage_ms = {}
-        pictures = [check_picture(rgb, f'picture {index} of {len(pictures)}')
-                    for index, rgb in enumerate(pictures, 1)]
-        results = self._predict_captured(pictures, rules, config)
-        unsettled = [index for index, found in enumerate(results) if found is None]
-        if unsettled:
-            stepped = self._predict_stepwise([pictures[index] for index in unsettled], rules,
-                                             config)
-            for index, found in zip(unsettled, stepped):
-                results[index] = found
-        return results
-
-    def _predict_captured(self, pictures: Sequence[np.ndarray], rules: ClassRules,
-                          config: PostprocessConfig) -> list[Instances | None]:
-        """Return what captured frames find; None for pictures that they leave open."""
-        if self._frames is None or not self._frames.serves(config):
-            return [None] * len(pictures)
+        config, thresholds = self._chosen
+        images = [check_picture(rgb, f'picture {index} of {len(pictures)}')
+                  for index, rgb in enumerate(pictures, 1)]
+        clock = StageClock()
         try:
-            results = self._frames.predict(pictures, rules, config)
+            results = self._frames.predict(images, thresholds, config, clock)
         except GraphsUnavailable as error:
             logger.warning('frames run kernel by kernel, several times slower: they cannot be '
                            'captured as a CUDA graph here (%s)', error)
-            self._frames = None
-            return [None] * len(pictures)
-        self.stage_ms = dict(self._frames.stage_ms)
+            self._frames = EagerFrames(self._backend)
+            results = self._frames.predict(images, thresholds, config, clock)
+        self.stage_ms = clock.stage_ms
         return results
 
-    def _predict_stepwise(self, pictures: Sequence[np.ndarray], rules: ClassRules,
-                          config: PostprocessConfig) -> list[Instances]:
-        """Return the objects in each picture, one step after the other."""
-        backend = self._backend
-        with self._timed('preprocess'):
-            inputs = [preprocess(rgb, self.model_config, backend.device) for rgb in pictures]
-            x = torch.cat(inputs) if len(inputs) > 1 else inputs[0]
-        with self._timed('network'):
-            raw = backend(x)
-        results = []
-        for index, rgb in enumerate(pictures):
-            with self._timed('detect'):
-                detections = select_detections(raw, index, backend.priors, rules, config,
-                                               self.model_config.input_size)
-            with self._timed('assemble'):
-                masks = assemble(detections, raw.prototypes[index])
-            with self._timed('rescore'):
-                ious = rescore(detections, masks,
-                               backend.rescore if backend.has_rescoring else None)
-            with self._timed('pixels'):
-                results.append(to_instances(detections, masks, ious, ImageSize(*rgb.shape[:2])))
-        return results
 
-    @contextmanager
-    def _timed(self, stage: str):
-        """Add the duration of the block to a stage."""
-        start = time.perf_counter()
-        yield
-        elapsed_ms = (time.perf_counter() - start) * 1e3
-        self.stage_ms[stage] = self.stage_ms.get(stage, 0.0) + elapsed_ms
-
-
-def _open_frames(backend: Backend) -> Frames | None:
+def _open_frames(backend: Backend) -> EagerFrames | CapturedFrames:
     """Return captured frames where the backend's device has them."""
     if backend.device.type != 'cuda':
-        return None
+        return EagerFrames(backend)
     try:
         # Here, because they are Triton's kernels and a CPU needs no Triton.
-        from yolact_ros.inference.captured.cache import Frames
+        from yolact_ros.inference.captured.graph_cache import CapturedFrames
     except ImportError as error:
         logger.warning('frames run kernel by kernel, several times slower: Triton is missing (%s);'
                        ' install it with: pip install triton', error)
-        return None
-    return Frames(backend, CudaGraphs(backend.device))
+        return EagerFrames(backend)
+    return CapturedFrames(backend, CudaGraphs(backend.device))
 
 
 def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,

@@ -17,12 +17,14 @@ from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
 from yolact_ros.inference import predictor
 from yolact_ros.inference.backends.torch_backend import TorchBackend
-from yolact_ros.inference.captured import cache, pipeline, select
-from yolact_ros.inference.captured.buffers import FrameLimits, make_request, make_result
-from yolact_ros.inference.captured.cache import Frames
+from yolact_ros.inference.captured import graph_cache as cache
+from yolact_ros.inference.captured import operators
+from yolact_ros.inference.captured.buffers import FrameLimits
 from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
-from yolact_ros.inference.captured.pipeline import run_frame
+from yolact_ros.inference.captured.graph_cache import CapturedFrames, _Frame
 from yolact_ros.inference.predictor import Predictor, open_predictor
+from yolact_ros.inference.steps import select
+from yolact_ros.inference.steps.eager import EagerFrames
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.kernels import assembly, preprocess, rasterise, scores
 from yolact_ros.scenes import scene
@@ -58,9 +60,9 @@ class Uncaptured:
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Make room for little, so that the interpreter has little to do."""
-    for module, name, value in ((cache, 'FEWEST_SLOTS', 12), (cache, 'FEWEST_PIXELS', 4096),
-                                (cache, 'FEWEST_MASK_BYTES', 4096), (select, 'BEST_ANCHORS', 96),
-                                (select, 'ENTRIES', 96)):
+    for module, name, value in ((cache, 'FEWEST_DETECTIONS', 12), (cache, 'FEWEST_PIXELS', 4096),
+                                (cache, 'FEWEST_MASK_BYTES', 4096), (select, 'MOST_ANCHORS', 96),
+                                (select, 'MOST_PAIRS', 96)):
         monkeypatch.setattr(module, name, value)
     if DEVICE.type == 'cpu':
         # Interpreted programs take their time, however much they do.
@@ -81,9 +83,10 @@ def capture():
 
 def make_pair(monkeypatch, backend, capture, config=FEW):
     """Return a predictor with captured frames and one without."""
-    monkeypatch.setattr(predictor, '_open_frames', lambda backend: Frames(backend, capture))
+    monkeypatch.setattr(predictor, '_open_frames',
+                        lambda backend: CapturedFrames(backend, capture))
     captured = Predictor(backend, config)
-    monkeypatch.setattr(predictor, '_open_frames', lambda backend: None)
+    monkeypatch.setattr(predictor, '_open_frames', EagerFrames)
     return captured, Predictor(backend, config)
 
 
@@ -189,7 +192,7 @@ def test_results_keep_their_values(monkeypatch, backend, capture):
 
 
 def test_what_candidates_leave_open_is_settled_by_all_of_them(monkeypatch, backend, capture):
-    monkeypatch.setattr(select, 'BEST_ANCHORS', 8)
+    monkeypatch.setattr(select, 'MOST_ANCHORS', 8)
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, 7), capture)
 
     found = captured.predict(noise(40, 40))
@@ -237,7 +240,7 @@ def test_where_nothing_can_be_captured_steps_go_on_and_it_is_said_once(
 class FakeBackend:
     """A network that is run as it is."""
 
-    dtype, has_rescoring = torch.float32, True
+    dtype, has_rescoring, device = torch.float32, True, CPU
 
     def __init__(self, network):
         self.config, self.priors, self.rescore = (network.config, network.priors,
@@ -248,32 +251,59 @@ class FakeBackend:
         return self._network(x)
 
 
-@pytest.mark.parametrize('nms', ['fast', 'cross_class'])
-def test_a_frame_never_waits_for_the_device(monkeypatch, nms):
-    # Fake tensors have shapes but no values: whatever asks for one raises. The kernels, which
-    # take no fake tensors, are replaced by their results' shapes.
-    def pictures(arena, layout, size, mean, std, dtype):
+class Kernels:
+    """Stand-ins that only know the shapes of the kernels' results."""
+
+    @staticmethod
+    def preprocess_pictures(arena, layout, size, mean, std, dtype):
         return torch.empty(len(layout), 3, size, size, dtype=dtype)
 
-    def masks(prototypes, coefficients, boxes, counts):
+    @staticmethod
+    def assemble_masks(prototypes, coefficients, boxes, counts):
         return torch.empty(*coefficients.shape[:2], *prototypes.shape[1:3])
 
-    monkeypatch.setattr(pipeline, 'preprocess_pictures', pictures)
-    monkeypatch.setattr(pipeline, 'assemble_masks', masks)
-    monkeypatch.setattr(pipeline, 'rasterise_masks', lambda *_: None)
-    monkeypatch.setattr(select, 'anchor_scores', lambda logits, *_: torch.empty(logits.shape[:2]))
-    monkeypatch.setattr(select, 'fast_nms_keep', lambda boxes, ids, valid, *_: valid)
+    @staticmethod
+    def anchor_scores(logits, classes, candidate):
+        return torch.empty(logits.shape[:2])
+
+    @staticmethod
+    def fast_nms_keep(boxes, class_ids, valid, iou, top_k):
+        return torch.empty_like(valid)
+
+    @staticmethod
+    def rasterise_masks(*_):
+        pass
+
+
+@pytest.mark.parametrize('nms', ['fast', 'cross_class'])
+def test_no_torch_operation_between_the_kernels_waits_for_the_device(monkeypatch, nms):
+    # Fake tensors have shapes but no values: whatever asks for one raises. The kernels take no
+    # fake tensors and are not judged here.
+    for kernel in ('preprocess', 'assembly', 'scores', 'nms', 'rasterise'):
+        monkeypatch.setattr(operators, kernel, Kernels)
     marks = []
 
     with FakeTensorMode(), torch.inference_mode():
         network = Yolact(replace(SMALL, input_size=256, mask_rescoring=True)).eval()
-        limits = FrameLimits(batch=2, slots=9, pixels=64, mask_bytes=64)
-        run_frame(FakeBackend(network), nms, make_request(limits, 4, CPU).device,
-                  make_result(limits, CPU).device, marks.append)
+        frame = _Frame(FakeBackend(network), Uncaptured(),
+                       FrameLimits(batch=2, room=9, pixels=64, mask_bytes=64), nms)
+        frame._work(marks.append)
         with pytest.raises(DataDependentOutputException):
             network.priors.sum().item()
 
-    assert marks == ['preprocess', 'network', 'detect', 'assemble', 'rescore', 'pixels']
+    assert marks == ['preprocess', 'network', 'detect', 'assemble', 'rescore', 'pixels',
+                     'download']
+
+
+def test_images_too_large_for_one_batch_are_split(monkeypatch, backend, capture):
+    monkeypatch.setattr(cache, 'MOST_PICTURE_BYTES', 3 * 2 * 4096)
+    captured, eager = make_pair(monkeypatch, ScriptedBackend(backend, 2), capture)
+    images = [noise(8 + index, 20, seed=index) for index in range(3)]
+
+    found = captured.predict_batch(images)
+
+    assert [limits.batch for limits, _ in captured._frames._kept] == [2, 1]
+    assert_same(found[2], eager.predict(images[2]))
 
 
 def test_kinds_of_nms_alternate(monkeypatch, backend, capture):

@@ -6,8 +6,9 @@ import torch
 pytest.importorskip('triton', reason='the kernels need Triton')
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.captured import select
-from yolact_ros.inference.steps.select import ClassRules, select_detections
+from yolact_ros.inference.captured.operators import TRITON
+from yolact_ros.inference.steps import select
+from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import RawPredictions
 
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
@@ -30,23 +31,36 @@ def predictions(pictures=2, anchors=60, spread=0.05, seed=0):
     return RawPredictions(*(part.to(DEVICE) for part in raw[:4])), priors.to(DEVICE)
 
 
-def thresholds_of(rules, config):
-    """Return what the host would write to the device."""
+def on_device(thresholds):
+    """Return thresholds as a captured graph reads them."""
     def one(value, dtype):
         return torch.tensor([value], dtype=dtype, device=DEVICE)
 
-    return select.Thresholds(
-        rules.thresholds, one(max(config.candidate_threshold, rules.lowest), torch.float32),
-        one(config.iou_threshold, torch.float32), one(config.top_k, torch.int32),
-        one(config.max_instances, torch.int32))
+    classes, candidate, iou, top_k, max_instances = thresholds
+    return Thresholds(classes.to(DEVICE), one(candidate, torch.float32), one(iou, torch.float32),
+                      one(top_k, torch.int32), one(max_instances, torch.int32))
+
+
+def select_from_all(raw, index, priors, config):
+    """Return the detections of one image by the NMS that looks at every candidate."""
+    thresholds = Thresholds.resolve(config, NAMES)
+    one = RawPredictions(*(part[index:index + 1] for part in raw[:4]))
+    found = select.select_all(one, priors, thresholds._replace(
+        classes=thresholds.classes.to(DEVICE)), config.nms, 550)
+    return select.Detections(*(part[0] for part in found))
+
+
+def select_fixed(raw, priors, config, count):
+    """Return the detections of a batch in fixed shapes."""
+    thresholds = on_device(Thresholds.resolve(config, NAMES))
+    return select.select_best(raw, priors, thresholds, config.nms, count, TRITON)
 
 
 def assert_same_selection(raw, priors, config, count=100):
-    """Compare every picture's slots with select_detections; return how many are taken."""
-    rules = ClassRules.resolve(config, NAMES, DEVICE)
-    found = select.select_slots(raw, priors, thresholds_of(rules, config), count, config.nms)
+    """Compare every picture's detections with those of all candidates; return how many."""
+    found = select_fixed(raw, priors, config, count)
     for index, taken in enumerate(found.counts.tolist()):
-        expected = select_detections(raw, index, priors, rules, config, 550)
+        expected = select_from_all(raw, index, priors, config)
         assert taken == len(expected.class_ids)
         assert bool(found.complete[index])
         assert found.class_ids[index, :taken].tolist() == expected.class_ids.tolist()
@@ -83,33 +97,32 @@ def test_equal_scores_keep_the_order_of_class_and_anchor():
     assert_same_selection(raw, priors, PostprocessConfig(score_threshold=0.1))
 
 
-def test_the_best_candidates_settle_full_slots(monkeypatch):
-    monkeypatch.setattr(select, 'BEST_ANCHORS', 40)
-    monkeypatch.setattr(select, 'ENTRIES', 64)
+def test_the_best_candidates_settle_full_list(monkeypatch):
+    monkeypatch.setattr(select, 'MOST_ANCHORS', 40)
+    monkeypatch.setattr(select, 'MOST_PAIRS', 64)
 
     counts = assert_same_selection(*predictions(), PostprocessConfig(max_instances=8), count=8)
 
     assert counts == [8, 8]
 
 
-@pytest.mark.parametrize('limit', ['BEST_ANCHORS', 'ENTRIES'])
-def test_slots_left_open_by_the_limits_are_reported(monkeypatch, limit):
+@pytest.mark.parametrize('limit', ['MOST_ANCHORS', 'MOST_PAIRS'])
+def test_a_list_left_open_by_the_limits_is_reported(monkeypatch, limit):
     monkeypatch.setattr(select, limit, 16)
     raw, priors = predictions()
     config = PostprocessConfig(score_threshold=0.05)
-    rules = ClassRules.resolve(config, NAMES, DEVICE)
 
-    found = select.select_slots(raw, priors, thresholds_of(rules, config), 100)
+    found = select_fixed(raw, priors, config, 100)
 
     assert found.complete.tolist() == [False, False]
     for index, taken in enumerate(found.counts.tolist()):
         # What is found so far is right.
-        expected = select_detections(raw, index, priors, rules, config, 550).class_scores
+        expected = select_from_all(raw, index, priors, config).class_scores
         torch.testing.assert_close(found.class_scores[index, :taken], expected[:taken])
 
 
 def test_across_classes_only_the_best_top_k_matter(monkeypatch):
-    monkeypatch.setattr(select, 'BEST_ANCHORS', 16)
+    monkeypatch.setattr(select, 'MOST_ANCHORS', 16)
     config = PostprocessConfig(nms='cross_class', top_k=15, score_threshold=0.05)
 
     assert_same_selection(*predictions(), config)
@@ -117,7 +130,7 @@ def test_across_classes_only_the_best_top_k_matter(monkeypatch):
 
 @pytest.mark.parametrize('anchors', [1, 16, 17])
 def test_few_anchors_are_enough(monkeypatch, anchors):
-    monkeypatch.setattr(select, 'BEST_ANCHORS', 16)
+    monkeypatch.setattr(select, 'MOST_ANCHORS', 16)
     raw, priors = predictions(anchors=anchors, spread=10.0)
 
     assert_same_selection(raw, priors, PostprocessConfig(score_threshold=0.6))

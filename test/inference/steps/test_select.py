@@ -1,10 +1,13 @@
 """Which detections a picture's raw predictions give."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.steps.select import ClassRules, select_detections
+from yolact_ros.inference.steps import eager
+from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import RawPredictions
 
 NAMES = ('cup', 'fork', 'pan')
@@ -27,9 +30,11 @@ def raw_predictions(probabilities, count=None):
 def select(raw, priors, **options):
     """Return (class id, rounded score) pairs that a configuration selects."""
     config = PostprocessConfig(**options)
-    found = select_detections(raw, 0, priors, ClassRules.resolve(config, NAMES, CPU), config, 550)
+    backend = SimpleNamespace(priors=priors, device=CPU, config=SimpleNamespace(input_size=550))
+    frames = eager.EagerFrames(backend)
+    found = frames._detect(Thresholds.resolve(config, NAMES), config.nms, raw)
     return [(int(kind), round(float(score), 3))
-            for kind, score in zip(found.class_ids, found.class_scores)]
+            for kind, score in zip(found.class_ids[0], found.class_scores[0])]
 
 
 def test_no_candidate_gives_no_detection():
@@ -95,7 +100,7 @@ def test_filtering_before_nms_changes_nothing(threshold):
 
 def test_an_unknown_class_is_refused():
     with pytest.raises(ValueError, match="class 'knife' is not one"):
-        ClassRules.resolve(PostprocessConfig(classes=['knife']), NAMES, CPU)
+        Thresholds.resolve(PostprocessConfig(classes=['knife']), NAMES)
 
 
 @pytest.mark.parametrize('candidates', [300, 600, 1500, 4000])
@@ -112,7 +117,7 @@ def test_a_few_of_the_best_candidates_tell_what_all_tell(monkeypatch, candidates
                          torch.zeros(1, 8, 8, 2))
     found = select(raw, priors)
 
-    monkeypatch.setattr('yolact_ros.inference.steps.select.FEW_CANDIDATES', ())
+    monkeypatch.setattr(eager, 'TRIED_ANCHORS', ())
 
     assert select(raw, priors) == found
     assert 20 <= len(found) <= 100

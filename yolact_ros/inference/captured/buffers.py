@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.steps.select import ClassRules
-from yolact_ros.inference.steps.to_masks import pixel_boxes
+from yolact_ros.inference.steps.thresholds import Thresholds
+from yolact_ros.inference.steps.to_masks import EMPTY_ROI, PixelMask, to_instances
+from yolact_ros.ops.kernels.rasterise import COLUMNS, RasterRow
 from yolact_ros.structures import ImageSize, Instances
 
 ALIGNMENT = 256  # [bytes]; every part starts where a GPU reads it in whole transactions
-TABLE_COLUMNS = 9
 
 
 @dataclass(frozen=True)
@@ -26,20 +25,20 @@ class FrameLimits:
     What a frame has room for.
 
     :param batch: B, pictures.
-    :param slots: N, detections of each picture.
+    :param room: N, detections of each picture.
     :param pixels: of each picture.
     :param mask_bytes: for all masks of each picture, eight pixels a byte.
     """
 
     batch: int
-    slots: int
+    room: int
     pixels: int
     mask_bytes: int
 
 
 class FrameRequest(NamedTuple):
     """
-    What the host sends: thresholds (see slots.Thresholds), where the pictures lie, the pictures.
+    What the host sends: steps.thresholds.Thresholds, where the pictures lie, the pictures.
 
     :param classes: (C,) float32.
     :param candidate: (1,) float32.
@@ -61,16 +60,15 @@ class FrameRequest(NamedTuple):
 
 class FrameResult(NamedTuple):
     """
-    What the device sends back, N slots for each of B pictures.
+    What the device sends back, N detections with padding for each of B pictures.
 
-    :param counts: (B,) int32, slots that are taken.
-    :param complete: (B,) int32, see slots.Slots.
+    :param counts: (B,) int32, detections.
+    :param complete: (B,) int32, see steps.select.Detections.
     :param boxes: (B, N, 4) float32 relative corners.
     :param class_ids: (B, N) int32.
     :param class_scores: (B, N) float32.
     :param mask_scores: (B, N) float32, NaN without re-scoring.
-    :param table: (B, N, 9) int32: roi of the bits, tight bounds of the mask, first byte; see
-        ops.kernels.rasterise.
+    :param table: (B, N, 9) int32, see ops.kernels.rasterise.RasterRow.
     :param bits: (B, mask_bytes) uint8.
     """
 
@@ -129,27 +127,24 @@ def make_request(limits: FrameLimits, num_classes: int, device: torch.device) ->
 
 def make_result(limits: FrameLimits, device: torch.device) -> Block:
     """Return memory for a FrameResult."""
-    rows = limits.batch, limits.slots
+    rows = limits.batch, limits.room
     return Block(FrameResult, [
         (torch.int32, rows[:1]), (torch.int32, rows[:1]), (torch.float32, (*rows, 4)),
         (torch.int32, rows), (torch.float32, rows), (torch.float32, rows),
-        (torch.int32, (*rows, TABLE_COLUMNS)), (torch.uint8, (limits.batch, limits.mask_bytes))],
+        (torch.int32, (*rows, COLUMNS)), (torch.uint8, (limits.batch, limits.mask_bytes))],
         device)
 
 
-def write_request(request: FrameRequest, pictures: Sequence[np.ndarray], rules: ClassRules,
-                  config: PostprocessConfig) -> int:
+def write_request(request: FrameRequest, pictures: Sequence[np.ndarray],
+                  thresholds: Thresholds) -> int:
     """
     Fill a request on the host.
 
     :param pictures: B of (H, W, 3) uint8 that fit in.
     :returns: bytes of the pictures.
     """
-    request.classes.copy_(rules.thresholds_on_host)
-    request.candidate.fill_(max(config.candidate_threshold, rules.lowest))
-    request.iou.fill_(config.iou_threshold)
-    request.top_k.fill_(config.top_k)
-    request.max_instances.fill_(config.max_instances)
+    for part, value in zip(request, thresholds):
+        part.copy_(torch.as_tensor(value))
     layout, stop = request.layout.numpy(), 0
     for index, rgb in enumerate(pictures):
         start, stop = stop, stop + rgb.size
@@ -170,43 +165,33 @@ def read_result(result: FrameResult, index: int, size: ImageSize) -> Instances:
     boxes, class_ids, class_scores, ious, table = (
         part[index, :count].numpy() for part in (
             result.boxes, result.class_ids, result.class_scores, result.mask_scores, result.table))
-    scores = class_scores if np.isnan(ious).all() else class_scores * ious
-    order = np.argsort(-scores, kind='stable')
     bits = result.bits[index].numpy()
-    masks = [_unpack(row, bits) for row in table[order].tolist()]
-    return Instances(
-        image_size=size, boxes=pixel_boxes(boxes[order], size),
-        class_scores=class_scores[order], mask_scores=ious[order], scores=scores[order],
-        class_ids=class_ids[order].astype(np.int64),
-        rois=np.array([roi for roi, _ in masks], np.int32).reshape(-1, 4),
-        crops=tuple(crop for _, crop in masks))
+    return to_instances(boxes, class_ids, class_scores, ious,
+                        lambda row: _unpack(RasterRow(*table[row].tolist()), bits), size)
 
 
 def mask_bytes(result: FrameResult, index: int) -> int:
     """Return the bytes that the masks of one picture need, also where they had no room."""
-    rois = result.table[index, :int(result.counts[index])].numpy()
-    return int((rois[:, 8] + _row_bytes(rois[:, 0], rois[:, 2])
-                * (rois[:, 3] - rois[:, 1])).max(initial=0))
+    rows = RasterRow(*result.table[index, :int(result.counts[index])].numpy().T)
+    return int((rows.first_byte + _row_bytes(rows.x0, rows.x1)
+                * (rows.y1 - rows.y0)).max(initial=0))
 
 
-def _unpack(row: Sequence[int], bits: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
+def _unpack(row: RasterRow, bits: np.ndarray) -> PixelMask:
     """
     Return the tight roi and the boolean crop of one mask.
 
-    :param row: of the table.
     :param bits: (mask_bytes,) uint8.
     """
-    x0, y0, x1, _, *tight, start = row
-    left, top, right, bottom = tight
-    if right <= left or bottom <= top:
-        return (0, 0, 0, 0), np.zeros((0, 0), bool)
-    width = _row_bytes(x0, x1)
-    first, last = (left - x0) // 8, _row_bytes(x0, right)
-    rows = bits[start + (top - y0) * width:start + (bottom - y0) * width].reshape(-1, width)
-    pixels = np.unpackbits(rows[:, first:last], axis=1)
-    skipped = left - x0 - 8 * first
-    crop = np.ascontiguousarray(pixels[:, skipped:skipped + right - left])
-    return tuple(tight), crop.view(bool)
+    if row.right <= row.left or row.bottom <= row.top:
+        return EMPTY_ROI, np.zeros((0, 0), bool)
+    width = _row_bytes(row.x0, row.x1)
+    first, last = (row.left - row.x0) // 8, _row_bytes(row.x0, row.right)
+    start, stop = (row.first_byte + (y - row.y0) * width for y in (row.top, row.bottom))
+    pixels = np.unpackbits(bits[start:stop].reshape(-1, width)[:, first:last], axis=1)
+    skipped = row.left - row.x0 - 8 * first
+    crop = np.ascontiguousarray(pixels[:, skipped:skipped + row.right - row.left])
+    return (row.left, row.top, row.right, row.bottom), crop.view(bool)
 
 
 def _row_bytes(start: int, stop: int) -> int:

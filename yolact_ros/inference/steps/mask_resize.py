@@ -13,9 +13,9 @@ import numpy as np
 LARGEST_PRODUCT = 2 ** 18
 
 
-class PixelAxis:
+class InterpolationMatrix:
     """
-    One axis of a picture over the cells of a coarser grid, align_corners=False.
+    From the cells of a coarse grid to the pixels of one axis, align_corners=False.
 
     :ivar weights: (pixels, cells) float32; a row holds the two weights of the cells around the
         pixel's centre. Read only.
@@ -63,6 +63,6 @@ class PixelAxis:
 
 
 @lru_cache(maxsize=16)
-def pixel_axis(cells: int, pixels: int) -> PixelAxis:
-    """Return the axis of these sizes, made once."""
-    return PixelAxis(cells, pixels)
+def interpolation_matrix(cells: int, pixels: int) -> InterpolationMatrix:
+    """Return the matrix of these sizes, made once."""
+    return InterpolationMatrix(cells, pixels)

@@ -2,183 +2,170 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from yolact_ros.config import PostprocessConfig, class_id_of
+from yolact_ros.inference.steps.candidates import candidate_scores
+from yolact_ros.inference.steps.operators import Operators
+from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import RawPredictions
 from yolact_ros.ops.boxes import decode_boxes
-from yolact_ros.ops.nms import cross_class_nms, fast_nms, fast_nms_mixed, traditional_nms
+from yolact_ros.ops.nms import cross_class_nms, fast_nms, traditional_nms
 
-# A hundred objects fire at a thousand anchors. The best 400 of so many usually fill the list of
-# 100; where they do not, all of a list of 2048 still cost less than every class's NMS.
-FEW_CANDIDATES = 400, 2048
+# Anchors that are looked at: a hundred objects that a dozen anchors each fire at fit.
+MOST_ANCHORS = 2048
+# Pairs of an anchor and a class that are compared with each other.
+MOST_PAIRS = 2048
 
 
 class Detections(NamedTuple):
     """
-    The D selected detections of one picture, on the device, best class score first.
+    The detections of B images, best class score first, padded to N each.
 
-    :param boxes: (D, 4) relative corners, not clipped.
-    :param class_ids: (D,) int64, 0-based.
-    :param class_scores: (D,).
-    :param coefficients: (D, K).
+    :param boxes: (B, N, 4) float32 relative corners, not clipped.
+    :param class_ids: (B, N) int64, 0-based.
+    :param class_scores: (B, N) float32.
+    :param coefficients: (B, N, K) float32.
+    :param counts: (B,) int32, detections; what lies behind them is padding.
+    :param complete: (B,) bool, False where more candidates would have to be looked at to tell
+        what follows.
     """
 
     boxes: Tensor
     class_ids: Tensor
     class_scores: Tensor
     coefficients: Tensor
+    counts: Tensor
+    complete: Tensor
 
 
-class ClassRules(NamedTuple):
+class Candidates(NamedTuple):
     """
-    A PostprocessConfig's class filter and thresholds for one model's classes.
+    Pairs of an anchor and a class, best score first, (B, E) each.
 
-    :param thresholds: (C,) score a class must exceed; infinite for classes that are left out.
-    :param thresholds_on_host: the same.
-    :param lowest: of the thresholds.
-    """
-
-    thresholds: Tensor
-    thresholds_on_host: Tensor
-    lowest: float
-
-    @classmethod
-    def resolve(cls, config: PostprocessConfig, class_names: Sequence[str],
-                device: torch.device) -> ClassRules:
-        """
-        Return the rules as a tensor.
-
-        :raises ValueError: when the configuration names a class that the model lacks.
-        """
-        thresholds = torch.full((len(class_names),), config.score_threshold)
-        for key, threshold in (config.class_thresholds or {}).items():
-            thresholds[class_id_of(key, class_names)] = threshold
-        if config.classes is not None:
-            left_out = torch.ones(len(class_names), dtype=torch.bool)
-            left_out[[class_id_of(key, class_names) for key in config.classes]] = False
-            thresholds[left_out] = torch.inf
-        return cls(thresholds.to(device), thresholds, float(thresholds.min()))
-
-
-class Selection(NamedTuple):
-    """
-    What survives non-maximum suppression, best class score first.
-
-    :param rows: (D,) of the candidates.
-    :param class_ids: (D,).
-    :param class_scores: (D,).
+    :param anchors: int64.
+    :param class_ids: int64.
+    :param scores: float32, 0 for pairs that do not pass or that an anchor left out may beat.
+    :param exhausted: (B,) bool, True where no other pair can be detected.
     """
 
-    rows: Tensor
+    anchors: Tensor
     class_ids: Tensor
-    class_scores: Tensor
+    scores: Tensor
+    exhausted: Tensor
 
 
-def select_detections(raw: RawPredictions, index: int, priors: Tensor, rules: ClassRules,
-                      config: PostprocessConfig, input_size: int) -> Detections:
+def select_best(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms: str, room: int,
+                operators: Operators, most_anchors: int | None = None) -> Detections:
     """
-    Return the detections of one picture of the batch (Bolya et al. 2019, section 4).
+    Return what the best pairs of anchor and class tell (Bolya et al. 2019, section 4).
 
-    Anchors are candidates by their best foreground score. What cannot pass its class's threshold
-    is left out before NMS already: a box is only ever suppressed by a better one, so the
-    result is the same and the work is less.
+    The verdict on a pair depends only on better ones, so what they say is final; it is all there
+    is to say unless so many are suppressed that there is room left while worse pairs wait.
 
-    :param index: which picture of the batch.
     :param priors: (P, 4) cx, cy, w, h relative.
+    :param nms: 'fast' or 'cross_class'.
+    :param room: N, at least max_instances.
+    :param most_anchors: that are looked at, MOST_ANCHORS unless told otherwise.
+    """
+    best_of = _best_pairs if nms == 'fast' else _best_classes
+    anchors, class_ids, scores, exhausted = best_of(raw.class_logits, thresholds,
+                                                    most_anchors or MOST_ANCHORS, operators)
+    boxes = decode_boxes(_rows(raw.box_offsets, anchors).float(), priors[anchors])
+    rivals = class_ids if nms == 'fast' else torch.zeros_like(class_ids)
+    keep = operators.nms_keep(boxes, rivals, scores > 0, thresholds.iou, thresholds.top_k)
+    if nms == 'cross_class':
+        # A box that its own class's threshold forbids still suppresses others.
+        keep = keep & (scores > thresholds.classes[class_ids])
+    scores, chosen = operators.largest(scores.masked_fill(~keep, 0.0), room)
+    counts = keep.sum(1).clamp(max=thresholds.max_instances)
+    return Detections(_rows(boxes, chosen), _rows(class_ids, chosen), scores,
+                      _rows(raw.coefficients, _rows(anchors, chosen)).float(), counts.int(),
+                      exhausted | (counts >= thresholds.max_instances))
+
+
+def select_all(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms: str,
+               input_size: int) -> Detections:
+    """
+    Return what the configured NMS selects of all candidates of one image.
+
+    :param raw: of a batch of one.
+    :param thresholds: on the host, classes on the device.
     :param input_size: side of the network input [px], for traditional NMS.
     """
-    anchors, scores = _candidates(raw.class_logits[index],
-                                  max(config.candidate_threshold, rules.lowest))
-    boxes = decode_boxes(raw.box_offsets[index, anchors].float(), priors[anchors])
-    chosen = None
-    for enough in FEW_CANDIDATES if config.nms == 'fast' else ():
-        if chosen is None:
-            chosen = _select_from_best(boxes, scores, rules, config, enough)
-    if chosen is None:
-        chosen = _select_from_all(boxes, scores, rules, config, input_size)
-    rows, class_ids, class_scores = (part[:config.max_instances] for part in chosen)
-    return Detections(boxes[rows], class_ids, class_scores,
-                      raw.coefficients[index, anchors[rows]].float())
-
-
-def _candidates(logits: Tensor, floor: float) -> tuple[Tensor, Tensor]:
-    """
-    Return the anchors whose best foreground score exceeds the floor, and all their scores.
-
-    A score above t needs a logit of at least log(t / (1 - t)) more than the background's, so
-    comparing logits spares nearly all anchors the softmax.
-
-    :param logits: (P, C + 1), background first.
-    :returns: anchors (N,) and scores (N, C).
-    """
-    # The margin covers the rounding of both routes.
-    lead = math.log(floor / (1 - floor)) - 1e-3 if 0 < floor < 1 else \
-        -math.inf if floor <= 0 else math.inf
-    best = logits[:, 1:].amax(1).float() - logits[:, 0]
-    anchors = (best > lead).nonzero()[:, 0]
-    scores = torch.softmax(logits[anchors].float(), -1)[:, 1:]
-    rows = (scores.amax(1) > floor).nonzero()[:, 0]
-    return anchors[rows], scores[rows]
-
-
-def _select_from_best(boxes: Tensor, scores: Tensor, rules: ClassRules,
-                      config: PostprocessConfig, enough: int) -> Selection | None:
-    """
-    Return what Fast NMS selects if the best scores suffice to tell, else None.
-
-    :param boxes: (N, 4).
-    :param scores: (N, C).
-    :param enough: candidates whose scores are looked at.
-    """
-    scores = torch.where(scores > rules.thresholds, scores, 0.0)
-    best, cut = scores.amax(1), 0.0
-    rows = torch.arange(len(scores), device=scores.device)
-    if len(scores) > enough:
-        # The best scores lie in the rows with the best maxima.
-        cut = best.topk(enough).values[-1]
-        rows = (best >= cut).nonzero()[:, 0]
-    few = scores[rows].T                                                      # (C, n)
-    class_ids, columns = ((few >= cut) & (few > 0)).nonzero(as_tuple=True)
-    if len(columns) > 4 * enough:
-        return None
-    class_scores, order = few[class_ids, columns].sort(descending=True, stable=True)
-    rows, class_ids = rows[columns[order]], class_ids[order]
-    keep = fast_nms_mixed(boxes[rows], class_ids, config.iou_threshold, config.top_k)
-    keep = keep.nonzero()[:, 0]
-    if len(scores) > enough and len(keep) < config.max_instances:
-        return None
-    return Selection(rows[keep], class_ids[keep], class_scores[keep])
-
-
-def _select_from_all(boxes: Tensor, scores: Tensor, rules: ClassRules,
-                     config: PostprocessConfig, input_size: int) -> Selection:
-    """
-    Return what the configured NMS selects of all candidates.
-
-    :param boxes: (N, 4).
-    :param scores: (N, C).
-    """
-    scores = scores.T                                                         # (C, N)
-    allowed = rules.thresholds.isfinite() if config.nms != 'cross_class' \
-        else torch.ones_like(rules.thresholds, dtype=torch.bool)
-    allowed = allowed.nonzero()[:, 0]
-    rows, class_ids, class_scores = _suppress(boxes, scores[allowed], config, input_size)
+    classes = thresholds.classes
+    anchors, scores = candidate_scores(raw.class_logits[0], thresholds.candidate)
+    boxes = decode_boxes(raw.box_offsets[0, anchors].float(), priors[anchors])
+    allowed = (classes.isfinite() | (nms == 'cross_class')).nonzero()[:, 0]
+    some = scores.T[allowed]                                                  # (C, n)
+    if nms == 'traditional':
+        rows, class_ids, scores = traditional_nms(boxes, some, thresholds.iou,
+                                                  thresholds.candidate, input_size)
+    else:
+        variant = fast_nms if nms == 'fast' else cross_class_nms
+        rows, class_ids, scores = variant(boxes, some, thresholds.iou, thresholds.top_k)
     class_ids = allowed[class_ids]
-    passing = (class_scores > rules.thresholds[class_ids]).nonzero()[:, 0]
-    return Selection(rows[passing], class_ids[passing], class_scores[passing])
+    chosen = (scores > classes[class_ids]).nonzero()[:thresholds.max_instances, 0]
+    rows = rows[chosen]
+    return Detections(boxes[rows][None], class_ids[chosen][None], scores[chosen][None],
+                      raw.coefficients[:, anchors[rows]].float(),
+                      torch.tensor([len(rows)], dtype=torch.int32), torch.tensor([True]))
 
 
-def _suppress(boxes: Tensor, scores: Tensor, config: PostprocessConfig,
-              input_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Apply the configured non-maximum suppression."""
-    if config.nms == 'traditional':
-        return traditional_nms(boxes, scores, config.iou_threshold, config.candidate_threshold,
-                               input_size)
-    variant = fast_nms if config.nms == 'fast' else cross_class_nms
-    return variant(boxes, scores, config.iou_threshold, config.top_k)
+def _best_pairs(logits: Tensor, thresholds: Thresholds, most_anchors: int,
+                operators: Operators) -> Candidates:
+    """
+    Return the best pairs of anchor and class; equal scores keep the order of class, then anchor.
+
+    :param logits: (B, P, C + 1), background first.
+    """
+    anchors, scores, cut = _best_anchors(logits, thresholds.classes, thresholds.candidate,
+                                         most_anchors, operators)
+    count = max(anchors.shape[1], 1)
+    # (B, A, C) -> (B, C * A), the order of equal scores
+    scores, order, waiting = _largest(scores.transpose(1, 2).flatten(1), MOST_PAIRS, operators)
+    return Candidates(_rows(anchors, order % count), order // count, scores,
+                      (cut == 0) & (waiting == 0))
+
+
+def _best_classes(logits: Tensor, thresholds: Thresholds, most_anchors: int,
+                  operators: Operators) -> Candidates:
+    """Return the best anchors with their best class; equal scores keep the order of anchors."""
+    anchors, scores, cut = _best_anchors(logits, torch.zeros_like(thresholds.classes),
+                                         thresholds.candidate, most_anchors, operators)
+    scores, class_ids = scores.max(-1)                                        # (B, A)
+    scores, order, _ = _largest(scores, most_anchors, operators)
+    # Only the best top_k are compared at all: with those at hand the rest does not matter.
+    exhausted = (cut == 0) | ((scores > 0).sum(1) >= thresholds.top_k)
+    return Candidates(_rows(anchors, order), _rows(class_ids, order), scores, exhausted)
+
+
+def _best_anchors(logits: Tensor, classes: Tensor, candidate: float | Tensor, most: int,
+                  operators: Operators) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Return the anchors with the best scores in their own order, and their scores of all classes.
+
+    :returns: (B, A) int64 ascending; (B, A, C), 0 where they do not pass or an anchor left out
+        may be better; the best score left out (B,).
+    """
+    best = operators.anchor_scores(logits, classes, candidate)                # (B, P)
+    _, anchors, cut = _largest(best, most, operators)
+    anchors = anchors.sort(1).values
+    scores = torch.softmax(_rows(logits, anchors).float(), -1)[..., 1:]
+    passing = (scores > classes) & (scores > cut[:, None, None]) \
+        & (_rows(best, anchors) > 0)[..., None]
+    return anchors, scores.masked_fill(~passing, 0.0), cut
+
+
+def _largest(values: Tensor, most: int, operators: Operators) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the largest values of each row, their places, and the largest left out or 0."""
+    values, places = operators.largest(values, most + 1)
+    left_out = values[:, most] if values.shape[1] > most else values.new_zeros(len(values))
+    return values[:, :most], places[:, :most], left_out
+
+
+def _rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Return (B, n, ...), some of the rows of (B, M, ...)."""
+    return values[torch.arange(len(values), device=values.device)[:, None], rows]

@@ -1,4 +1,4 @@
-"""From Detections to Instances: mask assembly, re-scoring, pixels of the picture."""
+"""From Detections to Instances: scores, boxes and masks in the image's pixels."""
 
 from __future__ import annotations
 
@@ -9,59 +9,56 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yolact_ros.inference.steps.mask_resize import pixel_axis
+from yolact_ros.inference.steps.mask_resize import interpolation_matrix
 from yolact_ros.inference.steps.select import Detections
-from yolact_ros.ops.masks import assemble_masks, crop_limits, crop_masks
+from yolact_ros.ops.masks import crop_limits
 from yolact_ros.structures import ImageSize, Instances
 
 MASK_THRESHOLD = 0.5
 
+# x0, y0, x1, y1 [px], half-open and tight around the mask, and the boolean crop; an empty mask
+# has the roi (0, 0, 0, 0).
+PixelMask = tuple[tuple[int, int, int, int], np.ndarray]
+EMPTY_ROI = 0, 0, 0, 0
 
-def assemble(detections: Detections, prototypes: Tensor) -> Tensor:
+
+def eager_instances(found: Detections, soft: Tensor, mask_scores: Tensor,
+                    size: ImageSize) -> Instances:
     """
-    Return cropped soft masks, (D, Hp, Wp) in [0, 1].
+    Bring the detections of one image to the host and their masks to its pixels.
 
-    :param prototypes: (Hp, Wp, K).
+    :param found: of a batch of one, without padding.
+    :param soft: (1, N, Hp, Wp) cropped soft masks.
+    :param mask_scores: (1, N).
     """
-    masks = assemble_masks(prototypes.float(), detections.coefficients)
-    return crop_masks(masks, detections.boxes)
+    limits = _grid_limits(found.boxes[0], soft.shape[2:])
+    # From here on the host; on a GPU the first of them waits for all the work before.
+    boxes, class_ids, class_scores, ious, masks = (
+        part[0].cpu().numpy() for part in (found.boxes, found.class_ids, found.class_scores,
+                                           mask_scores, soft))
+    return to_instances(boxes, class_ids, class_scores, ious,
+                        lambda row: mask_to_pixels(masks[row], limits[row], size), size)
 
 
-def rescore(detections: Detections, masks: Tensor,
-            net: Callable[[Tensor], Tensor] | None) -> Tensor:
-    """
-    Return the predicted IoU of masks (Bolya et al. 2020, section 3.4), (D,), NaN without a net.
-
-    :param masks: (D, Hp, Wp) cropped soft masks.
-    :param net: (D, 1, Hp, Wp) -> (D, C).
-    """
-    if net is None:
-        return torch.full_like(detections.class_scores, torch.nan)
-    return net(masks[:, None]).float().gather(1, detections.class_ids[:, None])[:, 0]
-
-
-def to_instances(detections: Detections, masks: Tensor, mask_scores: Tensor,
+def to_instances(boxes: np.ndarray, class_ids: np.ndarray, class_scores: np.ndarray,
+                 mask_scores: np.ndarray, mask_of: Callable[[int], PixelMask],
                  size: ImageSize) -> Instances:
     """
-    Bring detections to the host and their masks to the picture's pixels.
+    Return detections as Instances, sorted by the final score.
 
-    :param masks: (D, Hp, Wp) cropped soft masks.
-    :param mask_scores: (D,).
+    :param boxes: (N, 4) relative corners.
+    :param mask_scores: (N,), all NaN without re-scoring.
+    :param mask_of: the mask of a detection.
     """
-    limits = _grid_limits(detections.boxes, masks.shape[1:])
-    # The one transfer from the device.
-    relative, class_ids, class_scores, ious, soft = (
-        tensor.cpu().numpy() for tensor in (detections.boxes, detections.class_ids,
-                                            detections.class_scores, mask_scores, masks))
-    scores = class_scores if np.isnan(ious).all() else class_scores * ious
+    scores = class_scores if np.isnan(mask_scores).all() else class_scores * mask_scores
     order = np.argsort(-scores, kind='stable')
-    pixels = [mask_to_pixels(soft[row], limits[row], size) for row in order.tolist()]
+    masks = [mask_of(row) for row in order.tolist()]
     return Instances(
-        image_size=size, boxes=pixel_boxes(relative[order], size),
-        class_scores=class_scores[order], mask_scores=ious[order], scores=scores[order],
-        class_ids=class_ids[order],
-        rois=np.array([roi for roi, _ in pixels], np.int32).reshape(-1, 4),
-        crops=tuple(crop for _, crop in pixels))
+        image_size=size, boxes=pixel_boxes(boxes[order], size),
+        class_scores=class_scores[order], mask_scores=mask_scores[order], scores=scores[order],
+        class_ids=class_ids[order].astype(np.int64),
+        rois=np.array([roi for roi, _ in masks], np.int32).reshape(-1, 4),
+        crops=tuple(crop for _, crop in masks))
 
 
 def pixel_boxes(relative: np.ndarray, size: ImageSize) -> np.ndarray:
@@ -81,19 +78,18 @@ def _grid_limits(boxes: Tensor, grid: Sequence[int]) -> list[list[int]]:
 
 
 def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
-                   size: ImageSize) -> tuple[tuple[int, int, int, int], np.ndarray]:
+                   size: ImageSize) -> PixelMask:
     """
     Resize one soft mask bilinearly to the picture and threshold it, only where it lives.
 
     :param soft: (Hp, Wp) in [0, 1], zero outside the limits.
     :param limits: left, top, right, bottom [cells], half-open.
-    :returns: roi x0, y0, x1, y1 [px], tight around the mask, and the boolean crop; an empty
-        mask has the roi (0, 0, 0, 0).
     """
     left, top, right, bottom = limits
     if right <= left or bottom <= top:
-        return (0, 0, 0, 0), np.zeros((0, 0), bool)
-    rows, columns = pixel_axis(soft.shape[0], size.height), pixel_axis(soft.shape[1], size.width)
+        return EMPTY_ROI, np.zeros((0, 0), bool)
+    rows = interpolation_matrix(soft.shape[0], size.height)
+    columns = interpolation_matrix(soft.shape[1], size.width)
     (x0, x1), (y0, y1) = columns.pixels_over_half(left, right), rows.pixels_over_half(top, bottom)
     bands = list(columns.resize(soft[top:bottom, left:right].T, left, x0, x1))
     wide = (bands[0] if len(bands) == 1 else np.concatenate(bands)).T
@@ -104,10 +100,10 @@ def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
     return _tighten(mask, x0, y0)
 
 
-def _tighten(mask: np.ndarray, x0: int, y0: int) -> tuple[tuple[int, int, int, int], np.ndarray]:
+def _tighten(mask: np.ndarray, x0: int, y0: int) -> PixelMask:
     """Return roi and crop without empty border rows and columns."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     if width == 0:
-        return (0, 0, 0, 0), np.zeros((0, 0), bool)
+        return EMPTY_ROI, np.zeros((0, 0), bool)
     crop = np.ascontiguousarray(mask[top:top + height, left:left + width])
     return (x0 + left, y0 + top, x0 + left + width, y0 + top + height), crop

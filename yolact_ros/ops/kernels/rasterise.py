@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -9,9 +11,31 @@ from torch import Tensor
 from yolact_ros.ops.kernels.assembly import kept_cells
 from yolact_ros.ops.kernels.bilinear import source_cells
 
-COLUMNS = 9      # of the table
 BLOCK = 256      # bytes of 8 pixels each that a program writes at once
 PROGRAMS = 4096  # shared out among the instances; the rest of them ends at once
+
+
+class RasterRow(NamedTuple):
+    """
+    The columns of the table, int32; kernels write them in this order.
+
+    :param x0: loose roi of the bits [px], with y0, x1, y1; half-open.
+    :param left: tight bounds of the mask [px], with top, right, bottom; half-open.
+    :param first_byte: of the mask in the bits of its picture.
+    """
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    first_byte: int
+
+
+COLUMNS = len(RasterRow._fields)
 
 
 def rasterise_masks(masks: Tensor, boxes: Tensor, counts: Tensor, layout: Tensor, table: Tensor,
@@ -32,8 +56,8 @@ def rasterise_masks(masks: Tensor, boxes: Tensor, counts: Tensor, layout: Tensor
     :param boxes: (B, N, 4) float32 relative corners, contiguous.
     :param counts: (B,) int32, how many of the N <= 1024 are instances.
     :param layout: (B, 3) int32, as of preprocess_pictures; the offset is not read.
-    :param table: (B, N, 9) int32, contiguous, overwritten: loose x0, y0, x1, y1 [px], tight
-        x0, y0, x1, y1 [px], byte offset in the picture's bits; 0 behind the last instance.
+    :param table: (B, N, 9) int32, contiguous, overwritten, see RasterRow; 0 behind the last
+        instance.
     :param bits: (B, capacity) uint8, contiguous, written where instances lie.
     """
     assert all(tensor.is_contiguous() for tensor in (masks, boxes, table, bits))

@@ -1,0 +1,37 @@
+"""What the stages of a frame are computed with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from yolact_ros.inference.backends.torch_backend import Backend
+    from yolact_ros.inference.steps.select import Detections
+
+
+class Operators(NamedTuple):
+    """
+    Operators on a batch of B images, in any form that the first and the last of them share.
+
+    :param preprocess: images and the backend -> (B, 3, S, S), the network's input.
+    :param anchor_scores: (B, P, C + 1) logits, (C,) thresholds of classes and one of candidates
+        -> (B, P), each anchor's best score that passes, 0 where none does.
+    :param largest: (B, M) values >= 0 and how many -> values and places of the largest of each
+        row, best first, equal ones in their order. Zeros may be left out.
+    :param nms_keep: (B, E, 4) boxes best first, (B, E) class ids and which take part, threshold
+        of the IoU, top_k -> (B, E) bool, see ops.nms.fast_nms_mixed.
+    :param assemble: (B, Hp, Wp, K) prototypes, (B, N, K) coefficients, (B, N, 4) boxes and (B,)
+        counts -> (B, N, Hp, Wp) soft masks, zero outside their boxes.
+    :param to_pixels: detections, soft masks, (B, N) mask scores and images -> Instances, or the
+        memory that they are read from once it has come to the host.
+    """
+
+    preprocess: Callable[[Any, Backend], Tensor]
+    anchor_scores: Callable[[Tensor, Tensor, float | Tensor], Tensor]
+    largest: Callable[[Tensor, int], tuple[Tensor, Tensor]]
+    nms_keep: Callable[[Tensor, Tensor, Tensor, float | Tensor, int | Tensor], Tensor]
+    assemble: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+    to_pixels: Callable[[Detections, Tensor, Tensor, Any], Any]

@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope='session')
 def shared_data() -> Path:
-    """Return the folder of real pictures, videos and detections, or skip."""
+    """Return the folder of real images, videos and detections, or skip."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f'no test data at {SHARED_DATA}')
     return SHARED_DATA

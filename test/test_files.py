@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from yolact_ros.files import (
-    can_write_picture,
-    check_picture_suffix,
+    can_write_image,
+    check_image_suffix,
     make_folder,
     plain_name,
     replacing,
     sha256_of,
-    write_picture,
+    write_image,
 )
 from yolact_ros.media.cut_outs import CropFolder, rgba_crop, unique_stems
-from yolact_ros.media.images import read_picture
+from yolact_ros.media.images import read_image
 from yolact_ros.structures import ImageSize, Instances
 
-PICTURE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+IMAGE = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
 
 
 def one_instance() -> Instances:
@@ -30,9 +30,9 @@ def one_instance() -> Instances:
                      np.array([0]), np.array([[1, 1, 4, 3]], np.int32), (crop,))
 
 
-def test_a_picture_written_is_the_picture_read(tmp_path):
-    write_picture(tmp_path / 'a.png', PICTURE)
-    np.testing.assert_array_equal(read_picture(tmp_path / 'a.png'), PICTURE)
+def test_a_image_written_is_the_image_read(tmp_path):
+    write_image(tmp_path / 'a.png', IMAGE)
+    np.testing.assert_array_equal(read_image(tmp_path / 'a.png'), IMAGE)
     assert [path.name for path in tmp_path.iterdir()] == ['a.png']
 
 
@@ -54,21 +54,21 @@ def test_a_name_from_outside_is_no_path(text, name):
 
 @pytest.mark.parametrize('name', ['a.jpg', 'a.JPEG', 'a.png', 'a.bmp', 'a.webp', 'a.tif'])
 def test_common_endings_can_be_written(tmp_path, name):
-    check_picture_suffix(tmp_path / name)
-    write_picture(tmp_path / name, PICTURE)
-    assert read_picture(tmp_path / name).shape == (4, 6, 3)
+    check_image_suffix(tmp_path / name)
+    write_image(tmp_path / name, IMAGE)
+    assert read_image(tmp_path / name).shape == (4, 6, 3)
 
 
 @pytest.mark.parametrize('name', ['a', 'a.xyz', 'a.exr', 'a.pgm', 'a.mp4', '.png'])
 def test_other_endings_are_refused_with_those_that_can(name):
-    assert not can_write_picture(Path(name))
+    assert not can_write_image(Path(name))
     with pytest.raises(ValueError, match=r'wanted a name that ends in \.jpg \.png'):
-        check_picture_suffix(Path(name))
+        check_image_suffix(Path(name))
 
 
-def test_a_picture_beyond_the_limits_of_its_format_is_refused(tmp_path):
+def test_a_image_beyond_the_limits_of_its_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match='20000x1 px picture cannot be written as .*choose .png'):
-        write_picture(tmp_path / 'a.webp', np.zeros((1, 20000, 3), np.uint8))
+        write_image(tmp_path / 'a.webp', np.zeros((1, 20000, 3), np.uint8))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,24 +85,24 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, folder):
 
 
 def test_a_crop_is_opaque_on_the_object_and_transparent_beside_it():
-    rgba = rgba_crop(PICTURE, one_instance(), 0)
-    np.testing.assert_array_equal(rgba[..., :3], PICTURE[1:3, 1:4])
+    rgba = rgba_crop(IMAGE, one_instance(), 0)
+    np.testing.assert_array_equal(rgba[..., :3], IMAGE[1:3, 1:4])
     np.testing.assert_array_equal(rgba[..., 3], [[255, 255, 0], [255, 255, 255]])
 
 
-def test_crops_are_named_by_picture_rank_class_and_score(tmp_path):
-    CropFolder(tmp_path, ('traffic/light',)).add('street', PICTURE, one_instance())
+def test_crops_are_named_by_image_rank_class_and_score(tmp_path):
+    CropFolder(tmp_path, ('traffic/light',)).add('street', IMAGE, one_instance())
     path, = tmp_path.iterdir()
     assert path.name == 'street_001_traffic_light_0.50.png'
     assert cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape == (2, 3, 4)
 
 
-def test_a_picture_without_instances_has_no_crops(tmp_path):
-    CropFolder(tmp_path, ('mug',)).add('street', PICTURE, Instances.empty(ImageSize(4, 6)))
+def test_a_image_without_instances_has_no_crops(tmp_path):
+    CropFolder(tmp_path, ('mug',)).add('street', IMAGE, Instances.empty(ImageSize(4, 6)))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_of_one_stem_keep_their_endings_apart():
+def test_images_of_one_stem_keep_their_endings_apart():
     paths = [Path('a.jpg'), Path('a.png'), Path('b.png')]
     assert unique_stems(paths) == ['a.jpg', 'a.png', 'b']
 

@@ -1,4 +1,4 @@
-"""Pictures with masks, contours, boxes and labels on them."""
+"""Images with masks, contours, boxes and labels on them."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ LABELS_ONLY = OverlayStyle(alpha=0.0, boxes=False, contours=False)
 
 
 def gray(height: int, width: int, value: int = 100) -> np.ndarray:
-    """Return a picture of one colour."""
+    """Return an image of one colour."""
     return np.full((height, width, 3), value, np.uint8)
 
 
@@ -47,7 +47,7 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 5000), (5000, 1), (480, 640)])
-def test_a_picture_without_instances_comes_back_as_an_equal_copy(size):
+def test_a_image_without_instances_comes_back_as_an_equal_copy(size):
     rgb = gray(*size)
     drawn = draw_instances(rgb, Instances.empty(ImageSize(*size)), NAMES)
     np.testing.assert_array_equal(drawn, rgb)
@@ -55,14 +55,14 @@ def test_a_picture_without_instances_comes_back_as_an_equal_copy(size):
 
 
 @pytest.mark.parametrize('size', [(1, 1), (2, 3), (1, 5000), (5000, 1), (480, 640), (3000, 4000)])
-def test_every_size_of_picture_can_be_drawn_on(size):
+def test_every_size_of_image_can_be_drawn_on(size):
     drawn = draw_instances(gray(*size), instances_of(size, np.ones(size, bool)), NAMES)
     assert drawn.shape == (*size, 3)
     assert drawn.dtype == np.uint8
     assert changed(gray(*size), drawn).any()
 
 
-def test_the_picture_given_is_not_modified_even_when_it_is_a_reversed_view():
+def test_the_image_given_is_not_modified_even_when_it_is_a_reversed_view():
     bgr = gray(40, 60)
     bgr.setflags(write=False)
     view = bgr[:, ::-1, ::-1]
@@ -126,7 +126,7 @@ def test_a_mask_that_touches_the_frame_has_its_contour_along_the_frame():
     assert (np.concatenate(frame) == class_color(0)).all()
 
 
-def test_contours_grow_with_the_picture():
+def test_contours_grow_with_the_image():
     widths = {}
     for height in (240, 1080):
         size = (height, height)
@@ -150,7 +150,7 @@ def test_an_instance_without_mask_pixels_still_has_its_box():
 
 @pytest.mark.parametrize('box', [(0, 0, 60, 40), (280, 0, 320, 30), (0, 220, 30, 240),
                                  (290, 215, 320, 240), (310, 100, 320, 110)])
-def test_a_label_lies_wholly_inside_the_picture_wherever_the_box_is(box):
+def test_a_label_lies_wholly_inside_the_image_wherever_the_box_is(box):
     size = (240, 320)
     drawn = draw_instances(gray(*size), instances_of(size, rectangle(size, *box)), NAMES,
                            LABELS_ONLY)
@@ -222,7 +222,7 @@ def test_class_colors_never_change():
         (247, 92, 98), (3, 119, 186), (158, 66, 183)]
 
 
-def test_a_picture_of_another_size_is_refused_with_both_sizes():
+def test_a_image_of_another_size_is_refused_with_both_sizes():
     with pytest.raises(ValueError, match=r'\(10, 20, 3\) uint8, got \(20, 10, 3\)'):
         draw_instances(gray(20, 10), Instances.empty(ImageSize(10, 20)), NAMES)
 

@@ -75,36 +75,36 @@ def make_folder(folder: Path) -> None:
             probe.unlink()
 
 
-def check_picture_suffix(path: Path) -> None:
+def check_image_suffix(path: Path) -> None:
     """
-    Check that a colour picture can be written under this name.
+    Check that a colour image can be written under this name.
 
     :raises ValueError: when OpenCV has no writer for the ending.
     """
-    if not can_write_picture(path):
+    if not can_write_image(path):
         raise ValueError(f'a picture cannot be written as {path.name!r}; wanted a name that ends '
                          'in .jpg .png .bmp .webp or .tif')
 
 
-def can_write_picture(path: Path) -> bool:
-    """Return whether OpenCV writes 8-bit colour pictures with this ending."""
+def can_write_image(path: Path) -> bool:
+    """Return whether OpenCV writes 8-bit colour images with this ending."""
     greyscale_or_float = ('.pgm', '.pbm', '.exr', '.hdr', '.pic')
     return (bool(path.suffix) and path.suffix.lower() not in greyscale_or_float
             and cv2.haveImageWriter(path.name))
 
 
-def write_picture(path: Path, picture: np.ndarray) -> None:
+def write_image(path: Path, image: np.ndarray) -> None:
     """
-    Write a picture in the format of the path's ending.
+    Write an image in the format of the path's ending.
 
-    :param picture: (H, W, 3) uint8 RGB or (H, W, 4) uint8 RGBA.
+    :param image: (H, W, 3) uint8 RGB or (H, W, 4) uint8 RGBA.
     :raises OSError: when it cannot be written.
-    :raises ValueError: when the format has no such pictures.
+    :raises ValueError: when the format has no such images.
     """
-    code = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    height, width = picture.shape[:2]
+    code = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    height, width = image.shape[:2]
     try:
-        done, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, code))
+        done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, code))
     except cv2.error:
         done = False
     if not done:

@@ -68,8 +68,8 @@ def _cap_height(height: int, width: int, text: str, box_height: float) -> int:
     """
     Return the height of capital letters [px].
 
-    It follows the picture's size, is smaller on small objects lest the label hide them and
-    their neighbours, and lets the text fit into the picture.
+    It follows the image's size, is smaller on small objects lest the label hide them and
+    their neighbours, and lets the text fit into the image.
     """
     wanted = max(8, round(min(height, width) / 50))
     for_box = max(8, round(0.6 * wanted), int(box_height / 4))
@@ -101,18 +101,18 @@ def _luminance(color: Color) -> float:
                for weight, value in zip((0.2126, 0.7152, 0.0722), color))
 
 
-def _free_place(plate: tuple[int, int], box: np.ndarray, picture: tuple[int, int],
+def _free_place(plate: tuple[int, int], box: np.ndarray, image: tuple[int, int],
                 taken: Sequence[Rect]) -> Rect | None:
-    """Return a rectangle at the box, inside the picture, or None where others would hide it."""
+    """Return a rectangle at the box, inside the image, or None where others would hide it."""
     high, wide = plate
     x0, y0, x1, y1 = np.rint(box).astype(int).tolist()
     corners = ((x0, y0 - high), (x0, y0), (x1 - wide, y0 - high), (x1 - wide, y0),
                (x0, y1), (x0, y1 - high), (x1 - wide, y1 - high), (x0, (y0 + y1 - high) // 2))
     best, least = None, math.inf
     for left, top in corners:
-        left = min(max(left, 0), max(picture[1] - wide, 0))
-        top = min(max(top, 0), max(picture[0] - high, 0))
-        place = (left, top, min(left + wide, picture[1]), min(top + high, picture[0]))
+        left = min(max(left, 0), max(image[1] - wide, 0))
+        top = min(max(top, 0), max(image[0] - high, 0))
+        place = (left, top, min(left + wide, image[1]), min(top + high, image[0]))
         covered = sum(_shared_area(place, other) for other in taken)
         if covered < least:
             best, least = place, covered

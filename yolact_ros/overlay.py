@@ -1,4 +1,4 @@
-"""Draw what was found on a copy of the picture: masks, contours, boxes, labels."""
+"""Draw what was found on a copy of the image: masks, contours, boxes, labels."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[
                    style: OverlayStyle = OverlayStyle(), tracks: TrackMarks | None = None
                    ) -> np.ndarray:
     """
-    Return a copy of the picture with the instances on it, the best score on top.
+    Return a copy of the image with the instances on it, the best score on top.
 
-    Lines and letters grow with the picture, so that they look alike at any resolution.
+    Lines and letters grow with the image, so that they look alike at any resolution.
 
     :param rgb: (H, W, 3) uint8, not modified.
     :param class_names: name of every class id; ids beyond its end are written as numbers.
     :param tracks: numbers to write before the names, and trails.
     :returns: (H, W, 3) uint8, a new array.
-    :raises ValueError: when the instances belong to a picture of another size.
+    :raises ValueError: when the instances belong to an image of another size.
     """
-    _check_picture(rgb, instances)
+    _check_image(rgb, instances)
     canvas = np.array(rgb, order='C')
     colors = _colors(instances, style, tracks)
     line = max(1, round(min(canvas.shape[:2]) / 280))
@@ -152,8 +152,8 @@ def _gamma(linear: float) -> int:
     return round(255 * curved)
 
 
-def _check_picture(rgb: np.ndarray, instances: Instances) -> None:
-    """Refuse arrays that are not the picture the instances were found in."""
+def _check_image(rgb: np.ndarray, instances: Instances) -> None:
+    """Refuse arrays that are not the image the instances were found in."""
     size = instances.image_size
     if rgb.dtype != np.uint8 or rgb.shape != (size.height, size.width, 3):
         raise ValueError(f'the picture of these instances is ({size.height}, {size.width}, 3) '
@@ -219,7 +219,7 @@ def _paint(window: np.ndarray, mask: np.ndarray, color: Color) -> None:
 
 
 def _draw_box(canvas: np.ndarray, box: np.ndarray, color: Color, line: int) -> None:
-    """Draw one bounding box, its lines inside the picture."""
+    """Draw one bounding box, its lines inside the image."""
     height, width = canvas.shape[:2]
     x0, y0, x1, y1 = np.rint(box).astype(int).tolist()
     last = (min(max(x1 - 1, x0), width - 1), min(max(y1 - 1, y0), height - 1))

@@ -1,4 +1,4 @@
-"""Value types on the host: what a picture's segmentation is once it has left the network."""
+"""Value types on the host: what an image's segmentation is once it has left the network."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ImageSize:
-    """Height and width of a picture [px]."""
+    """Height and width of an image [px]."""
 
     height: int
     width: int
 
     def __post_init__(self) -> None:
-        """Refuse sizes that no picture has."""
+        """Refuse sizes that no image has."""
         if self.height < 1 or self.width < 1:
             raise ValueError(f'an image has at least 1x1 pixels, got {self.height}x{self.width}')
 
@@ -23,15 +23,15 @@ class ImageSize:
 @dataclass(frozen=True, eq=False)
 class Instances:
     """
-    The N objects found in one picture, best score first.
+    The N objects found in one image, best score first.
 
-    Coordinates are pixels of the source picture: origin top-left, x right, y down. A mask is a
+    Coordinates are pixels of the source image: origin top-left, x right, y down. A mask is a
     boolean crop plus the integer rectangle (roi) it covers, which is tight around the mask
     itself: masks may reach a few pixels beyond their box, because the original crops them on
     the coarser prototype grid. An object without a single mask pixel has the roi (0, 0, 0, 0).
 
-    :param image_size: size of the source picture.
-    :param boxes: (N, 4) float32 x_min, y_min, x_max, y_max [px], clipped to the picture.
+    :param image_size: size of the source image.
+    :param boxes: (N, 4) float32 x_min, y_min, x_max, y_max [px], clipped to the image.
     :param class_scores: (N,) float32 in [0, 1], confidence of the class.
     :param mask_scores: (N,) float32, predicted mask IoU; NaN where the model has no re-scoring.
     :param scores: (N,) float32, class_scores * mask_scores, or class_scores without re-scoring.
@@ -68,7 +68,7 @@ class Instances:
 
     @classmethod
     def empty(cls, image_size: ImageSize) -> Instances:
-        """Return the result of a picture without objects."""
+        """Return the result of an image without objects."""
         none = np.zeros(0, np.float32)
         return cls(image_size, np.zeros((0, 4), np.float32), none, none.copy(), none.copy(),
                    np.zeros(0, np.int64), np.zeros((0, 4), np.int32), ())
@@ -95,7 +95,7 @@ class Instances:
                          self.rois[chosen], tuple(self.crops[row] for row in chosen))
 
     def full_masks(self) -> np.ndarray:
-        """Return (N, H, W) bool masks at picture size; N * H * W bytes, so ask for few."""
+        """Return (N, H, W) bool masks at image size; N * H * W bytes, so ask for few."""
         masks = np.zeros((len(self), self.image_size.height, self.image_size.width), bool)
         for mask, (x0, y0, x1, y1), crop in zip(masks, self.rois.tolist(), self.crops):
             mask[y0:y1, x0:x1] = crop

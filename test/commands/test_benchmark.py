@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from yolact_ros.benchmark.baseline import PlainPredictor
-from yolact_ros.benchmark.frames import noise_picture, seeded_network
+from yolact_ros.benchmark.frames import noise_image, seeded_network
 from yolact_ros.benchmark.measure import Timing, count_flop, measure, peak_memory_mb, speedup
 from yolact_ros.benchmark.plots import plot_scaling
 from yolact_ros.benchmark.scaling import measure_scaling
@@ -37,7 +37,7 @@ def backend():
 def test_a_script_is_followed_to_the_object(backend, count):
     predictor = Predictor(ScriptedBackend(backend, count), PostprocessConfig())
 
-    found = predictor.predict(noise_picture(ImageSize(90, 160)))
+    found = predictor.predict(noise_image(ImageSize(90, 160)))
 
     assert len(found) == count
     assert all(found.areas > 0)
@@ -46,7 +46,7 @@ def test_a_script_is_followed_to_the_object(backend, count):
 
 
 def test_the_baseline_finds_the_same_masks(backend):
-    rgb = noise_picture(ImageSize(90, 160))
+    rgb = noise_image(ImageSize(90, 160))
     fast = Predictor(ScriptedBackend(backend, 12), PostprocessConfig()).predict(rgb)
 
     scores, class_ids, masks = PlainPredictor(seeded_network(SMALL), CPU, 12).predict(rgb)
@@ -101,7 +101,7 @@ def test_peak_memory_sees_a_temporary():
 
 
 def count_pixels(path, rgb):
-    """Return how many pixels of a picture are nearly of that colour."""
+    """Return how many pixels of an image are nearly of that colour."""
     image = cv2.imread(str(path))[..., ::-1].astype(int)
     return np.count_nonzero(np.abs(image - rgb).max(-1) < 12)
 

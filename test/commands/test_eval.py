@@ -34,7 +34,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def scenes(tmp_path_factory):
-    """Return the annotation file of three synthetic pictures."""
+    """Return the annotation file of three synthetic images."""
     shots = [Shot(seed, 0.0, (96, 128), 'still', 'easy') for seed in (1, 2, 3)]
     return write_dataset(tmp_path_factory.mktemp('scenes'), 'instances_val.json', shots)
 
@@ -66,7 +66,7 @@ def test_a_checkpoint_is_evaluated_on_the_fixed_scenes(weights, tmp_path, capsys
     assert 'original evaluator' in capsys.readouterr().out
 
 
-def test_web_json_of_the_original_gets_a_table_without_pictures(shared_data, tmp_path, capsys,
+def test_web_json_of_the_original_gets_a_table_without_images(shared_data, tmp_path, capsys,
                                                                 caplog):
     folder = shared_data / 'yolact_dets'
     assert run('--data', folder / 'gt_full.json', '--results', folder / 'dets/yolact_base.json',

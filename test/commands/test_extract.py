@@ -9,7 +9,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from yolact_ros.commands.main import main
 from yolact_ros.inference import predictor as predictor_module
 from yolact_ros.media.bag_types import blank, open_typestore
-from yolact_ros.media.images import read_picture
+from yolact_ros.media.images import read_image
 from yolact_ros.media.video import VideoWriter
 from yolact_ros.structures import ImageSize, Instances
 
@@ -52,7 +52,7 @@ def test_images_that_were_taken_before_are_left_out(tmp_path):
         'cam_image_000000_1_000000000.png', 'cam_image_000002_3_000000000.png',
         'cam_image_000004_5_000000000.png']
     np.testing.assert_array_equal(
-        read_picture(tmp_path / 'out' / 'cam_image_000002_3_000000000.png'), texture(2))
+        read_image(tmp_path / 'out' / 'cam_image_000002_3_000000000.png'), texture(2))
 
 
 @pytest.mark.parametrize('options, seconds', [

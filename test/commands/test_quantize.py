@@ -30,10 +30,10 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Return a folder of checkpoint, pictures of several sizes (one damaged), and int8 files."""
+    """Return a folder of checkpoint, images of several sizes (one damaged), and int8 files."""
     folder = tmp_path_factory.mktemp('int8')
     save_model(folder / 'shapes.safetensors', load_model('demo')[0])
-    write_pictures(folder / 'pictures')
+    write_images(folder / 'pictures')
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, 'ROUNDS', 1)
         assert main(['quantize', str(folder / 'shapes.safetensors'), '--images',
@@ -41,8 +41,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-def write_pictures(folder):
-    """Write two scenes of other sizes and something that is no picture."""
+def write_images(folder):
+    """Write two scenes of other sizes and something that is no image."""
     from yolact_ros.scenes import scene
     folder.mkdir()
     for seed, size in enumerate(((90, 120), (128, 128))):
@@ -113,15 +113,15 @@ def test_a_missing_package_is_named_with_its_pip_line(folder, capsys, monkeypatc
     assert f"{package} is not installed; install it with: pip install 'yolact_ros[int8]'" in error
 
 
-def test_pictures_left_out_and_pictures_of_one_colour_are_told(tmp_path, monkeypatch):
+def test_images_left_out_and_images_of_one_colour_are_told(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr(calibration.logger, 'warning',
                         lambda text, *values: told.append(text % values))
-    write_pictures(tmp_path / 'pictures')
+    write_images(tmp_path / 'pictures')
     cv2.imwrite(str(tmp_path / 'pictures' / 'grey.png'), np.full((8, 8, 3), 7, np.uint8))
     args = Namespace(images=tmp_path / 'pictures', data=None, count=10)
 
-    found = calibration.calibration_pictures(args, 256)
+    found = calibration.calibration_images(args, 256)
 
     assert [image.shape for image in found] == [(90, 120, 3), (128, 128, 3), (8, 8, 3)]
     assert 'left out: ' in told[0] and 'broken.png' in told[0]

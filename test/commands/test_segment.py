@@ -12,14 +12,14 @@ from yolact_ros.commands.output_plan import OutputPlan
 from yolact_ros.commands.segment_job import SegmentJob
 from yolact_ros.config import COCO_CLASSES
 from yolact_ros.inference import predictor as predictor_module
-from yolact_ros.media.images import Video, read_picture
+from yolact_ros.media.images import Video, read_image
 from yolact_ros.media.video import VideoReader, VideoWriter
 from yolact_ros.overlay import OverlayStyle
 from yolact_ros.structures import ImageSize, Instances
 
 
 class CentreFinder:
-    """Finds one object, the middle third of every picture, if that has a pixel."""
+    """Finds one object, the middle third of every image, if that has a pixel."""
 
     description = 'fake on cpu'
 
@@ -82,14 +82,14 @@ def names(folder) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_picture_in_gives_an_overlay_out(finder, photo, tmp_path):
+def test_a_image_in_gives_an_overlay_out(finder, photo, tmp_path):
     assert segment(photo, '-o', tmp_path / 'out.png') == 0
-    before, after = read_picture(photo), read_picture(tmp_path / 'out.png')
+    before, after = read_image(photo), read_image(tmp_path / 'out.png')
     assert (after[30, 45] != before[30, 45]).any()
     np.testing.assert_array_equal(after[-5:], before[-5:])
 
 
-def test_an_overlay_goes_into_an_existing_folder_under_the_pictures_name(finder, photo, tmp_path):
+def test_an_overlay_goes_into_an_existing_folder_under_the_images_name(finder, photo, tmp_path):
     assert segment(photo, '-o', tmp_path) == 0
     assert (tmp_path / 'photo.png').exists()
 
@@ -106,7 +106,7 @@ def test_without_output_options_the_overlay_goes_to_the_current_folder(
 def test_overlay_parts_can_be_left_out(finder, photo, tmp_path):
     options = ('--alpha', 0, '--no-boxes', '--no-labels', '--no-contours')
     assert segment(photo, '-o', tmp_path / 'out.png', *options) == 0
-    np.testing.assert_array_equal(read_picture(tmp_path / 'out.png'), read_picture(photo))
+    np.testing.assert_array_equal(read_image(tmp_path / 'out.png'), read_image(photo))
 
 
 def test_model_and_selection_options_reach_the_predictor(finder, photo, tmp_path):
@@ -145,7 +145,7 @@ def test_crops_are_cut_out(finder, photo, tmp_path):
     assert names(tmp_path / 'crops') == ['photo_001_bowl_0.75.png']
 
 
-def test_a_folder_goes_on_after_a_bad_picture_and_says_so(finder, photo, tmp_path, caplog):
+def test_a_folder_goes_on_after_a_bad_image_and_says_so(finder, photo, tmp_path, caplog):
     (photo.parent / 'empty.png').touch()
     (photo.parent / 'page.jpg').write_text('<html></html>')
     (photo.parent / 'zebra.png').write_bytes(photo.read_bytes())
@@ -168,10 +168,10 @@ def test_formats_that_can_only_be_read_get_png_overlays(finder, photo, tmp_path)
     np.zeros((1, 1, 3), np.uint8), np.zeros((1, 5000, 3), np.uint8), np.zeros((20, 20), np.uint8),
     np.zeros((20, 20, 4), np.uint8), np.zeros((20, 20, 3), np.uint16)],
     ids=['1x1', '1x5000', 'grey', 'rgba', '16 bit'])
-def test_unusual_pictures_give_overlays(finder, tmp_path, image):
+def test_unusual_images_give_overlays(finder, tmp_path, image):
     cv2.imwrite(str(tmp_path / 'a.png'), image)
     assert segment(tmp_path / 'a.png', '-o', tmp_path / 'out.png') == 0
-    assert read_picture(tmp_path / 'out.png').shape == (*image.shape[:2], 3)
+    assert read_image(tmp_path / 'out.png').shape == (*image.shape[:2], 3)
 
 
 def test_a_video_in_gives_a_video_out_of_the_same_rate_and_length(finder, clip, tmp_path):
@@ -292,7 +292,7 @@ def test_usage_errors_are_explained_with_exit_code_2(finder, photo, clip, tmp_pa
     (None, 'does not exist; give a picture'), (b'', 'is an empty file'),
     (b'<html>', 'is a web page'), (b'\1\2\3\4', 'cannot be read as a picture')],
     ids=['missing', 'empty', 'web page', 'noise'])
-def test_a_bad_picture_is_one_paragraph_and_exit_code_1(finder, tmp_path, monkeypatch, capsys,
+def test_a_bad_image_is_one_paragraph_and_exit_code_1(finder, tmp_path, monkeypatch, capsys,
                                                         content, message):
     monkeypatch.chdir(tmp_path)
     if content is not None:
@@ -326,7 +326,7 @@ def test_a_bad_video_is_told_before_the_model_is_loaded(finder, tmp_path, monkey
     assert names(tmp_path) == ['a.mp4']
 
 
-def test_a_picture_too_large_for_its_overlay_format_leaves_nothing(finder, tmp_path, capsys):
+def test_a_image_too_large_for_its_overlay_format_leaves_nothing(finder, tmp_path, capsys):
     cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((1, 20000, 3), np.uint8))
     assert segment(tmp_path / 'a.png', '-o', tmp_path / 'a.webp') == 1
     assert 'cannot be written as' in capsys.readouterr().err
@@ -352,7 +352,7 @@ def test_a_real_network_segments_a_real_photo(shared_data, tmp_path):
                    tmp_path / 'tiny.safetensors', '--score-threshold', 0, '--max-instances', 5,
                    '--device', 'cpu', '-o', tmp_path / 'out.jpg',
                    '--json', tmp_path / 'r.json') == 0
-    assert read_picture(tmp_path / 'out.jpg').shape == (534, 800, 3)
+    assert read_image(tmp_path / 'out.jpg').shape == (534, 800, 3)
     results = json.loads((tmp_path / 'r.json').read_text())
     assert len(results) == 5
     assert {tuple(row['segmentation']['size']) for row in results} == {(534, 800)}

@@ -33,8 +33,8 @@ def test_the_files_hold_what_the_scenes_hold(tmp_path):
     assert [entry['name'] for entry in content['categories']] == list(CLASS_NAMES)
     for image_id, entry in enumerate(content['images'], start=1):
         made = scene(entry['seed'], size=SIZE, difficulty='hard')
-        picture = cv2.imread(str(tmp_path / 'images' / entry['file_name']))[..., ::-1]
-        assert np.array_equal(picture, made.image)
+        image = cv2.imread(str(tmp_path / 'images' / entry['file_name']))[..., ::-1]
+        assert np.array_equal(image, made.image)
         found = [item for item in content['annotations'] if item['image_id'] == image_id]
         assert len(found) == len(made.objects) > 0
         for annotation, item in zip(found, made.objects):
@@ -92,7 +92,7 @@ def test_val_plans_the_fixed_scenes():
     assert {shot.difficulty for shot in files['instances_val_hard.json']} == {'hard'}
 
 
-def test_mixed_pictures_alternate_between_easy_and_hard():
+def test_mixed_images_alternate_between_easy_and_hard():
     made = plan(options('--count', 4, '--seed', 10))['instances_train.json']
     assert [(shot.seed, shot.difficulty) for shot in made] == [
         (10, 'easy'), (11, 'hard'), (12, 'easy'), (13, 'hard')]
@@ -127,7 +127,7 @@ def test_the_command_writes_and_says_where(tmp_path, capsys):
     assert 'instances_train.json with 1 pictures' in capsys.readouterr().out
 
 
-def test_a_third_of_the_pictures_stands_before_photos(tmp_path):
+def test_a_third_of_the_images_stands_before_photos(tmp_path):
     photos = tmp_path / 'photos'
     photos.mkdir()
     cv2.imwrite(str(photos / 'blue.jpg'), np.full((40, 60, 3), (200, 0, 0), np.uint8))
@@ -138,9 +138,9 @@ def test_a_third_of_the_pictures_stands_before_photos(tmp_path):
     assert {shot.backdrop.name for shot in chosen} == {'blue.jpg'}
     path = write_dataset(tmp_path, 'a.json', [replace(chosen[0], size=SIZE)])
     entry = json.loads(path.read_text())['images'][0]
-    picture = cv2.imread(str(tmp_path / 'images' / entry['file_name']))
+    image = cv2.imread(str(tmp_path / 'images' / entry['file_name']))
     assert entry['backdrop'] == 'blue.jpg'
-    assert (picture[..., 0] > picture[..., 2].astype(int) + 40).mean() > 0.3
+    assert (image[..., 0] > image[..., 2].astype(int) + 40).mean() > 0.3
 
 
 def test_a_folder_without_photos_is_refused(tmp_path):

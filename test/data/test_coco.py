@@ -45,9 +45,9 @@ ONE = (annotation(),)
 def write(tmp_path):
     """Return a function that writes a data set and returns the path of its JSON."""
     def make(annotations=ONE, categories=((3, 'cup'), (9, 'pen')), images=((7, 'a'),),
-             pictures=None):
+             written=None):
         (tmp_path / 'images').mkdir(exist_ok=True)
-        for _, name in images if pictures is None else pictures:
+        for _, name in images if written is None else written:
             cv2.imwrite(str(tmp_path / 'images' / f'{name}.png'),
                         np.full((HEIGHT, WIDTH, 3), (10, 20, 30), np.uint8))
         path = tmp_path / 'labels.json'
@@ -93,7 +93,7 @@ def test_crowds_are_read_but_not_counted(write):
     assert (dataset.report.instances, dataset.report.crowds) == (1, 1)
 
 
-def test_pictures_without_objects_are_kept_as_negatives(write):
+def test_images_without_objects_are_kept_as_negatives(write):
     dataset = CocoDataset(write(images=((7, 'a'), (8, 'b'))))
     assert len(dataset) == 2
     assert len(dataset.sample(1)) == 0
@@ -178,7 +178,7 @@ def test_names_with_the_separators_of_windows_are_found(write, tmp_path):
 
 @pytest.mark.parametrize('size', [{}, {'height': None, 'width': None}, {'height': 0, 'width': 0}],
                          ids=['missing', 'null', 'zero'])
-def test_a_size_that_is_not_told_is_the_pictures(write, size):
+def test_a_size_that_is_not_told_is_the_images(write, size):
     path = write()
     content = json.loads(path.read_text())
     entry = content['images'][0]
@@ -211,12 +211,12 @@ def test_classes_that_are_not_wanted_are_refused_by_name(write):
         CocoDataset(write(), class_names=('fork',))
 
 
-def test_missing_pictures_are_counted_and_named(write):
+def test_missing_images_are_counted_and_named(write):
     with pytest.raises(FileNotFoundError, match=r'1 of 2 pictures.*b\.png'):
-        CocoDataset(write(images=((7, 'a'), (8, 'b')), pictures=((7, 'a'),)))
+        CocoDataset(write(images=((7, 'a'), (8, 'b')), written=((7, 'a'),)))
 
 
-def test_a_file_that_is_no_picture_is_named(write, tmp_path):
+def test_a_file_that_is_no_image_is_named(write, tmp_path):
     path = write()
     (tmp_path / 'images' / 'a.png').write_text('hello')
     with pytest.raises(ValueError, match=r'do not decode.*a\.png'):

@@ -1,42 +1,42 @@
-"""Files and pictures that cannot be read are named with the reason."""
+"""Files and images that cannot be read are named with the reason."""
 
 import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco_file import find_image_folder, read_image, read_json
+from yolact_ros.data.coco_file import find_image_folder, read_json, read_sized_image
 from yolact_ros.structures import ImageSize
 
 HEIGHT, WIDTH = 20, 30
 
 
 @pytest.fixture
-def picture(tmp_path):
-    """Return the path of a picture of one colour."""
+def image(tmp_path):
+    """Return the path of an image of one colour."""
     path = tmp_path / 'a.png'
     cv2.imwrite(str(path), np.full((HEIGHT, WIDTH, 3), (10, 20, 30), np.uint8))
     return path
 
 
-def test_pictures_are_read_in_rgb(picture):
-    image = read_image(picture, ImageSize(HEIGHT, WIDTH))
+def test_images_are_read_in_rgb(image):
+    image = read_sized_image(image, ImageSize(HEIGHT, WIDTH))
     assert image.shape == (HEIGHT, WIDTH, 3)
     assert image[0, 0].tolist() == [30, 20, 10]  # RGB of the BGR that was written
 
 
-def test_a_truncated_picture_is_named_when_it_is_read(picture):
-    picture.write_bytes(picture.read_bytes()[:40])
+def test_a_truncated_image_is_named_when_it_is_read(image):
+    image.write_bytes(image.read_bytes()[:40])
     with pytest.raises(ValueError, match=r'a\.png.*damaged'):
-        read_image(picture, ImageSize(HEIGHT, WIDTH))
+        read_sized_image(image, ImageSize(HEIGHT, WIDTH))
 
 
-def test_a_picture_of_another_size_is_refused(picture):
+def test_a_image_of_another_size_is_refused(image):
     with pytest.raises(ValueError, match='is 30x20, its annotations are for 10x10'):
-        read_image(picture, ImageSize(10, 10))
+        read_sized_image(image, ImageSize(10, 10))
 
 
 @pytest.mark.parametrize('file', ['images/a.png', 'a.png', 'train/a.png'])
-def test_pictures_are_found_near_their_annotations(tmp_path, file):
+def test_images_are_found_near_their_annotations(tmp_path, file):
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
     path.touch()

@@ -47,6 +47,6 @@ def test_one_object_is_matched_once_and_with_its_best_partner():
     assert result.mask_iou == pytest.approx(0.9)
 
 
-def test_results_of_other_pictures_are_refused():
+def test_results_of_other_images_are_refused():
     with pytest.raises(ValueError, match='same pictures, got results of 1 and 0'):
         agreement([found()], [])

@@ -133,7 +133,7 @@ def test_the_original_counts_a_found_class_without_objects_as_zero():
     assert coco_ap(truth, detections, 'bbox').values['AP'] == pytest.approx(1)
 
 
-def test_the_original_forgets_pictures_without_detections_and_tiny_objects():
+def test_the_original_forgets_images_without_detections_and_tiny_objects():
     box = (10, 10, 40, 40)
     truth = truth_of(true(1, 0, box), true(1, 0, (80, 80, 40, 0)), true(2, 0, box))
     assert original_ap(truth, [found(1, 0, 0.9, box)])['box']['all'] == pytest.approx(1)
@@ -158,7 +158,7 @@ def test_detections_of_instances_have_boxes_masks_and_the_truths_classes():
 
 
 class Oracle:
-    """Stands in for a predictor: finds the rectangle of every picture's first pixel's value."""
+    """Stands in for a predictor: finds the rectangle of every image's first pixel's value."""
 
     class_names = CLASSES
 
@@ -166,7 +166,7 @@ class Oracle:
         return instances_of((int(rgb[0, 0, 0]), 0.8, (10, 10, 30, 30)))
 
 
-class TwoPictures:
+class TwoImages:
     """A sample source: a cat, then a dog."""
 
     class_names = CLASSES
@@ -180,15 +180,15 @@ class TwoPictures:
         return sample
 
 
-def test_a_source_is_evaluated_picture_by_picture():
-    result = evaluate_source(Oracle(), TwoPictures(), with_original=True)
+def test_a_source_is_evaluated_image_by_image():
+    result = evaluate_source(Oracle(), TwoImages(), with_original=True)
     assert result.mask_ap == pytest.approx(1)
     assert result.original['box']['all'] == pytest.approx(1)
-    assert len(evaluate_source(Oracle(), TwoPictures(), max_images=1).truth.sizes) == 1
+    assert len(evaluate_source(Oracle(), TwoImages(), max_images=1).truth.sizes) == 1
 
 
 def test_a_source_with_other_classes_is_refused():
-    source = TwoPictures()
+    source = TwoImages()
     source.class_names = ('cat', 'cow')
     with pytest.raises(ValueError, match='does not know cow'):
         evaluate_source(Oracle(), source)
@@ -202,13 +202,13 @@ def test_confusion_counts_hits_swaps_misses_and_false_alarms():
                   found(2, 1, 0.9, (60, 60, 20, 20)), found(2, 1, 0.9, (0, 0, 9, 9))]
     result = confusion(truth, detections)
     assert result.matrix.tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0]]
-    first, other = result.pictures
+    first, other = result.images
     assert (first.right, first.wrong_class, first.missed, first.false_alarms) == (1, 1, 1, 0)
     assert (other.right, other.missed, other.false_alarms) == (0, 0, 1)
     assert [errors.image_id for errors in result.worst(5)] == [2, 1]
 
 
-def test_confusion_of_nothing_is_zero_and_has_no_worst_picture():
+def test_confusion_of_nothing_is_zero_and_has_no_worst_image():
     result = confusion(truth_of(), [])
     assert result.matrix.sum() == 0
     assert result.worst(3) == []
@@ -224,7 +224,7 @@ def test_the_report_names_every_class_and_marks_what_is_not_there():
 
 
 def count_pixels(path, rgb):
-    """Return how many pixels of a picture are nearly of that colour."""
+    """Return how many pixels of an image are nearly of that colour."""
     image = cv2.imread(str(path))[..., ::-1].astype(int)
     return np.count_nonzero(np.abs(image - rgb).max(-1) < 12)
 
@@ -259,7 +259,7 @@ def read_black(_):
     return np.zeros((SIDE, SIDE, 3), np.uint8)
 
 
-def test_the_worst_pictures_show_truth_beside_finds(tmp_path):
+def test_the_worst_images_show_truth_beside_finds(tmp_path):
     result, matrix = half_found()
     worst, = save_worst(result, matrix, read_black, tmp_path, 4)
     assert worst.name == 'worst_01_2.png'

@@ -52,7 +52,7 @@ def test_ap_of_the_published_models_equals_pycocotools(name, expected):
 
 @pytest.fixture
 def dataset(tmp_path):
-    """Return a COCO file of two pictures, one cat and one dog, next to its pictures."""
+    """Return a COCO file of two images, one cat and one dog, next to its images."""
     (tmp_path / 'images').mkdir()
     for value, name in enumerate(('a.png', 'b.png')):
         cv2.imwrite(str(tmp_path / 'images' / name), np.full((SIDE, SIDE, 3), value, np.uint8))
@@ -98,7 +98,7 @@ def test_classes_that_the_model_does_not_know_are_named(dataset):
         evaluate_predictor(Other(), dataset)
 
 
-def test_a_missing_picture_is_named(dataset):
+def test_a_missing_image_is_named(dataset):
     (dataset.parent / 'images' / 'b.png').unlink()
     with pytest.raises(FileNotFoundError, match='1 of 2 pictures .*b.png'):
         evaluate_predictor(Oracle(), dataset)
@@ -119,12 +119,12 @@ def test_an_object_with_a_box_but_no_mask_excuses_what_is_found_in_it(dataset):
     assert (result.box.values['AP'], result.mask_ap) == pytest.approx((1, 1))
 
 
-def test_a_size_that_is_not_told_is_the_pictures(dataset):
+def test_a_size_that_is_not_told_is_the_images(dataset):
     changed(dataset, lambda content: content['images'][0].pop('height'))
     assert read_truth(dataset).sizes[3] == ImageSize(SIDE, SIDE)
 
 
-def test_without_size_and_picture_the_entry_is_named(dataset):
+def test_without_size_and_image_the_entry_is_named(dataset):
     changed(dataset, lambda content: content['images'][0].pop('height'))
     (dataset.parent / 'images' / 'a.png').unlink()
     with pytest.raises(ValueError, match=r'image 3 \(a\.png\) has no size, got height None'):

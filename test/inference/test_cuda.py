@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from yolact_ros.benchmark.frames import noise_picture
+from yolact_ros.benchmark.frames import noise_image
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.scenes import scene
@@ -52,7 +52,7 @@ def test_sizes_batches_and_thresholds_do_not_pile_up_memory():
         for size in ((480, 640), (720, 1280), (2160, 3840), (1, 1)):
             for batch in (1, 2, 3, 4, 5, 6):
                 predictor.postprocess = PostprocessConfig(max_instances=20 * batch)
-                predictor.predict_batch([noise_picture(ImageSize(*size))] * batch)
+                predictor.predict_batch([noise_image(ImageSize(*size))] * batch)
         torch.cuda.synchronize()
         return torch.cuda.memory_reserved()
 

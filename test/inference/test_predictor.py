@@ -1,4 +1,4 @@
-"""The door to inference: every preset, every device, real pictures."""
+"""The door to inference: every preset, every device, real images."""
 
 import sys
 from dataclasses import replace
@@ -43,7 +43,7 @@ def tiny(tmp_path_factory):
 
 
 def noise(height, width, seed=0):
-    """Return a random picture."""
+    """Return a random image."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
@@ -56,13 +56,13 @@ def assert_same(first, second):
 
 
 @pytest.mark.parametrize('name', MODEL_PRESETS)
-def test_real_pictures_pass_through_every_preset(name, tmp_path, shared_data):
+def test_real_images_pass_through_every_preset(name, tmp_path, shared_data):
     config = replace(MODEL_PRESETS[name](), input_size=256)
     predictor = open_predictor(seeded(config, tmp_path / 'a.safetensors'), postprocess=EVERYTHING)
-    pictures = [cv2.imread(str(shared_data / path))[:, :, ::-1] for path in (
+    images = [cv2.imread(str(shared_data / path))[:, :, ::-1] for path in (
         'media/photos/dog.jpg', 'media/robot_camera/ycbv_001073.jpg')]
 
-    for rgb, found in zip(pictures, predictor.predict_batch(pictures)):
+    for rgb, found in zip(images, predictor.predict_batch(images)):
         assert len(found) == 100
         assert found.image_size == ImageSize(*rgb.shape[:2])
         assert np.isfinite(found.boxes).all()
@@ -71,28 +71,28 @@ def test_real_pictures_pass_through_every_preset(name, tmp_path, shared_data):
 
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 5000), (5000, 1), (3, 7), (480, 640)])
-def test_any_picture_size_is_served(tiny, size):
+def test_any_image_size_is_served(tiny, size):
     found = open_predictor(tiny, postprocess=EVERYTHING).predict(noise(*size))
 
     assert len(found) == 100
     assert (found.boxes[:, 2:] <= [size[1], size[0]]).all() and (found.boxes >= 0).all()
 
 
-def test_a_batch_equals_its_pictures_one_by_one(tiny):
+def test_a_batch_equals_its_images_one_by_one(tiny):
     predictor = open_predictor(tiny, postprocess=EVERYTHING)
-    pictures = [noise(60, 80), noise(100, 50, seed=1)]
+    images = [noise(60, 80), noise(100, 50, seed=1)]
 
-    for batched, rgb in zip(predictor.predict_batch(pictures), pictures):
+    for batched, rgb in zip(predictor.predict_batch(images), images):
         assert_same(batched, predictor.predict(rgb))
     assert predictor.predict_batch([]) == []
 
 
-def test_a_bad_picture_of_a_batch_is_named(tiny):
+def test_a_bad_image_of_a_batch_is_named(tiny):
     with pytest.raises(ValueError, match=r'picture 2 of 2 must be \(H, W, 3\) RGB, got \(4, 4\)'):
         open_predictor(tiny).predict_batch([noise(8, 8), np.zeros((4, 4), np.uint8)])
 
 
-def test_a_second_picture_does_not_change_the_first_result(tiny):
+def test_a_second_image_does_not_change_the_first_result(tiny):
     predictor = open_predictor(tiny, postprocess=EVERYTHING)
     rgb = noise(60, 80)
     before = rgb.copy()

@@ -9,7 +9,7 @@ import pytest
 
 from yolact_ros.inference.predictor import open_predictor
 
-PICTURE = np.zeros((60, 80, 3), np.uint8)
+IMAGE = np.zeros((60, 80, 3), np.uint8)
 
 
 @pytest.fixture(scope='module')
@@ -21,14 +21,14 @@ def predictor():
 def predict_into(pipe, predictor):
     """Send what predict raises."""
     try:
-        predictor.predict(PICTURE)
+        predictor.predict(IMAGE)
         pipe.send('done')
     except RuntimeError as error:
         pipe.send(str(error))
 
 
 def test_a_predictor_is_refused_in_a_forked_process_instead_of_hanging(predictor):
-    predictor.predict(PICTURE)
+    predictor.predict(IMAGE)
     fork = get_context('fork')
     ours, theirs = fork.Pipe()
     child = fork.Process(target=predict_into, args=(theirs, predictor), daemon=True)
@@ -45,16 +45,16 @@ def test_a_predictor_is_neither_pickled_nor_copied(predictor, duplicate):
         duplicate(predictor)
 
 
-def test_nothing_is_no_picture(predictor):
+def test_nothing_is_no_image(predictor):
     with pytest.raises(TypeError, match='must be a uint8 numpy array, got NoneType$'):
         predictor.predict(None)
 
 
-def test_one_picture_is_no_list_of_pictures(predictor):
+def test_one_image_is_no_list_of_images(predictor):
     with pytest.raises(ValueError, match=r'list of pictures, got one of \(60, 80, 3\)'):
-        predictor.predict_batch(PICTURE)
+        predictor.predict_batch(IMAGE)
 
 
-def test_a_stack_of_pictures_is_a_list_of_pictures(predictor):
-    assert len(predictor.predict_batch(np.stack([PICTURE, PICTURE]))) == 2
+def test_a_stack_of_images_is_a_list_of_images(predictor):
+    assert len(predictor.predict_batch(np.stack([IMAGE, IMAGE]))) == 2
     assert predictor.predict_batch(np.zeros((0, 60, 80, 3), np.uint8)) == []

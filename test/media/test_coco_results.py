@@ -25,7 +25,7 @@ def found(size: ImageSize, roi: tuple[int, int, int, int], crop: np.ndarray) -> 
                      np.array([1]), np.array([roi], np.int32), (crop,))
 
 
-def test_a_picture_without_instances_has_no_results():
+def test_a_image_without_instances_has_no_results():
     assert coco_results(Instances.empty(ImageSize(4, 5)), 3, ('a', 'b')) == []
 
 

@@ -1,4 +1,4 @@
-"""Pictures in every shape that files have, and sources as users name them."""
+"""Images in every shape that files have, and sources as users name them."""
 
 import subprocess
 import sys
@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from yolact_ros.media.images import (
-    Pictures,
+    Images,
     Video,
-    decode_picture,
+    decode_image,
     find_source,
-    list_pictures,
-    read_picture,
+    list_images,
+    read_image,
     rgb_of,
 )
 
@@ -22,7 +22,7 @@ RED_RGB = (250, 10, 30)
 
 
 def red(height: int = 24, width: int = 32) -> np.ndarray:
-    """Return a (H, W, 3) uint8 BGR picture, red as RGB_RED."""
+    """Return a (H, W, 3) uint8 BGR image, red as RGB_RED."""
     return np.full((height, width, 3), RED_RGB[::-1], np.uint8)
 
 
@@ -42,8 +42,8 @@ def with_exif_orientation(jpeg: bytes, orientation: int) -> bytes:
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.bmp', '.tif', '.webp', '.ppm', '.jpg'])
-def test_pictures_come_back_as_rgb(tmp_path, suffix):
-    rgb = read_picture(save(tmp_path / f'a{suffix}', red()))
+def test_images_come_back_as_rgb(tmp_path, suffix):
+    rgb = read_image(save(tmp_path / f'a{suffix}', red()))
     assert rgb.shape == (24, 32, 3)
     assert rgb.dtype == np.uint8
     # lossy formats move a flat colour by a few steps
@@ -51,25 +51,25 @@ def test_pictures_come_back_as_rgb(tmp_path, suffix):
 
 
 @pytest.mark.parametrize('size', [(1, 1), (1, 5000), (5000, 1)])
-def test_thin_pictures_are_pictures(tmp_path, size):
-    assert read_picture(save(tmp_path / 'a.png', red(*size))).shape == (*size, 3)
+def test_thin_images_are_images(tmp_path, size):
+    assert read_image(save(tmp_path / 'a.png', red(*size))).shape == (*size, 3)
 
 
 def test_grey_becomes_three_equal_channels(tmp_path):
-    rgb = read_picture(save(tmp_path / 'a.png', np.full((4, 5), 77, np.uint8)))
+    rgb = read_image(save(tmp_path / 'a.png', np.full((4, 5), 77, np.uint8)))
     np.testing.assert_array_equal(rgb, np.full((4, 5, 3), 77, np.uint8))
 
 
 def test_transparency_is_dropped(tmp_path):
     rgba = np.dstack([red(), np.full((24, 32), 3, np.uint8)])
-    assert tuple(read_picture(save(tmp_path / 'a.png', rgba))[0, 0]) == RED_RGB
+    assert tuple(read_image(save(tmp_path / 'a.png', rgba))[0, 0]) == RED_RGB
 
 
 @pytest.mark.parametrize('channels', [(), (3,), (4,)], ids=['grey', 'colour', 'transparent'])
 def test_sixteen_bits_become_eight_by_full_range(tmp_path, channels):
     image = np.full((4, 5, *channels), 65535, np.uint16)
     image[0] = 257 * 100
-    rgb = read_picture(save(tmp_path / 'a.png', image))
+    rgb = read_image(save(tmp_path / 'a.png', image))
     assert (rgb[0] == 100).all()
     assert (rgb[1:] == 255).all()
 
@@ -80,7 +80,7 @@ def test_floating_point_is_taken_from_zero_to_one(tmp_path, dtype, channels):
     image = np.zeros((4, 5, *channels), dtype)
     image[1] = 1.0
     image[2] = 0.4
-    rgb = read_picture(save(tmp_path / 'a.tiff', image))
+    rgb = read_image(save(tmp_path / 'a.tiff', image))
     assert rgb[:3, 0, 0].tolist() == [0, 255, 102]
 
 
@@ -89,7 +89,7 @@ def test_floating_point_outside_zero_to_one_is_refused_with_its_range(tmp_path, 
     image = np.zeros((4, 5, 3), np.float32)
     image[0] = value
     with pytest.raises(ValueError, match=r'floating point pixels from .* wanted 0 to 1.*PNG'):
-        read_picture(save(tmp_path / 'a.tiff', image))
+        read_image(save(tmp_path / 'a.tiff', image))
 
 
 def test_signed_pixels_are_refused():
@@ -108,7 +108,7 @@ def test_photos_are_turned_upright_by_their_exif_orientation(tmp_path):
     jpeg = cv2.imencode('.jpg', upright)[1].tobytes()
     path = tmp_path / 'a.jpg'
     path.write_bytes(with_exif_orientation(jpeg, 6))  # 6: turn by 90 degrees clockwise
-    rgb = read_picture(path)
+    rgb = read_image(path)
     assert rgb.shape == (80, 40, 3)
     assert rgb[10, 20, 0] > 240, 'the left half is above now'
     assert rgb[70, 20, 0] < 15
@@ -117,12 +117,12 @@ def test_photos_are_turned_upright_by_their_exif_orientation(tmp_path):
 def test_an_empty_file_is_named_as_such(tmp_path):
     (tmp_path / 'a.png').touch()
     with pytest.raises(ValueError, match=r"a.png' is an empty file; wanted a picture"):
-        read_picture(tmp_path / 'a.png')
+        read_image(tmp_path / 'a.png')
 
 
 def test_a_web_page_is_named_as_such():
     with pytest.raises(ValueError, match="'a.jpg' is a web page or other text"):
-        decode_picture(b'\n<!DOCTYPE html><html></html>', 'a.jpg')
+        decode_image(b'\n<!DOCTYPE html><html></html>', 'a.jpg')
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.bmp', '.tif', '.webp', '.jpg'])
@@ -130,7 +130,7 @@ def test_a_file_that_is_cut_in_half_is_refused(suffix):
     noise = np.random.default_rng(0).integers(0, 255, (64, 80, 3), np.uint8)
     data = cv2.imencode(suffix, noise)[1].tobytes()
     with pytest.raises(ValueError, match='is cut off|is damaged'):
-        decode_picture(data[:len(data) // 2], f'a{suffix}')
+        decode_image(data[:len(data) // 2], f'a{suffix}')
 
 
 def test_a_jpeg_with_a_thumbnail_that_is_cut_off_later_is_refused():
@@ -138,24 +138,24 @@ def test_a_jpeg_with_a_thumbnail_that_is_cut_off_later_is_refused():
     jpeg = cv2.imencode('.jpg', red(64, 80))[1].tobytes()
     segment = b'\xff\xe2' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
     whole = jpeg[:2] + segment + jpeg[2:]
-    assert decode_picture(whole, 'a.jpg').shape == (64, 80, 3)
+    assert decode_image(whole, 'a.jpg').shape == (64, 80, 3)
     with pytest.raises(ValueError, match="'a.jpg' is cut off: a JPEG without its end"):
-        decode_picture(whole[:-40], 'a.jpg')
+        decode_image(whole[:-40], 'a.jpg')
 
 
 def test_what_a_phone_appends_behind_a_jpeg_does_not_matter():
     jpeg = cv2.imencode('.jpg', red(64, 80))[1].tobytes()
-    assert decode_picture(jpeg + b'\xff\xda trailer', 'a.jpg').shape == (64, 80, 3)
+    assert decode_image(jpeg + b'\xff\xda trailer', 'a.jpg').shape == (64, 80, 3)
 
 
-def test_noise_is_no_picture():
+def test_noise_is_no_image():
     with pytest.raises(ValueError, match=r"'a.png' cannot be read as a picture \(4 bytes\)"):
-        decode_picture(b'\1\2\3\4', 'a.png')
+        decode_image(b'\1\2\3\4', 'a.png')
 
 
 def test_an_exr_is_refused_with_the_switch_that_opens_it():
     with pytest.raises(ValueError, match='OPENCV_IO_ENABLE_OPENEXR=1'):
-        decode_picture(b'\x76\x2f\x31\x01 rest of an exr', 'a.exr')
+        decode_image(b'\x76\x2f\x31\x01 rest of an exr', 'a.exr')
 
 
 def test_exr_is_read_where_opencv_may(tmp_path):
@@ -169,32 +169,32 @@ def test_exr_is_read_where_opencv_may(tmp_path):
     assert done.stdout.strip() == '[102, 102, 102]', done.stderr
 
 
-def test_a_missing_picture_is_an_oserror(tmp_path):
+def test_a_missing_image_is_an_oserror(tmp_path):
     with pytest.raises(FileNotFoundError):
-        read_picture(tmp_path / 'none.png')
+        read_image(tmp_path / 'none.png')
 
 
 def test_file_names_beyond_ascii_are_fine(tmp_path):
     path = tmp_path / 'Küche ☕.png'
     path.write_bytes(cv2.imencode('.png', red())[1].tobytes())
-    assert read_picture(path).shape == (24, 32, 3)
+    assert read_image(path).shape == (24, 32, 3)
 
 
 def test_real_photos_are_read(shared_data):
-    assert read_picture(shared_data / 'media/photos/truck.jpg').shape == (1200, 1800, 3)
-    assert read_picture(shared_data / 'media/robot_camera/ycbv_000629_depth16.png').shape == (
+    assert read_image(shared_data / 'media/photos/truck.jpg').shape == (1200, 1800, 3)
+    assert read_image(shared_data / 'media/robot_camera/ycbv_000629_depth16.png').shape == (
         480, 640, 3)
 
 
-def test_a_folder_is_its_pictures_in_natural_order(tmp_path):
+def test_a_folder_is_its_images_in_natural_order(tmp_path):
     for name in ('img10.png', 'img2.png', 'IMG1.PNG', '.hidden.png', 'notes.txt'):
         (tmp_path / name).touch()
     (tmp_path / 'folder.png').mkdir()
-    assert [path.name for path in list_pictures(tmp_path)] == ['IMG1.PNG', 'img2.png', 'img10.png']
-    assert find_source(str(tmp_path)) == Pictures(list_pictures(tmp_path), tmp_path)
+    assert [path.name for path in list_images(tmp_path)] == ['IMG1.PNG', 'img2.png', 'img10.png']
+    assert find_source(str(tmp_path)) == Images(list_images(tmp_path), tmp_path)
 
 
-def test_a_folder_without_pictures_is_refused_with_the_endings(tmp_path):
+def test_a_folder_without_images_is_refused_with_the_endings(tmp_path):
     with pytest.raises(ValueError, match=r'has no pictures; .* \.jpg .* \.png'):
         find_source(str(tmp_path))
 
@@ -210,10 +210,10 @@ def test_cameras_streams_and_devices_are_live(text, expected):
 
 
 @pytest.mark.parametrize('name', ['a.png', 'a', 'a.dat'])
-def test_a_picture_is_known_by_its_ending_or_its_content(tmp_path, name):
+def test_a_image_is_known_by_its_ending_or_its_content(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(cv2.imencode('.png', red())[1].tobytes())
-    assert find_source(str(path)) == Pictures((path,))
+    assert find_source(str(path)) == Images((path,))
 
 
 @pytest.mark.parametrize('name', ['a.mp4', 'a.MKV', 'a', 'a.dat'])

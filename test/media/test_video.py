@@ -89,7 +89,7 @@ def test_frames_of_another_size_are_refused(tmp_path):
             writer.write(frame(1, (9, 9)))
 
 
-def test_a_picture_too_small_for_the_codec_is_refused_with_its_size(tmp_path):
+def test_a_image_too_small_for_the_codec_is_refused_with_its_size(tmp_path):
     with pytest.raises(OSError, match='cannot write a 1x1 px video.*at least 16x16'):
         with VideoWriter(tmp_path / 'a.mp4', 10) as writer:
             writer.write(frame(1, (1, 1)))

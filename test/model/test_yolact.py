@@ -57,7 +57,7 @@ def test_semantic_logits_exist_in_training_only():
     assert model(torch.zeros(2, 3, 256, 256)).semantic_logits.shape == (2, 3, 32, 32)
 
 
-def test_a_batch_equals_its_pictures_one_by_one():
+def test_a_batch_equals_its_images_one_by_one():
     model = tiny_yolact()
     x = torch.randn(2, 3, 256, 256, generator=torch.Generator().manual_seed(1))
 

@@ -41,7 +41,7 @@ def naive_deform_conv(x, offset, mask, weight, bias, stride, padding):
 
 
 def random_inputs(stride, spread=1.5, batch=2):
-    """Return x, offset, mask, weight, bias in float64; the offsets leave the picture often."""
+    """Return x, offset, mask, weight, bias in float64; the offsets leave the image often."""
     generator = torch.Generator().manual_seed(stride)
 
     def normal(*shape):

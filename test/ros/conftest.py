@@ -23,7 +23,7 @@ PATIENCE = 20.0  # [s], for a busy machine; nothing waits that long when it work
 
 
 class FakePredictor:
-    """Sees a mug (score 0.9) and a bowl (0.4) in every picture, in its four corner pixels."""
+    """Sees a mug (score 0.9) and a bowl (0.4) in every image, in its four corner pixels."""
 
     def __init__(self, class_names=('mug', 'bowl'), description='fake model'):
         self.class_names, self.description = tuple(class_names), description

@@ -51,18 +51,18 @@ HAND_WRITTEN = {
 @pytest.mark.parametrize('encoding', HAND_WRITTEN)
 def test_colour_encodings_become_rgb(encoding, padding):
     message = message_of(HAND_WRITTEN[encoding], encoding, width=2, padding=padding)
-    picture = decode_image(message)
-    assert picture.dtype == np.uint8
-    assert picture.tolist() == [[list(RED), list(DARK)], [list(BLUE), list(ODD)]]
+    image = decode_image(message)
+    assert image.dtype == np.uint8
+    assert image.tolist() == [[list(RED), list(DARK)], [list(BLUE), list(ODD)]]
 
 
 @pytest.mark.parametrize('padding', PADDINGS)
 @pytest.mark.parametrize('encoding', ['mono8', '8UC1'])
 def test_grey_becomes_three_equal_channels(encoding, padding):
     message = message_of([[0, 7, 255], [1, 2, 3]], encoding, width=3, padding=padding)
-    picture = decode_image(message)
-    assert picture[..., 0].tolist() == [[0, 7, 255], [1, 2, 3]]
-    assert np.all(picture == picture[..., :1])
+    image = decode_image(message)
+    assert image[..., 0].tolist() == [[0, 7, 255], [1, 2, 3]]
+    assert np.all(image == image[..., :1])
 
 
 @pytest.mark.parametrize('padding', [0, 4])
@@ -73,9 +73,9 @@ def test_16_bit_grey_is_scaled_from_its_whole_range(encoding, is_bigendian, padd
     values, expected = [0, 65535, 257, 128, 129, 32896], [0, 255, 1, 0, 1, 128]
     row = list(struct.pack('>6H' if is_bigendian else '<6H', *values))
     message = message_of([row], encoding, width=6, padding=padding, is_bigendian=is_bigendian)
-    picture = decode_image(message)
-    assert picture.dtype == np.uint8
-    assert picture[0].tolist() == [[value] * 3 for value in expected]
+    image = decode_image(message)
+    assert image.dtype == np.uint8
+    assert image[0].tolist() == [[value] * 3 for value in expected]
 
 
 @pytest.mark.parametrize('padding', PADDINGS)
@@ -106,9 +106,9 @@ def test_422_shares_colours_between_two_neighbours(encoding, order, padding):
         row += [next(brightness) if letter == 'Y' else {'U': u, 'V': v}[letter]
                 for letter in order]
         expected += [rgb_of_yuv(left, u, v), rgb_of_yuv(right, u, v)]
-    picture = decode_image(message_of([row, row], encoding, width=4, padding=padding))
+    image = decode_image(message_of([row, row], encoding, width=4, padding=padding))
     # OpenCV computes in integers; 2 of 255 is its rounding.
-    np.testing.assert_allclose(picture, [expected, expected], atol=2)
+    np.testing.assert_allclose(image, [expected, expected], atol=2)
 
 
 @pytest.mark.parametrize('padding', PADDINGS)
@@ -125,9 +125,9 @@ def test_420_shares_colours_between_four_neighbours(encoding, padding):
 
 def test_rgb8_is_a_view_of_the_message():
     message = message_of(HAND_WRITTEN['rgb8'], 'rgb8', width=2, padding=5)
-    picture = decode_image(message)
+    image = decode_image(message)
     message.data[0] = 77
-    assert picture[0, 0, 0] == 77
+    assert image[0, 0, 0] == 77
 
 
 def test_bytes_after_the_last_row_are_ignored():
@@ -201,13 +201,13 @@ def test_whatever_cv_bridge_raises_is_an_unreadable_image(monkeypatch):
     assert caught.value.cause == 'encoding'
 
 
-def smooth_picture(height: int = 40, width: int = 60) -> np.ndarray:
+def smooth_image(height: int = 40, width: int = 60) -> np.ndarray:
     """Return RGB that JPEG changes little: red grows to the right, green downwards."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[..., 0] = np.linspace(0, 255, width)
-    picture[..., 1] = np.linspace(0, 255, height)[:, None]
-    picture[..., 2] = 30
-    return picture
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 0] = np.linspace(0, 255, width)
+    image[..., 1] = np.linspace(0, 255, height)[:, None]
+    image[..., 2] = 30
+    return image
 
 
 def compressed(extension: str, array: np.ndarray, description: str) -> CompressedImage:
@@ -219,11 +219,11 @@ def compressed(extension: str, array: np.ndarray, description: str) -> Compresse
 
 def test_a_jpeg_survives_encoding_and_decoding():
     header = Header(frame_id='camera')
-    picture = smooth_picture()
-    message = encode_jpeg(picture, header, quality=95)
+    image = smooth_image()
+    message = encode_jpeg(image, header, quality=95)
     assert (message.header, message.format) == (header, 'bgr8; jpeg compressed bgr8')
-    # 6 of 255 is what JPEG loses on this picture at quality 95.
-    np.testing.assert_allclose(decode_compressed(message), picture, atol=6)
+    # 6 of 255 is what JPEG loses on this image at quality 95.
+    np.testing.assert_allclose(decode_compressed(message), image, atol=6)
 
 
 def test_jpeg_quality_decides_about_the_size():
@@ -234,9 +234,9 @@ def test_jpeg_quality_decides_about_the_size():
 
 @pytest.mark.parametrize('description', ['png', 'bgr8; png compressed bgr8'])
 def test_a_png_is_decoded_without_loss(description):
-    picture = smooth_picture()
-    message = compressed('.png', picture[..., ::-1], description)
-    np.testing.assert_array_equal(decode_compressed(message), picture)
+    image = smooth_image()
+    message = compressed('.png', image[..., ::-1], description)
+    np.testing.assert_array_equal(decode_compressed(message), image)
 
 
 def test_a_grey_jpeg_becomes_rgb():
@@ -245,9 +245,9 @@ def test_a_grey_jpeg_becomes_rgb():
 
 
 def test_a_png_with_alpha_loses_it():
-    picture = smooth_picture()
-    message = compressed('.png', np.dstack([picture[..., ::-1], picture[..., 0]]), 'png')
-    np.testing.assert_array_equal(decode_compressed(message), picture)
+    image = smooth_image()
+    message = compressed('.png', np.dstack([image[..., ::-1], image[..., 0]]), 'png')
+    np.testing.assert_array_equal(decode_compressed(message), image)
 
 
 def test_a_16_bit_png_is_scaled_from_its_whole_range():
@@ -261,12 +261,12 @@ def test_a_16_bit_colour_png_keeps_its_colours():
 
 
 def test_the_format_says_when_a_publisher_compressed_rgb_as_if_it_were_bgr():
-    message = compressed('.png', smooth_picture(), 'rgb8; png compressed rgb8')
-    np.testing.assert_array_equal(decode_compressed(message), smooth_picture())
+    message = compressed('.png', smooth_image(), 'rgb8; png compressed rgb8')
+    np.testing.assert_array_equal(decode_compressed(message), smooth_image())
 
 
 def test_an_orientation_in_the_exif_data_is_not_applied():
-    coded = encode_jpeg(smooth_picture(), Header()).data.tobytes()
+    coded = encode_jpeg(smooth_image(), Header()).data.tobytes()
     # TIFF, little endian, one entry: tag 0x112 (orientation), short, one value: 6 = turn right.
     tiff = b'II*\0' + struct.pack('<IHHHIHHI', 8, 1, 0x112, 3, 1, 6, 0, 0)
     segment = b'Exif\0\0' + tiff
@@ -286,7 +286,7 @@ def png_header_of(height: int, width: int) -> bytes:
 
 def jpeg_bytes() -> bytes:
     """Return a good JPEG."""
-    return encode_jpeg(smooth_picture(), Header()).data.tobytes()
+    return encode_jpeg(smooth_image(), Header()).data.tobytes()
 
 
 def corrupt_jpeg() -> bytes:
@@ -325,20 +325,20 @@ def test_data_that_stuffs_the_scan_after_the_frame_header_still_decodes():
     assert decode_compressed(message).shape == (40, 60, 3)
 
 
-@pytest.mark.parametrize('encoding, picture', [
-    ('rgb8', smooth_picture(3, 5)),
-    ('bgr8', smooth_picture(3, 5)),
-    ('mono8', smooth_picture(3, 5)[..., 0]),
-    ('mono16', smooth_picture(3, 5)[..., 0].astype(np.uint16) * 257),
+@pytest.mark.parametrize('encoding, image', [
+    ('rgb8', smooth_image(3, 5)),
+    ('bgr8', smooth_image(3, 5)),
+    ('mono8', smooth_image(3, 5)[..., 0]),
+    ('mono16', smooth_image(3, 5)[..., 0].astype(np.uint16) * 257),
 ], ids=['rgb8', 'bgr8', 'mono8', 'mono16'])
-def test_encoded_images_decode_to_the_same_picture(encoding, picture):
+def test_encoded_images_decode_to_the_same_image(encoding, image):
     header = Header(frame_id='camera')
-    message = encode_image(picture, encoding, header)
+    message = encode_image(image, encoding, header)
     assert message.header == header
     assert (message.height, message.width, message.encoding) == (3, 5, encoding)
-    assert message.step == 5 * picture.itemsize * (3 if picture.ndim == 3 else 1)
-    expected = smooth_picture(3, 5)
-    if picture.ndim == 2:
+    assert message.step == 5 * image.itemsize * (3 if image.ndim == 3 else 1)
+    expected = smooth_image(3, 5)
+    if image.ndim == 2:
         expected = np.repeat(expected[..., :1], 3, axis=2)
     np.testing.assert_array_equal(decode_image(message), expected)
 
@@ -348,20 +348,20 @@ def test_bgr8_has_blue_first_in_memory():
     assert list(message.data) == [3, 2, 1]
 
 
-def test_a_view_of_a_larger_picture_is_encoded_row_by_row():
-    picture = smooth_picture(6, 8)[1:5, 2:7]
-    np.testing.assert_array_equal(decode_image(encode_image(picture, 'rgb8', Header())), picture)
+def test_a_view_of_a_larger_image_is_encoded_row_by_row():
+    image = smooth_image(6, 8)[1:5, 2:7]
+    np.testing.assert_array_equal(decode_image(encode_image(image, 'rgb8', Header())), image)
 
 
-@pytest.mark.parametrize('picture, encoding, complaint', [
+@pytest.mark.parametrize('image, encoding, complaint', [
     (np.zeros((2, 2), np.uint8), 'yuv422', "rgb8, bgr8, mono8, mono16, got 'yuv422'"),
     (np.zeros((2, 2), np.uint8), 'bgr8', r'\(H, W, 3\) uint8 array, got \(2, 2\) uint8'),
     (np.zeros((2, 2, 4), np.uint8), 'rgb8', r'got \(2, 2, 4\)'),
     (np.zeros((2, 2), np.uint8), 'mono16', 'uint16 array'),
 ])
-def test_arrays_that_do_not_fit_their_encoding_are_refused(picture, encoding, complaint):
+def test_arrays_that_do_not_fit_their_encoding_are_refused(image, encoding, complaint):
     with pytest.raises(ValueError, match=complaint):
-        encode_image(picture, encoding, Header())
+        encode_image(image, encoding, Header())
 
 
 def test_every_encoding_the_table_lists_is_shown_in_these_tests():

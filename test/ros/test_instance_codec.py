@@ -19,7 +19,7 @@ from yolact_ros.structures import ImageSize, Instances
 
 NAMES = ('cup', 'bowl', 'ring')
 
-PICTURES = {
+IMAGES = {
     '1x1': ['#'],
     'full frame': ['#####', '#####', '#####'],
     'width 9, two bytes a row': ['.........', '.#######.', '..#...##.', '.........'],
@@ -31,7 +31,7 @@ PICTURES = {
 }
 
 
-def picture(rows: list[str]) -> np.ndarray:
+def image(rows: list[str]) -> np.ndarray:
     """Return a drawing as (H, W) bool."""
     return np.array([[letter == '#' for letter in row] for row in rows])
 
@@ -54,7 +54,7 @@ def instances_of(masks: list[np.ndarray], size: tuple[int, int] | None = None) -
 
 def one_mask(rows: list[str], encoding: str = 'packed') -> InstanceMask:
     """Return the message of one drawn mask."""
-    return encode_array(instances_of([picture(rows)]), NAMES, Header(), encoding).instances[0]
+    return encode_array(instances_of([image(rows)]), NAMES, Header(), encoding).instances[0]
 
 
 @pytest.fixture
@@ -65,16 +65,16 @@ def header() -> Header:
     return header
 
 
-def test_a_picture_without_objects_gives_an_array_without_instances(header):
+def test_a_image_without_objects_gives_an_array_without_instances(header):
     message = encode_array(Instances.empty(ImageSize(480, 640)), NAMES, header)
     assert (message.header, message.image_height, message.image_width) == (header, 480, 640)
     assert len(message.instances) == 0
 
 
 @pytest.mark.parametrize('encoding', MASK_ENCODINGS)
-@pytest.mark.parametrize('rows', PICTURES.values(), ids=PICTURES)
+@pytest.mark.parametrize('rows', IMAGES.values(), ids=IMAGES)
 def test_masks_survive_encoding_serialization_and_decoding(rows, encoding):
-    mask = picture(rows)
+    mask = image(rows)
     message = encode_array(instances_of([mask]), NAMES, Header(), encoding)
     received = deserialize_message(serialize_message(message), InstanceMaskArray)
     np.testing.assert_array_equal(instance_codec.paste(received.instances[0]), mask)
@@ -99,7 +99,7 @@ def test_packed_bits_start_at_the_most_significant_and_rows_at_a_byte():
 
 def test_the_formula_in_the_message_comment_reads_a_packed_pixel():
     rows = ['.#..#.#..#.', '##########.', '..........#']
-    mask, expected = one_mask(rows), picture(rows)
+    mask, expected = one_mask(rows), image(rows)
     decoded = [[mask.data[y * mask.step + x // 8] >> (7 - x % 8) & 1
                 for x in range(mask.roi.width)] for y in range(mask.roi.height)]
     np.testing.assert_array_equal(decoded, expected)
@@ -122,7 +122,7 @@ def test_mono8_is_0_or_255():
 
 
 def test_fields_carry_the_instance_and_the_source_header(header):
-    masks = [picture(['.....', '.##..', '.##..']), picture(['....#', '.....', '.....'])]
+    masks = [image(['.....', '.##..', '.##..']), image(['....#', '.....', '.....'])]
     message = encode_array(instances_of(masks), NAMES, header, model='tiny', sequence=7,
                            dropped=2, processing_time_s=1.25)
     first, second = message.instances
@@ -158,19 +158,19 @@ def test_a_mask_without_pixels_has_no_window_and_no_centroid():
 
 
 def test_a_crop_with_a_window_but_no_pixels_has_no_centroid():
-    instances = instances_of([picture(['###', '###'])])
+    instances = instances_of([image(['###', '###'])])
     instances.crops[0][:] = False
     mask = encode_array(instances, NAMES, Header()).instances[0]
     assert mask.area == 0 and math.isnan(mask.centroid_x)
 
 
 def test_a_missing_mask_score_stays_nan():
-    instances = instances_of([picture(['#'])])
+    instances = instances_of([image(['#'])])
     instances.mask_scores[:] = np.nan
     assert math.isnan(encode_array(instances, NAMES, Header()).instances[0].mask_score)
 
 
-def test_crops_that_are_views_of_a_larger_picture_are_encoded():
+def test_crops_that_are_views_of_a_larger_image_are_encoded():
     frame = np.asfortranarray(np.random.default_rng(1).random((6, 30)) < 0.5)
     crop = frame[1:5, 2:25:2]
     instances = instances_of([crop])
@@ -189,7 +189,7 @@ def test_an_unknown_encoding_is_refused_with_the_known_ones():
 
 def test_the_default_array_of_20_large_masks_stays_below_the_shared_memory_segment():
     ellipse = np.zeros((720, 1280), np.uint8)
-    cv2.ellipse(ellipse, (640, 360), (140, 130), 20, 0, 360, 1, -1)  # 6 % of the picture
+    cv2.ellipse(ellipse, (640, 360), (140, 130), 20, 0, 360, 1, -1)  # 6 % of the image
     message = encode_array(instances_of([ellipse.astype(bool)] * 20), NAMES, Header())
     assert len(serialize_message(message)) < 512 * 1024
 
@@ -200,21 +200,21 @@ def test_label_image_of_an_empty_array_is_background():
 
 
 def test_label_image_gives_a_contested_pixel_to_the_better_score():
-    message = encode_array(instances_of([picture(['##..']), picture(['.###'])]), NAMES, Header())
+    message = encode_array(instances_of([image(['##..']), image(['.###'])]), NAMES, Header())
     labels = instance_codec.label_image(message)
     assert labels.tolist() == [[1, 1, 2, 2]]
     assert labels.dtype == np.uint8
 
 
 def test_label_image_of_more_than_255_instances_has_16_bits():
-    message = encode_array(instances_of([picture(['#.'])]), NAMES, Header())
+    message = encode_array(instances_of([image(['#.'])]), NAMES, Header())
     message.instances[0].id = 300
     labels = instance_codec.label_image(message)
     assert (labels.tolist(), labels.dtype) == ([[300, 0]], np.uint16)
 
 
-def test_label_image_refuses_a_mask_of_another_picture():
-    message = encode_array(instances_of([picture(['#.'])]), NAMES, Header())
+def test_label_image_refuses_a_mask_of_another_image():
+    message = encode_array(instances_of([image(['#.'])]), NAMES, Header())
     message.image_width = 3
     with pytest.raises(ValueError, match='mask 1 belongs to an image of 1x2'):
         instance_codec.label_image(message)
@@ -224,7 +224,7 @@ def test_contours_of_an_empty_mask_are_none():
     assert instance_codec.contours(one_mask(['..'])) == []
 
 
-def test_contours_outline_parts_and_holes_in_picture_coordinates():
+def test_contours_outline_parts_and_holes_in_image_coordinates():
     mask = one_mask(['......', '.####.', '.#..#.', '.####.', '......', '..#...'])
     square, hole, dot = sorted(instance_codec.contours(mask),
                                key=lambda contour: (-len(contour.points), contour.is_hole))
@@ -244,20 +244,20 @@ def test_filled_contours_draw_a_mask_with_parts_and_holes_again(seed):
     np.testing.assert_array_equal(drawn, image)
 
 
-def test_coco_rle_runs_down_the_columns_of_the_whole_picture():
+def test_coco_rle_runs_down_the_columns_of_the_whole_image():
     rows = ['....', '.##.', '.#..']
     rle = instance_codec.to_coco_rle(one_mask(rows))
     assert rle['size'] == [3, 4]
     uncompressed = {'size': [3, 4], 'counts': [4, 2, 1, 1, 4]}
     expected = coco.frPyObjects(uncompressed, 3, 4)
     assert rle['counts'] == expected['counts'].decode()
-    np.testing.assert_array_equal(coco.decode(json.loads(json.dumps(rle))), picture(rows))
+    np.testing.assert_array_equal(coco.decode(json.loads(json.dumps(rle))), image(rows))
 
 
 @pytest.mark.parametrize('encoding', MASK_ENCODINGS)
 def test_a_received_array_becomes_the_instances_again(encoding):
-    sent = instances_of([picture(['.##.', '.#..']), picture(['....', '....']),
-                         picture(['...#', '...#'])])
+    sent = instances_of([image(['.##.', '.#..']), image(['....', '....']),
+                         image(['...#', '...#'])])
     received = instance_codec.to_instances(encode_array(sent, NAMES, Header(), encoding))
     assert received.image_size == sent.image_size
     for field in ('boxes', 'class_scores', 'mask_scores', 'scores', 'class_ids', 'rois'):
@@ -296,7 +296,7 @@ def test_a_damaged_mask_is_named_as_such(fields, complaint):
     ((3, 0, 2, 1), (4, 4)),
 ], ids=['left', 'top', 'without area', 'one pixel too far'])
 def test_an_array_with_a_window_outside_of_its_image_is_refused(roi, size):
-    message = encode_array(instances_of([picture(['###'])]), NAMES, Header())
+    message = encode_array(instances_of([image(['###'])]), NAMES, Header())
     mask = message.instances[0]
     message.image_height, message.image_width = mask.image_height, mask.image_width = size
     mask.roi.x_offset, mask.roi.y_offset, mask.roi.width, mask.roi.height = roi
@@ -305,14 +305,14 @@ def test_an_array_with_a_window_outside_of_its_image_is_refused(roi, size):
 
 
 def test_an_array_with_the_mask_of_another_image_is_refused():
-    message = encode_array(instances_of([picture(['###'])]), NAMES, Header())
+    message = encode_array(instances_of([image(['###'])]), NAMES, Header())
     message.image_width = 4
     with pytest.raises(ValueError, match='mask 1 belongs to'):
         instance_codec.to_instances(message)
 
 
 def test_scores_leave_within_their_range_and_in_order():
-    found = instances_of([picture(['#'])] * 3)
+    found = instances_of([image(['#'])] * 3)
     # What regression of an IoU can give: a bit above one, a bit below zero, nothing.
     found = replace(found, scores=np.float32([1.011, 1.002, -0.1]),
                     mask_scores=np.float32([1.3, np.nan, -0.2]),

@@ -177,6 +177,6 @@ def test_cpp_refuses_a_damaged_mask_and_reads_the_next(program, mask, complaint)
     assert dict(answers)['contains'].split() == ['1'] * 27
 
 
-def test_cpp_refuses_a_label_image_of_masks_of_different_pictures(program):
+def test_cpp_refuses_a_label_image_of_masks_of_different_images(program):
     answers = ask(program, [change(), change(image_width=10)])
     assert ('refused', 'mask 1: it belongs to a picture of another size') in answers

@@ -16,7 +16,7 @@ from yolact_ros.scenes.painter import Placement, paint
 from yolact_ros.scenes.world import MODES, build_world, random_look
 
 LIGHT = np.array([-0.4, -0.5, 0.77])
-LITTLE = (96, 128)      # a small picture, to be quick
+LITTLE = (96, 128)      # a small image, to be quick
 
 
 def sprite_of(name, seed, elevation=0.7, yaw=0.3, scale=80):
@@ -50,7 +50,7 @@ def test_neighbouring_seeds_show_different_scenes():
     assert not np.array_equal(scene(1, size=LITTLE).image, scene(2, size=LITTLE).image)
 
 
-def test_the_picture_is_rgb_bytes_of_the_wanted_size():
+def test_the_image_is_rgb_bytes_of_the_wanted_size():
     image = scene(3, size=(100, 140)).image
     assert (image.shape, image.dtype) == ((100, 140, 3), np.uint8)
 
@@ -193,7 +193,7 @@ def test_a_resting_scene_looks_the_same_at_any_time_but_for_noise():
 
 
 @pytest.mark.parametrize('mode', ['still', 'camera', 'conveyor'])
-def test_the_depth_picture_shows_each_object_at_its_own_depth(mode):
+def test_the_depth_image_shows_each_object_at_its_own_depth(mode):
     shown = scene(3, 1.0, (120, 160), mode, depth=True)
     assert shown.depth_mm.dtype == np.uint16
     assert shown.objects
@@ -214,7 +214,7 @@ def test_an_object_projects_to_where_it_stands():
             assert y0 - 3 <= row <= y1 + 3
 
 
-def test_the_table_is_farther_away_at_the_top_of_an_oblique_picture():
+def test_the_table_is_farther_away_at_the_top_of_an_oblique_image():
     depth = TableCamera(100, 100, np.radians(50), 0.8).table_depth()
     assert depth[50, 50] == pytest.approx(0.8, abs=0.01)
     assert np.all(np.diff(depth[:, 50]) < 0)

@@ -10,7 +10,7 @@ SMALL_NETWORK = {'input_size': SIDE, 'fpn_channels': 16, 'num_prototypes': 4,
 
 
 class Blocks:
-    """Pictures of one or two coloured rectangles, red ones and blue ones; a SampleSource."""
+    """Images of one or two coloured rectangles, red ones and blue ones; a SampleSource."""
 
     class_names = ('red', 'blue')
 
@@ -18,11 +18,11 @@ class Blocks:
         self.count = count
 
     def __len__(self):
-        """Return the number of pictures."""
+        """Return the number of images."""
         return self.count
 
     def sample(self, index, rng):
-        """Return picture number index, always the same."""
+        """Return image number index, always the same."""
         random = np.random.default_rng(index)
         image = random.integers(90, 110, (SIDE, SIDE, 3)).astype(np.uint8)
         boxes, masks, class_ids = [], [], []

@@ -1,4 +1,4 @@
-"""Augmentation: boxes, masks and picture stay together, distributions are the published ones."""
+"""Augmentation: boxes, masks and image stay together, distributions are the published ones."""
 
 from dataclasses import replace
 
@@ -96,7 +96,7 @@ def test_random_crop_keeps_an_object_with_its_centre_inside(seed):
     assert np.all(cut.boxes[:, 2:] > cut.boxes[:, :2])
 
 
-def test_one_crop_in_six_is_the_whole_picture():
+def test_one_crop_in_six_is_the_whole_image():
     whole = sum(random_crop(make_sample(), 0.3, np.random.default_rng(seed)).image.shape[:2]
                 == (60, 90) for seed in range(600))
     assert 70 < whole < 130  # binomial, n = 600, p = 1/6: mean 100, deviation 9
@@ -111,7 +111,7 @@ def test_expand_fills_the_canvas_with_the_mean():
 
 
 @pytest.mark.parametrize('value', [0.0, 100.0, 255.0])
-def test_grey_pictures_stay_grey_under_colour_changes(value):
+def test_grey_images_stay_grey_under_colour_changes(value):
     image = np.full((4, 4, 3), value, np.float32)
     for seed in range(20):
         out = distort_colours(image, np.random.default_rng(seed))
@@ -135,14 +135,14 @@ def test_masks_stay_binary_when_resized():
     lambda s, r: augment(s, AugmentConfig(), 64, FILL, r),
     lambda s, r: augment(s, GEOMETRY, 64, FILL, r),
     lambda s, r: paste_objects(s, EMPTY, r)], ids=['published', 'all', 'paste'])
-def test_pictures_without_objects_pass_through(step):
+def test_images_without_objects_pass_through(step):
     for seed in range(10):
         out = step(EMPTY, np.random.default_rng(seed))
         assert len(out) == 0
         assert out.masks.shape[1:] == out.image.shape[:2]
 
 
-def test_the_same_seed_gives_the_same_picture():
+def test_the_same_seed_gives_the_same_image():
     first, second = (augment(make_sample(), AugmentConfig(), 64, FILL, np.random.default_rng(3))
                      for _ in range(2))
     np.testing.assert_array_equal(first.image, second.image)

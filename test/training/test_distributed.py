@@ -14,7 +14,7 @@ from yolact_ros.commands.train import build_model, build_model_config
 from yolact_ros.data.sample import join_batches
 from yolact_ros.training.augment import AugmentConfig
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.loader import BatchOrder, TrainingPictures
+from yolact_ros.training.loader import BatchOrder, TrainingImages
 from yolact_ros.training.processes import joined_processes
 from yolact_ros.training.run_folder import read_rows
 from yolact_ros.training.step import LossModule
@@ -34,7 +34,7 @@ def config_for(out):
 
 
 def train_in_this_process(out):
-    """Do what `yolact train` does, on pictures in memory."""
+    """Do what `yolact train` does, on images in memory."""
     config = config_for(out)
     source = Blocks(8)
     with joined_processes('cpu') as processes:
@@ -73,11 +73,11 @@ def one_step_by_hand(out, found):
             module.eval().requires_grad_(False)
     weights = {key: weight for key, weight in model.named_parameters() if weight.requires_grad}
     network = model.config
-    pictures = TrainingPictures(source, config.augment, network.input_size, network.pixel_mean,
+    images = TrainingImages(source, config.augment, network.input_size, network.pixel_mean,
                                 network.pixel_std, config.seed)
     whole = BatchOrder(8, 4, config.seed).batch(0)
     losses = [sum(LossModule(model, config.loss, 'float32')(
-        join_batches([pictures[entry] for entry in whole[rank::2]]), 0)[0].values())
+        join_batches([images[entry] for entry in whole[rank::2]]), 0)[0].values())
         for rank in (0, 1)]
     gradients = torch.autograd.grad(sum(losses) / 2, list(weights.values()))
     steps = torch.cat([-RATE * gradient.flatten() for gradient in gradients])
@@ -97,7 +97,7 @@ def test_processes_share_every_batch_without_overlap(length, batch):
         assert {len(part) for part in parts} == {batch // 2}
 
 
-def test_an_epoch_shows_every_picture_once_and_drops_what_fills_no_batch():
+def test_an_epoch_shows_every_image_once_and_drops_what_fills_no_batch():
     order = BatchOrder(10, 4, seed=1)
     epochs = [[index for step in (2 * epoch, 2 * epoch + 1) for _, index in order.batch(step)]
               for epoch in range(3)]

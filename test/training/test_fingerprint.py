@@ -11,7 +11,7 @@ from yolact_ros.training.fingerprint import check_same_data, fingerprint
 
 
 def data_set(folder, files=('a.png', 'b.png'), names=('cup', 'fork'), left=10):
-    """Return a data set of black pictures with an object each."""
+    """Return a data set of black images with an object each."""
     folder.mkdir(exist_ok=True)
     for file in files:
         cv2.imwrite(str(folder / file), np.zeros((32, 32, 3), np.uint8))

@@ -9,13 +9,13 @@ import pytest
 from small_training import SIDE, Blocks
 
 from yolact_ros.training.augment import AugmentConfig
-from yolact_ros.training.loader import BatchOrder, TrainingPictures, open_batches
+from yolact_ros.training.loader import BatchOrder, TrainingImages, open_batches
 
 MEAN = (128.0, 128.0, 128.0)
 
 
 class Faulty(Blocks):
-    """Every picture raises the error that the test chose."""
+    """Every image raises the error that the test chose."""
 
     def __init__(self, error):
         super().__init__()
@@ -27,8 +27,8 @@ class Faulty(Blocks):
 
 
 def batches_of(source, workers=2):
-    pictures = TrainingPictures(source, AugmentConfig(), SIDE, MEAN, MEAN, 0)
-    return open_batches(pictures, BatchOrder(len(source), 2, 0), 0, 50, workers)
+    images = TrainingImages(source, AugmentConfig(), SIDE, MEAN, MEAN, 0)
+    return open_batches(images, BatchOrder(len(source), 2, 0), 0, 50, workers)
 
 
 @pytest.mark.parametrize('error, kind, message', [

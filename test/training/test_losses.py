@@ -218,7 +218,7 @@ def test_a_batch_without_objects_costs_only_its_semantic_loss(targets):
     assert all(torch.isfinite(part.grad).all() for part in raw)
 
 
-def test_pictures_without_objects_teach_background_when_asked_to():
+def test_images_without_objects_teach_background_when_asked_to():
     raw = make_predictions(1)
     losses = compute_losses(raw, PRIORS, [EMPTY], LossConfig(negatives_in_empty=5))
     keys = raw.class_logits[0].logsumexp(1) - raw.class_logits[0, :, 0]

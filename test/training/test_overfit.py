@@ -26,11 +26,11 @@ class FourScenes:
         self.samples = [scenes.sample(index, np.random.default_rng(0)) for index in SEEDS]
 
     def __len__(self):
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.samples)
 
     def sample(self, index, rng):
-        """Return picture number index."""
+        """Return image number index."""
         return self.samples[index]
 
 

@@ -116,15 +116,15 @@ def test_the_best_checkpoint_is_kept_when_ap_falls(make_config, monkeypatch):
 
 
 class Poisoned(Blocks):
-    """One of the pictures has a box without area, whose loss is infinite."""
+    """One of the images has a box without area, whose loss is infinite."""
 
     def sample(self, index, rng):
-        """Return picture number index."""
+        """Return image number index."""
         sample = super().sample(index, rng)
         return replace(sample, boxes=sample.boxes * np.float32(0)) if index == 1 else sample
 
 
-def test_a_non_finite_loss_changes_nothing_and_names_the_picture(make_config, monkeypatch, caplog):
+def test_a_non_finite_loss_changes_nothing_and_names_the_image(make_config, monkeypatch, caplog):
     # Augmentation drops such boxes; take that out of the way.
     monkeypatch.setattr('yolact_ros.training.augment.drop_small', lambda sample, least: sample)
     plain = AugmentConfig(crop=False, max_expand=1)
@@ -297,7 +297,7 @@ def test_resuming_after_a_class_was_added_says_so(make_config, monkeypatch):
 
 
 class Unreadable(Blocks):
-    """Every picture is damaged."""
+    """Every image is damaged."""
 
     def sample(self, index, rng):
         """Raise what CocoDataset raises."""
@@ -305,7 +305,7 @@ class Unreadable(Blocks):
 
 
 @pytest.mark.parametrize('workers', [0, 1], ids=['this process', 'a loader process'])
-def test_a_damaged_picture_ends_the_training_with_its_own_message(make_config, workers):
+def test_a_damaged_image_ends_the_training_with_its_own_message(make_config, workers):
     run = start(make_config(workers=workers), Unreadable())
     with pytest.raises(ValueError, match='^a.png does not decode as a picture: replace it$'):
         run.run()

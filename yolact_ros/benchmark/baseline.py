@@ -2,7 +2,7 @@
 The plain way to run YOLACT, for comparison: what one writes first, correct and unhurried.
 
 Eager float32 in NCHW, batch norm as its own layer, deformable convolution by grid_sample, softmax
-of all anchors, every mask resized to the whole picture as floats (as the original does).
+of all anchors, every mask resized to the whole image as floats (as the original does).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from yolact_ros.ops.nms import fast_nms
 
 class PlainPredictor:
     """
-    A picture in, dense masks out.
+    An image in, dense masks out.
 
     :param model: in eval mode; it is taken over and changed.
     :param count: objects to find, see ScriptedBackend; None takes the network at its word.

@@ -60,7 +60,7 @@ def make_backend(model: Yolact, device: torch.device, backend: str, precision: s
 
 def measure_frames(args: argparse.Namespace, device: torch.device,
                    peaks: dict[str, float]) -> Iterable[dict]:
-    """Yield one row for each network, picture size, number of instances, batch and variant."""
+    """Yield one row for each network, image size, number of instances, batch and variant."""
     for name in args.networks:
         model = open_network(name)
         flop = count_flop(model)
@@ -77,7 +77,7 @@ def _measure_case(args: argparse.Namespace, device: torch.device, name: str, mod
                   backends: dict[str, Backend], size: ImageSize, count: int, batch: int,
                   flop: int, peaks: dict[str, float]) -> Iterable[dict]:
     """Yield the rows of all variants of one case, measured in turns."""
-    rgb = noise_picture(size)
+    rgb = noise_image(size)
     works: dict[str, Work] = {}
     if not args.no_baseline:
         plain = PlainPredictor(copy.deepcopy(model), device, count)
@@ -102,7 +102,7 @@ def _measure_case(args: argparse.Namespace, device: torch.device, name: str, mod
 
 
 def predictor_work(predictor: Predictor, rgb: np.ndarray, batch: int) -> Work:
-    """Return the work of predicting a batch of one picture."""
+    """Return the work of predicting a batch of one image."""
     return lambda: _stages(predictor, lambda: predictor.predict_batch([rgb] * batch))
 
 
@@ -112,6 +112,6 @@ def _stages(predictor: Predictor | PlainPredictor, call) -> dict[str, float]:
     return predictor.stage_ms
 
 
-def noise_picture(size: ImageSize) -> np.ndarray:
-    """Return a picture that no cache or shortcut can know, (H, W, 3) uint8."""
+def noise_image(size: ImageSize) -> np.ndarray:
+    """Return an image that no cache or shortcut can know, (H, W, 3) uint8."""
     return np.random.default_rng(0).integers(0, 256, (size.height, size.width, 3), dtype=np.uint8)

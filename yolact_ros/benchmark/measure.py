@@ -77,7 +77,7 @@ def speedup(baseline: Timing, timing: Timing) -> dict[str, float]:
 
 def count_flop(model: Yolact) -> int:
     """
-    Return the floating-point operations of the network for one picture, multiply and add as two.
+    Return the floating-point operations of the network for one image, multiply and add as two.
 
     Convolutions count, deformable ones with four reads of each sample; the rest is below 1 %.
     """

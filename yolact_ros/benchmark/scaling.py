@@ -28,15 +28,15 @@ def measure_scaling(model: Yolact, device: torch.device, precision: str, rounds:
     """
     Return a row for every value of every axis; what is not varied is usual.
 
-    :returns: rows with axis, value, frame_ms and cpu_ms (of one picture) and peak_mb.
+    :returns: rows with axis, value, frame_ms and cpu_ms (of one image) and peak_mb.
     """
     rows = []
     for axis, value, predictor, size, batch in _cases(model, device, precision):
         width, height = size
         rgb = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
-        def work(predictor=predictor, pictures=(rgb,) * batch) -> dict[str, float]:
-            predictor.predict_batch(pictures)
+        def work(predictor=predictor, images=(rgb,) * batch) -> dict[str, float]:
+            predictor.predict_batch(images)
             return predictor.stage_ms
 
         summary = measure({'': work}, rounds, warmup)[''].summary()
@@ -49,7 +49,7 @@ def measure_scaling(model: Yolact, device: torch.device, precision: str, rounds:
 
 def _cases(model: Yolact, device: torch.device,
            precision: str) -> Iterator[tuple[str, str | int, Predictor, tuple[int, int], int]]:
-    """Yield axis, value, predictor, picture size and batch."""
+    """Yield axis, value, predictor, image size and batch."""
     def predictor(count: int, backend: TorchBackend, nms: str = 'fast') -> Predictor:
         return Predictor(ScriptedBackend(backend, count), PostprocessConfig(nms=nms))
 

@@ -19,10 +19,10 @@ class ScriptedBackend:
     A backend whose network runs as usual, but whose predictions are replaced.
 
     Without trained weights a network finds nothing or everything. Here it finds count
-    objects, whose masks are boxes of 6 to 25 % of the picture's sides, so that everything after
+    objects, whose masks are boxes of 6 to 25 % of the image's sides, so that everything after
     the network has the work that a real scene gives.
 
-    :param count: objects in every picture, at most a tenth of the anchors.
+    :param count: objects in every image, at most a tenth of the anchors.
     """
 
     def __init__(self, backend: Backend, count: int, seed: int = 0) -> None:
@@ -37,14 +37,14 @@ class ScriptedBackend:
                                           backend.priors, count, seed)
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Return predictions of count objects for each of (B, 3, S, S) pictures."""
+        """Return predictions of count objects for each of (B, 3, S, S) images."""
         return follow_script(self._backend(x), self._script)
 
 
 def script_predictions(num_classes: int, num_prototypes: int, priors: Tensor, count: int,
                        seed: int) -> RawPredictions:
     """
-    Return predictions of one picture in which count objects are found; prototypes are 1 x 1.
+    Return predictions of one image in which count objects are found; prototypes are 1 x 1.
 
     :param priors: (P, 4).
     """

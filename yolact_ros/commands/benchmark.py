@@ -14,7 +14,7 @@ import torch
 from yolact_ros.benchmark.frames import (
     make_backend,
     measure_frames,
-    noise_picture,
+    noise_image,
     open_network,
 )
 from yolact_ros.benchmark.measure import Machine, matmul_peak, measure
@@ -111,7 +111,7 @@ def measure_node(args: argparse.Namespace, device: torch.device) -> dict:
     model = open_network(args.networks[0])
     backend = make_backend(model, device, args.backends[0], args.precisions[-1])
     predictor = Predictor(ScriptedBackend(backend, args.instances[-1]), PostprocessConfig())
-    return measure_messages(predictor, noise_picture(args.sizes[0]), measure,
+    return measure_messages(predictor, noise_image(args.sizes[0]), measure,
                                      args.rounds, args.warmup)
 
 
@@ -129,7 +129,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def _sizes(text: str) -> list[ImageSize]:
-    """Return picture sizes between commas."""
+    """Return image sizes between commas."""
     sizes = []
     for word in _split(text):
         match = re.fullmatch(r'(\d+)x(\d+)', word)

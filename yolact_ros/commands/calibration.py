@@ -1,4 +1,4 @@
-"""The pictures by which `yolact quantize` finds the range of every layer's numbers."""
+"""The images by which `yolact quantize` finds the range of every layer's numbers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from yolact_ros.data.datasets import open_source
-from yolact_ros.media.images import list_pictures, read_picture
+from yolact_ros.media.images import list_images, read_image
 
-FEW_PICTURES = 20
+FEW_IMAGES = 20
 
 logger = logging.getLogger(__name__)
 
 
-def calibration_pictures(args: argparse.Namespace, size: int) -> list[np.ndarray]:
+def calibration_images(args: argparse.Namespace, size: int) -> list[np.ndarray]:
     """
-    Return the pictures of --images or --data, at most --count, evenly spread.
+    Return the images of --images or --data, at most --count, evenly spread.
 
     :param size: of the network's input, which synthetic scenes get [px].
     :raises FileNotFoundError: when the folder or the data set is missing.
-    :raises ValueError: when there is no picture that can be read.
+    :raises ValueError: when there is no image that can be read.
     """
     found = _from_folder(args.images, args.count) if args.images else \
         _from_data(args.data, args.count, size)
@@ -31,22 +31,22 @@ def calibration_pictures(args: argparse.Namespace, size: int) -> list[np.ndarray
         logger.warning('%d of %d calibration pictures are of one colour and say nothing about '
                        'the numbers that the network will meet; give pictures like those that '
                        'the camera will send', plain, len(found))
-    if len(found) < FEW_PICTURES:
+    if len(found) < FEW_IMAGES:
         logger.warning('only %d calibration pictures; with 100 to 300 different ones the numbers '
                        'that the network will meet are known better', len(found))
     return found
 
 
 def _from_folder(folder: Path, count: int) -> list[np.ndarray]:
-    """Return pictures of a folder; those that cannot be read are named and left out."""
+    """Return images of a folder; those that cannot be read are named and left out."""
     if not folder.is_dir():
         raise FileNotFoundError(f'folder {str(folder)!r} not found; give --images a folder of '
                                 'pictures like those that the camera will send')
-    paths = list_pictures(folder)
+    paths = list_images(folder)
     found = []
     for index in _spread(len(paths), count):
         try:
-            found.append(read_picture(paths[index]))
+            found.append(read_image(paths[index]))
         except (OSError, ValueError) as error:
             logger.warning('left out: %s', error)
     if not found:
@@ -56,7 +56,7 @@ def _from_folder(folder: Path, count: int) -> list[np.ndarray]:
 
 
 def _from_data(data: str, count: int, size: int) -> list[np.ndarray]:
-    """Return pictures of a COCO file, or new synthetic scenes."""
+    """Return images of a COCO file, or new synthetic scenes."""
     source = open_source(data, scenes=count, size=size)
     return [source.sample(index, np.random.default_rng((7, index))).image
             for index in _spread(len(source), count)]

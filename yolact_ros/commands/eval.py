@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.config import BACKENDS, NMS_KINDS, PRECISIONS, PostprocessConfig
-from yolact_ros.data.coco_file import read_image
+from yolact_ros.data.coco_file import read_sized_image
 from yolact_ros.data.datasets import PREFIX, open_source
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.confusion import Confusion, confusion
@@ -26,7 +26,7 @@ from yolact_ros.evaluation.evaluate import (
     evaluate_detections,
     evaluate_predictor,
     evaluate_source,
-    picture_paths,
+    image_paths,
 )
 from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, read_truth
 from yolact_ros.evaluation.plots import (
@@ -41,7 +41,7 @@ from yolact_ros.progress import progress_interval
 logger = logging.getLogger(__name__)
 
 DEFAULTS = PostprocessConfig()
-ReadPicture = Callable[[ImageId], np.ndarray]
+ReadImage = Callable[[ImageId], np.ndarray]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     if args.save_detections:
         write_results(args.save_detections, result.detections, result.truth)
     print('\n'.join(report_lines(result)))
-    print(f'\nwrote {", ".join(_write_pictures(result, matrix, read, out, args))}')
+    print(f'\nwrote {", ".join(_write_images(result, matrix, read, out, args))}')
     return 0
 
 
@@ -121,14 +121,14 @@ def _check(args: argparse.Namespace) -> None:
                          'write them to files with yolact synth')
 
 
-def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | None]:
-    """Return the scores of a checkpoint and a function that reads a picture."""
+def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None]:
+    """Return the scores of a checkpoint and a function that reads an image."""
     from yolact_ros.inference.predictor import open_predictor
     # The data first: a typing error in its path should not cost loading a model.
     source = open_source(args.data, size=args.size) if args.data.startswith(PREFIX) else None
     if source is None:
         truth = read_truth(args.data, args.images).limited(args.max_images)
-        picture_paths(truth, args.data, args.images)
+        image_paths(truth, args.data, args.images)
     # The exact numbers, also where the demo model would run in int8.
     backend = 'torch' if (args.weights, args.backend) == ('demo', 'auto') else args.backend
     predictor = open_predictor(args.weights, args.config, args.device, backend,
@@ -147,7 +147,7 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | No
 
 
 def _warn_of_limit(truth: GroundTruth, limit: int) -> None:
-    """Say when pictures hold more objects than can be found in them."""
+    """Say when images hold more objects than can be found in them."""
     counts = Counter(item.image_id for item in truth.objects)
     crowded = [count for count in counts.values() if count > limit]
     if crowded:
@@ -155,8 +155,8 @@ def _warn_of_limit(truth: GroundTruth, limit: int) -> None:
                        'some cannot be found', len(crowded), limit, max(crowded))
 
 
-def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | None]:
-    """Return the scores of result files, and a function that reads a picture if there are any."""
+def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None]:
+    """Return the scores of result files, and a function that reads an image if there are any."""
     truth = read_truth(args.data, args.images)
     detections: list[Detection] = []
     for path in args.results:
@@ -178,22 +178,22 @@ def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadPicture | 
         return result, None
 
 
-def _file_reader(result: EvalResult, args: argparse.Namespace) -> ReadPicture:
-    """Return a function that reads the picture of an image id from its file."""
-    pictures = picture_paths(result.truth, args.data, args.images)
+def _file_reader(result: EvalResult, args: argparse.Namespace) -> ReadImage:
+    """Return a function that reads the image of an image id from its file."""
+    images = image_paths(result.truth, args.data, args.images)
 
     def read(image_id: ImageId) -> np.ndarray:
-        return read_image(pictures[image_id], result.truth.sizes[image_id])
+        return read_sized_image(images[image_id], result.truth.sizes[image_id])
 
     return read
 
 
 def _read_sample(source: SampleSource, image_id: int) -> np.ndarray:
-    """Return the picture of a sample source; image ids count from 1."""
+    """Return the image of a sample source; image ids count from 1."""
     return source.sample(image_id - 1, np.random.default_rng((7, image_id - 1))).image
 
 
-def _write_pictures(result: EvalResult, matrix: Confusion, read: ReadPicture | None, out: Path,
+def _write_images(result: EvalResult, matrix: Confusion, read: ReadImage | None, out: Path,
                     args: argparse.Namespace) -> list[str]:
     """Write plots and overlays; return the paths of all that lies in the folder now."""
     written: list[Any] = [out / 'result.json']

@@ -45,7 +45,7 @@ def export_model(model: Yolact, path: Path, format: str, batch: int | None = 1,
 
     :param path: ends in .onnx or .xml as the format says.
     :param format: 'onnx' or 'openvino'.
-    :param batch: pictures in a batch, None for any number.
+    :param batch: images in a batch, None for any number.
     :param opset: of ONNX.
     :returns: the files, the network's first; weights of OpenVINO are in a .bin beside each.
     :raises ValueError: for an unknown format, operator set or ending.
@@ -65,7 +65,7 @@ def export_model(model: Yolact, path: Path, format: str, batch: int | None = 1,
 
 
 def _batch(text: str) -> int | None:
-    """Return the number of pictures, None for dynamic."""
+    """Return the number of images, None for dynamic."""
     if text == 'dynamic':
         return None
     if not text.isdigit() or int(text) < 1:

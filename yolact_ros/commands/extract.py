@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from yolact_ros.files import make_folder, replace_file, write_picture
+from yolact_ros.files import make_folder, replace_file, write_image
 from yolact_ros.media.bag_types import open_typestore
 from yolact_ros.media.bags import choose_image_topic, decode, open_bag
 from yolact_ros.media.coco_polygons import coco_annotations, coco_categories
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         if taken == args.most:
             break
         file_name = f'{frame.name}.png'
-        write_picture(args.output / file_name, frame.rgb)
+        write_image(args.output / file_name, frame.rgb)
         if labels is not None:
             labels.add(file_name, frame.rgb)
         taken += 1

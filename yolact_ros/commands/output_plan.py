@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from yolact_ros.files import (
-    can_write_picture,
-    check_picture_suffix,
+    can_write_image,
+    check_image_suffix,
     make_folder,
 )
-from yolact_ros.media.images import Pictures, Video
+from yolact_ros.media.images import Images, Video
 from yolact_ros.media.video import check_video_suffix
 
 
@@ -34,7 +34,7 @@ class OutputPlan:
         return [place for place in (self.overlay, self.json, self.crops) if place is not None]
 
 
-def plan_output(wanted: OutputPlan, source: Pictures | Video) -> OutputPlan:
+def plan_output(wanted: OutputPlan, source: Images | Video) -> OutputPlan:
     """
     Return the plan with every name settled, and make the folders.
 
@@ -60,30 +60,30 @@ def plan_output(wanted: OutputPlan, source: Pictures | Video) -> OutputPlan:
 
 def writable_name(name: str) -> str:
     """Return the name of an overlay: .png is added where OpenCV only reads that format."""
-    return name if can_write_picture(Path(name)) else f'{name}.png'
+    return name if can_write_image(Path(name)) else f'{name}.png'
 
 
-def _is_folder(source: Pictures | Video) -> bool:
-    """Return whether the source is a folder of pictures."""
-    return isinstance(source, Pictures) and source.folder is not None
+def _is_folder(source: Images | Video) -> bool:
+    """Return whether the source is a folder of images."""
+    return isinstance(source, Images) and source.folder is not None
 
 
-def _default_overlay(source: Pictures | Video) -> Path:
+def _default_overlay(source: Images | Video) -> Path:
     """Return the overlay's name in the current folder."""
     if isinstance(source, Video):
         return Path(f'{source.name}_yolact.mp4')
     if source.folder is not None:
         return Path(f'{source.folder.resolve().name}_yolact')
-    picture = source.paths[0]
-    return Path(writable_name(f'{picture.stem}_yolact{picture.suffix}'))
+    image = source.paths[0]
+    return Path(writable_name(f'{image.stem}_yolact{image.suffix}'))
 
 
-def _overlay_place(overlay: Path, source: Pictures | Video) -> Path:
+def _overlay_place(overlay: Path, source: Images | Video) -> Path:
     """Return the overlay's file, or folder where the source is one."""
     if _is_folder(source):
         return _overlay_folder(overlay, source.folder)
-    if isinstance(source, Pictures):
-        original, name, check = source.paths[0], source.paths[0].name, check_picture_suffix
+    if isinstance(source, Images):
+        original, name, check = source.paths[0], source.paths[0].name, check_image_suffix
         name = writable_name(name)
     else:
         original, name, check = Path(str(source.address)), f'{source.name}.mp4', check_video_suffix
@@ -96,7 +96,7 @@ def _overlay_place(overlay: Path, source: Pictures | Video) -> Path:
 
 def _overlay_folder(overlay: Path, source: Path) -> Path:
     """Return the folder for the overlays of a folder."""
-    if overlay.is_file() or (can_write_picture(overlay) and not overlay.is_dir()):
+    if overlay.is_file() or (can_write_image(overlay) and not overlay.is_dir()):
         raise ValueError(f'{str(source)!r} is a folder of pictures, so -o must be a folder too, '
                          f'got {str(overlay)!r}')
     if overlay.resolve() == source.resolve():

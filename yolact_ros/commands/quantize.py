@@ -14,7 +14,7 @@ import torch
 from yolact_ros.benchmark.frames import predictor_work
 from yolact_ros.benchmark.measure import measure
 from yolact_ros.checkpoint import load_model, resolve_weights
-from yolact_ros.commands.calibration import calibration_pictures
+from yolact_ros.commands.calibration import calibration_images
 from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
 from yolact_ros.data.datasets import PREFIX, open_source
 from yolact_ros.evaluation.agreement import agreement
@@ -36,9 +36,9 @@ from yolact_ros.inference.backends.exported import (
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.inference.steps.preprocess import preprocess
 
-SHOWN_PICTURES = 32
+SHOWN_IMAGES = 32
 # AP is measured once for each group of layers while sensitive ones are looked for.
-SEARCH_PICTURES = 64
+SEARCH_IMAGES = 64
 ROUNDS, WARMUP = 20, 3
 
 logger = logging.getLogger(__name__)
@@ -73,15 +73,15 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or Path(config.name + '.int8.xml')
     if not output.parent.is_dir():
         raise FileNotFoundError(f'folder {output.parent} does not exist; make it first')
-    pictures = calibration_pictures(args, config.input_size)
-    calibration = Calibration(pictures, lambda rgb: preprocess(
+    images = calibration_images(args, config.input_size)
+    calibration = Calibration(images, lambda rgb: preprocess(
         rgb, config, torch.device('cpu')).contiguous().numpy())
     # The re-scoring net stays as it is: in int8 it was no faster and cost mask AP.
     network, rescoring = convert_network(model), convert_rescoring(model)
     job = _Comparison(config, rescoring and run_openvino(rescoring, 'float32'), args)
-    logger.info('quantising %s by %d pictures', config.name, len(pictures))
+    logger.info('quantising %s by %d pictures', config.name, len(images))
     quantised = job.accept(network, quantize(network, calibration), calibration)
-    job.print_speed_and_agreement(network, quantised, pictures)
+    job.print_speed_and_agreement(network, quantised, images)
     mark_int8(quantised, rescoring, resolve_weights(args.weights), calibration)
     for path in write_ir(quantised, rescoring, output):
         size = path.stat().st_size + path.with_suffix('.bin').stat().st_size
@@ -142,8 +142,8 @@ class _Comparison:
         return quantised
 
     def _search(self, network: Any, calibration: Calibration) -> Any:
-        """Return a network with sensitive layers in float, by AP on a part of the pictures."""
-        count = min(SEARCH_PICTURES, self._args.val_count or SEARCH_PICTURES)
+        """Return a network with sensitive layers in float, by AP on a part of the images."""
+        count = min(SEARCH_IMAGES, self._args.val_count or SEARCH_IMAGES)
         before = self._evaluate(run_openvino(network, 'float32'), count)
 
         def score(compiled: Any) -> float:
@@ -152,18 +152,18 @@ class _Comparison:
         return quantize_within(network, calibration, score, self._args.max_drop)
 
     def print_speed_and_agreement(self, network: Any, quantised: Any,
-                                  pictures: Sequence[np.ndarray]) -> None:
+                                  images: Sequence[np.ndarray]) -> None:
         """Print what the quantised network gains here, and how far it finds the same objects."""
         predictors = {
             name: self._predictor(run_openvino(model, 'float32'), PostprocessConfig())
             for name, model in (('float32', network), ('int8', quantised))}
-        timings = measure({name: predictor_work(predictor, pictures[0], 1)
+        timings = measure({name: predictor_work(predictor, images[0], 1)
                            for name, predictor in predictors.items()}, ROUNDS, WARMUP)
         before, after = (float(np.median(timings[name].frame_ms)) for name in predictors)
-        height, width = pictures[0].shape[:2]
+        height, width = images[0].shape[:2]
         print(f'a {width}x{height} picture took {before:.1f} ms in float32, {after:.1f} ms in '
               f'int8: {before / after:.2f} times as fast')
-        shown = pictures[:SHOWN_PICTURES]
+        shown = images[:SHOWN_IMAGES]
         same = agreement(*([predictor.predict(rgb) for rgb in shown]
                            for predictor in predictors.values()))
         print(f'in {len(shown)} pictures float32 found {same.objects[0]} objects, int8 '
@@ -182,7 +182,7 @@ class _Comparison:
         return result
 
     def _evaluate(self, runner: Callable, count: int | None) -> EvalResult:
-        """Return the AP of a network on so many pictures, None for all."""
+        """Return the AP of a network on so many images, None for all."""
         predictor = self._predictor(runner, PostprocessConfig(score_threshold=0.0))
         val = self._args.val
         if val.startswith(PREFIX):

@@ -1,4 +1,4 @@
-"""`yolact segment`: find the objects in pictures, folders, videos or a camera."""
+"""`yolact segment`: find the objects in images, folders, videos or a camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segment a whole source: every picture of a folder, every frame of a video or camera."""
+"""Segment a whole source: every image of a folder, every frame of a video or camera."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.commands.output_plan import OutputPlan, writable_name
-from yolact_ros.files import write_picture
+from yolact_ros.files import write_image
 from yolact_ros.media.coco_results import CocoResultFile, image_ids
 from yolact_ros.media.cut_outs import CropFolder, unique_stems
-from yolact_ros.media.images import Pictures, read_picture
+from yolact_ros.media.images import Images, read_image
 from yolact_ros.media.video import DEFAULT_FPS, VideoReader, VideoWriter
 from yolact_ros.overlay import OverlayStyle, TrackMarks, draw_instances
 from yolact_ros.structures import Instances
@@ -32,7 +32,7 @@ class Predictor(Protocol):
     description: str
 
     def predict(self, rgb: np.ndarray) -> Instances:
-        """Return the objects in a picture."""
+        """Return the objects in an image."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class SegmentJob:
     json_tracks: bool = False
     clock: Callable[[], float] = time.monotonic
 
-    def run(self, source: Pictures | VideoReader) -> int:
+    def run(self, source: Images | VideoReader) -> int:
         """
         Write all results of the source; the caller opens and closes a video.
 
@@ -63,24 +63,24 @@ class SegmentJob:
         """
         with ExitStack() as stack:
             results = _Results(self, stack)
-            if isinstance(source, Pictures):
-                problem = self._pictures(source, results)
+            if isinstance(source, Images):
+                problem = self._images(source, results)
             else:
                 problem = self._video(source, results)
-        unit = 'pictures' if isinstance(source, Pictures) else 'frames'
+        unit = 'pictures' if isinstance(source, Images) else 'frames'
         logger.info('%s -> %s', results.summary(unit), ', '.join(map(str, self.plan.places)))
         if problem is not None:
             logger.error('%s', problem)
         return int(problem is not None)
 
-    def _pictures(self, source: Pictures, results: _Results) -> str | None:
-        """Segment every picture; a bad one of a folder is reported and left out."""
+    def _images(self, source: Images, results: _Results) -> str | None:
+        """Segment every image; a bad one of a folder is reported and left out."""
         bad = 0
         stems, ids = unique_stems(source.paths), image_ids(source.paths)
         bar = tqdm(source.paths, unit='picture', disable=None)
         for path, stem, image_id in zip(bar, stems, ids):
             try:
-                rgb = read_picture(path)
+                rgb = read_image(path)
                 instances = self.predictor.predict(rgb)
             except (OSError, ValueError) as error:
                 if source.folder is None:
@@ -90,7 +90,7 @@ class SegmentJob:
                 continue
             if self.plan.overlay is not None:
                 in_folder = self.plan.overlay / writable_name(path.name)
-                write_picture(self.plan.overlay if source.folder is None else in_folder,
+                write_image(self.plan.overlay if source.folder is None else in_folder,
                               self._draw(rgb, instances))
             results.add(stem, image_id, rgb, instances, path.name)
         return f'{bad} of {len(source.paths)} pictures were left out, see above' if bad else None

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from yolact_ros.files import replace_file
 from yolact_ros.masks import encode_mask
-from yolact_ros.media.images import read_picture
+from yolact_ros.media.images import read_image
 from yolact_ros.progress import progress_interval
 from yolact_ros.scenes import (
     CLASS_NAMES,
@@ -43,7 +43,7 @@ LONGEST_S = 20.0
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture to be made: the arguments of scene(); backdrop is the file of a photo."""
+    """One image to be made: the arguments of scene(); backdrop is the file of a photo."""
 
     seed: int
     t: float
@@ -54,7 +54,7 @@ class Shot:
 
     @property
     def name(self) -> str:
-        """File name without ending, the same for the same picture."""
+        """File name without ending, the same for the same image."""
         moving = '' if self.mode == 'still' else f'_{self.mode}_{round(self.t * 1000):07d}ms'
         return f'{self.difficulty}_{self.seed:010d}{moving}'
 
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 def plan(args: argparse.Namespace) -> dict[str, list[Shot]]:
     """
-    Return annotation file name -> pictures.
+    Return annotation file name -> images.
 
     :raises ValueError: when an option is out of range.
     """
@@ -138,9 +138,9 @@ def _varied_shot(seed: int, size: tuple[int, int], difficulty: str) -> Shot:
 
 def find_photos(folder: str | Path) -> list[Path]:
     """
-    Return the pictures in a folder, sorted.
+    Return the images in a folder, sorted.
 
-    :raises FileNotFoundError: when there is no such folder or no picture in it.
+    :raises FileNotFoundError: when there is no such folder or no image in it.
     """
     files = sorted(Path(folder).glob('*'))
     photos = [path for path in files if path.suffix.lower() in PHOTO_ENDINGS]
@@ -176,7 +176,7 @@ def parse_size(text: str) -> tuple[int, int]:
 def write_dataset(out: Path, name: str, shots: Sequence[Shot], ending: str = 'png',
                   depth: bool = False, workers: int = 1) -> Path:
     """
-    Render pictures into out/images, then write out/annotations/name in one go.
+    Render images into out/images, then write out/annotations/name in one go.
 
     :returns: the annotation file; after a failure there is none, or the one of before.
     """
@@ -216,11 +216,11 @@ def _rendered(shots: Sequence[Shot], render: partial, workers: int) -> Iterator[
 
 def _render(shot: Shot, out: Path, ending: str,
             depth: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Write one picture; return its COCO entry and those of its objects."""
+    """Write one image; return its COCO entry and those of its objects."""
     made = scene(shot.seed, shot.t, shot.size, shot.mode, shot.difficulty, depth=depth,
                  backdrop=_read_backdrop(shot.backdrop) if shot.backdrop else None)
     file_name = f'{shot.name}.{ending}'
-    _write_picture(out / 'images' / file_name, made.image[..., ::-1])
+    _write_image(out / 'images' / file_name, made.image[..., ::-1])
     entry = {'file_name': file_name, 'height': shot.size[0], 'width': shot.size[1],
              'seed': shot.seed, 'time': shot.t, 'mode': shot.mode, 'difficulty': shot.difficulty}
     if shot.backdrop:
@@ -228,7 +228,7 @@ def _render(shot: Shot, out: Path, ending: str,
     if made.depth_mm is not None:
         entry['depth_file_name'] = f'{shot.name}.png'
         entry['camera_matrix'] = made.camera_matrix.ravel().tolist()
-        _write_picture(out / 'depth' / entry['depth_file_name'], made.depth_mm)
+        _write_image(out / 'depth' / entry['depth_file_name'], made.depth_mm)
     return entry, coco_objects(made)
 
 
@@ -239,7 +239,7 @@ def _read_backdrop(path: Path) -> np.ndarray:
 
     :raises ValueError: when it does not decode.
     """
-    photo = cv2.resize(read_picture(path), (BACKDROP_SIDE, BACKDROP_SIDE),
+    photo = cv2.resize(read_image(path), (BACKDROP_SIDE, BACKDROP_SIDE),
                        interpolation=cv2.INTER_AREA)
     return cv2.GaussianBlur(photo, (0, 0), BACKDROP_SIDE / 80)
 
@@ -257,8 +257,8 @@ def coco_objects(made: Scene) -> list[dict[str, Any]]:
     return entries
 
 
-def _write_picture(path: Path, pixels: np.ndarray) -> None:
-    """Write a BGR or 16-bit picture, whole or not at all."""
+def _write_image(path: Path, pixels: np.ndarray) -> None:
+    """Write a BGR or 16-bit image, whole or not at all."""
     # Sensor noise hardly compresses: the fastest level of PNG is as small as the best.
     options = ([cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if path.suffix == '.jpg'
                else [cv2.IMWRITE_PNG_COMPRESSION, 1])

@@ -95,7 +95,7 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     Train as the configuration says.
 
     :param resume: go on with the training in the folder.
-    :param new_data: also where pictures or labels have changed.
+    :param new_data: also where images or labels have changed.
     :returns: False when the training was interrupted; it can be resumed.
     """
     torch.manual_seed(config.seed)

@@ -1,4 +1,4 @@
-"""COCO JSON data sets: pictures with their objects, and a report of what was left out."""
+"""COCO JSON data sets: images with their objects, and a report of what was left out."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from yolact_ros.data.coco_file import (
     find_image_folder,
     image_path,
     read_categories,
-    read_image,
     read_image_entries,
     read_json,
     read_objects,
+    read_sized_image,
 )
 from yolact_ros.data.sample import Sample
 from yolact_ros.data.segmentation import LeftOut
@@ -32,7 +32,7 @@ from yolact_ros.structures import ImageSize
 
 @dataclass(frozen=True)
 class CocoObject:
-    """What can be learnt: box x_min, y_min, x_max, y_max inside the picture [px], and mask."""
+    """What can be learnt: box x_min, y_min, x_max, y_max inside the image [px], and mask."""
 
     box: tuple[float, float, float, float]
     truth: TrueObject
@@ -40,7 +40,7 @@ class CocoObject:
 
 @dataclass
 class CocoImage:
-    """One picture and its usable annotations."""
+    """One image and its usable annotations."""
 
     path: Path
     size: ImageSize
@@ -86,13 +86,13 @@ class DataReport:
 
 class CocoDataset:
     """
-    The pictures of a COCO annotation file (a SampleSource).
+    The images of a COCO annotation file (a SampleSource).
 
     :param annotations: the JSON file; polygons, compressed and uncompressed RLE.
-    :param images: folder of the pictures; None looks for one near the file.
+    :param images: folder of the images; None looks for one near the file.
     :param class_names: classes in the order of class ids; None takes the file's categories by
         ascending id.
-    :raises FileNotFoundError: when the file or a picture is missing.
+    :raises FileNotFoundError: when the file or an image is missing.
     :raises ValueError: when the file is broken or does not fit the class names.
     """
 
@@ -103,7 +103,7 @@ class CocoDataset:
         class_of, self.class_names = match_categories(content, self.path, class_names)
         self.report = DataReport(str(annotations), dict.fromkeys(self.class_names, 0))
         entries = read_image_entries(content, self.path, images)
-        by_id = find_pictures(entries, self.path, images)
+        by_id = find_images(entries, self.path, images)
         self.records = list(by_id.values())
         sizes = {key: entry.size for key, entry in entries.items()}
         self._add_objects(read_objects(content, self.path, sizes, class_of, self.report.book),
@@ -115,13 +115,13 @@ class CocoDataset:
                                         *self.report.lines()]))
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.records)
 
     def sample(self, index: int, rng: np.random.Generator | None = None) -> Sample:
-        """Return picture number index; rng is not used."""
+        """Return image number index; rng is not used."""
         record = self.records[index]
-        image = read_image(record.path, record.size)
+        image = read_sized_image(record.path, record.size)
         masks = np.zeros((len(record.objects), *image.shape[:2]), np.uint8)
         for mask, item in zip(masks, record.objects):
             mask[:] = decode_mask(item.truth.rle)
@@ -132,7 +132,7 @@ class CocoDataset:
 
     def _add_objects(self, objects: Iterable[tuple[Any, TrueObject]],
                      by_id: Mapping[Any, CocoImage]) -> None:
-        """Give each picture its objects, and book what cannot be learnt."""
+        """Give each image its objects, and book what cannot be learnt."""
         clipped = 0
         counts: Counter[int] = Counter()
         for name, item in objects:
@@ -156,7 +156,7 @@ class CocoDataset:
 def learnable_box(item: TrueObject, size: ImageSize,
                   ) -> tuple[tuple[float, float, float, float], bool]:
     """
-    Return the box x_min, y_min, x_max, y_max in the picture, and whether it had to be clipped.
+    Return the box x_min, y_min, x_max, y_max in the image, and whether it had to be clipped.
 
     :raises LeftOut: when there is nothing to learn from the object.
     """
@@ -194,13 +194,13 @@ def match_categories(content: Mapping[str, Any], path: Path, wanted: Sequence[st
         tuple(wanted)
 
 
-def find_pictures(entries: Mapping[ImageId, ImageEntry], path: Path,
+def find_images(entries: Mapping[ImageId, ImageEntry], path: Path,
                   folder: str | Path | None) -> dict[ImageId, CocoImage]:
     """
-    Return image id -> picture; all files exist and look like pictures.
+    Return image id -> image; all files exist and look like images.
 
     :raises FileNotFoundError: when files are missing.
-    :raises ValueError: when files are no pictures.
+    :raises ValueError: when files are no images.
     """
     first = next(iter(entries.values())).file_name
     folder = Path(folder) if folder else find_image_folder(path, first)

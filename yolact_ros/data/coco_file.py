@@ -13,7 +13,7 @@ import numpy as np
 
 from yolact_ros.data.segmentation import LeftOut, NoMask, read_segmentation
 from yolact_ros.masks import Rle, encode_crop, rle_area, rle_box
-from yolact_ros.media.images import read_picture
+from yolact_ros.media.images import read_image
 from yolact_ros.structures import ImageSize
 
 ImageId = int | str
@@ -128,9 +128,9 @@ def read_categories(content: Mapping[str, Any], path: Path) -> dict[Any, str]:
 def read_image_entries(content: Mapping[str, Any], path: Path,
                        folder: str | Path | None = None) -> dict[ImageId, ImageEntry]:
     """
-    Return image id -> entry; a size that the file does not tell is that of the picture.
+    Return image id -> entry; a size that the file does not tell is that of the image.
 
-    :param folder: of the pictures; None looks for one near the file.
+    :param folder: of the images; None looks for one near the file.
     :raises ValueError: when an entry lacks what it needs, or an id repeats.
     """
     first = str(content['images'][0].get('file_name'))
@@ -224,7 +224,7 @@ def is_box(box: Any) -> bool:
 
 def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[ImageId, ImageSize],
                   path: Path) -> None:
-    """Refuse a file whose boxes are all within one pixel: shares of the picture, not pixels."""
+    """Refuse a file whose boxes are all within one pixel: shares of the image, not pixels."""
     boxes = [entry['bbox'] for entry in annotations if is_box(entry.get('bbox'))]
     smallest = min((min(size.height, size.width) for size in sizes.values()), default=0)
     if boxes and smallest > 4 and np.abs(np.float64(boxes)).max() <= 1:
@@ -241,7 +241,7 @@ def _size_of(entry: Mapping[str, Any], path: Path, file: Path) -> ImageSize:
         raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has no size, got '
                          f'height {told[0]!r} and width {told[1]!r}, and its file was not found '
                          'to be measured; write both, or give the folder of the pictures')
-    return ImageSize(*read_picture(file).shape[:2])
+    return ImageSize(*read_image(file).shape[:2])
 
 
 def _hashable(value: Any, path: Path) -> Any:
@@ -256,18 +256,18 @@ def _first(ids: Sequence[Any], most: int = 3) -> str:
     return ', '.join(map(str, ids[:most])) + (', ...' if len(ids) > most else '')
 
 
-def read_image(path: Path, size: ImageSize) -> np.ndarray:
+def read_sized_image(path: Path, size: ImageSize) -> np.ndarray:
     """
-    Return the (H, W, 3) uint8 RGB picture in the size that its annotations are made for.
+    Return the (H, W, 3) uint8 RGB image in the size that its annotations are made for.
 
     :raises OSError: when it cannot be opened.
     :raises ValueError: when it does not decode or has another size.
     """
-    image = read_picture(path)
+    image = read_image(path)
     wanted = size.height, size.width
     if image.shape[:2] == wanted[::-1] != wanted:
         # Labelling tools differ on whether they honour the EXIF orientation.
-        image = read_picture(path, upright=False)
+        image = read_image(path, upright=False)
     if image.shape[:2] != wanted:
         raise ValueError(f'{path} is {image.shape[1]}x{image.shape[0]}, its annotations are for '
                          f'{size.width}x{size.height}; label it again or restore the labelled '
@@ -276,7 +276,7 @@ def read_image(path: Path, size: ImageSize) -> np.ndarray:
 
 
 def find_image_folder(annotations: Path, file_name: str) -> Path:
-    """Return the folder near an annotation file that holds the picture, else the likeliest."""
+    """Return the folder near an annotation file that holds the image, else the likeliest."""
     base = annotations.parent
     candidates = [base / 'images', base.parent / 'images', base, base.parent,
                   base.parent / annotations.stem.removeprefix('instances_')]
@@ -288,7 +288,7 @@ def find_image_folder(annotations: Path, file_name: str) -> Path:
 
 def image_path(folder: Path, file_name: str) -> Path:
     """
-    Return where a picture of the file lies.
+    Return where an image of the file lies.
 
     Windows writes its separators into names; COCO_train2014_0001.jpg may lie there as 0001.jpg.
     """

@@ -22,8 +22,8 @@ class SyntheticScenes:
     Table-top scenes rendered on demand (a SampleSource); every epoch sees new ones.
 
     :param kind: 'easy', 'hard', or 'mixed' for one of each in turn.
-    :param count: pictures in an epoch.
-    :param size: side of the square picture [px].
+    :param count: images in an epoch.
+    :param size: side of the square image [px].
     :param fixed: the fixed validation scenes instead of new ones.
     :raises ValueError: for an unknown kind.
     """
@@ -39,7 +39,7 @@ class SyntheticScenes:
         self.count = count
 
     def __len__(self) -> int:
-        """Return the number of pictures in an epoch."""
+        """Return the number of images in an epoch."""
         return self.count
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
@@ -56,7 +56,7 @@ class SyntheticScenes:
 
 
 def scene_sample(shown: Scene, name: str) -> Sample:
-    """Return a scene's picture and labels as a sample."""
+    """Return a scene's image and labels as a sample."""
     objects, (height, width) = shown.objects, shown.image.shape[:2]
     masks = np.array([item.mask for item in objects], np.uint8).reshape(-1, height, width)
     return Sample(shown.image, np.array([item.box for item in objects], np.float32).reshape(-1, 4),
@@ -67,11 +67,11 @@ def scene_sample(shown: Scene, name: str) -> Sample:
 def open_source(data: str, images: str = '', class_names: Sequence[str] | None = None,
                 scenes: int = 0, size: int = 256) -> SampleSource:
     """
-    Return the pictures that a configuration names.
+    Return the images that a configuration names.
 
     :param data: path of a COCO JSON, or synthetic:easy, synthetic:hard, synthetic:mixed.
-    :param scenes: new synthetic pictures in an epoch; 0 gives the fixed validation scenes.
-    :param size: side of synthetic pictures [px].
+    :param scenes: new synthetic images in an epoch; 0 gives the fixed validation scenes.
+    :param size: side of synthetic images [px].
     :raises FileNotFoundError: when a file is missing.
     :raises ValueError: when it is broken, or has other classes than class_names.
     """

@@ -1,4 +1,4 @@
-"""A labelled picture on the host and on the device: what data sets yield and losses eat."""
+"""A labelled image on the host and on the device: what data sets yield and losses eat."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TARGET_FIELDS = ('boxes', 'class_ids', 'masks', 'crowd')
 @dataclass(frozen=True, eq=False)
 class Sample:
     """
-    A picture and its N objects, on the host.
+    An image and its N objects, on the host.
 
     :param image: (H, W, 3) RGB, uint8 from a data set, float32 on a 0..255 scale while augmented.
     :param boxes: (N, 4) float32 x_min, y_min, x_max, y_max [px].
     :param masks: (N, H, W) uint8, 1 on the object.
     :param class_ids: (N,) int64, 0-based.
     :param crowd: (N,) bool, True for regions of uncounted objects, which are never learnt.
-    :param name: what to call the picture in messages.
+    :param name: what to call the image in messages.
     :raises ValueError: when the rows of the fields do not belong together.
     """
 
@@ -57,21 +57,21 @@ class Sample:
 
 
 class SampleSource(Protocol):
-    """Where labelled pictures come from: files, or a renderer."""
+    """Where labelled images come from: files, or a renderer."""
 
     class_names: tuple[str, ...]
 
     def __len__(self) -> int:
-        """Return the number of pictures in an epoch."""
+        """Return the number of images in an epoch."""
 
     def sample(self, index: int, rng: np.random.Generator) -> Sample:
-        """Return picture number index; rng only matters to sources that draw new pictures."""
+        """Return image number index; rng only matters to sources that draw new images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
     """
-    The N objects of one picture as the losses want them.
+    The N objects of one image as the losses want them.
 
     :param boxes: (N, 4) x_min, y_min, x_max, y_max relative to the input.
     :param class_ids: (N,) int64, 0-based.
@@ -99,14 +99,14 @@ class Targets:
 @dataclass(frozen=True, eq=False)
 class Batch:
     """
-    What one training step eats; the objects of all B pictures one after the other.
+    What one training step eats; the objects of all B images one after the other.
 
-    Few large tensors instead of four for each picture: they cross from the loader's processes.
+    Few large tensors instead of four for each image: they cross from the loader's processes.
 
     :param images: (B, 3, S, S) float32, normalised.
     :param objects: all objects of the batch.
     :param counts: B numbers of objects.
-    :param names: B picture names, for messages.
+    :param names: B image names, for messages.
     """
 
     images: Tensor
@@ -115,7 +115,7 @@ class Batch:
     names: tuple[str, ...]
 
     def to(self, device: torch.device | str) -> Batch:
-        """Return a copy on the device, pictures in channels-last layout."""
+        """Return a copy on the device, images in channels-last layout."""
         images = self.images.to(device, non_blocking=True,
                                 memory_format=torch.channels_last)
         return Batch(images, self.objects.to(device), self.counts, self.names)

@@ -1,4 +1,4 @@
-"""How far two models agree on pictures that need no labels."""
+"""How far two models agree on images that need no labels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Agreement:
 
 def agreement(first: Sequence[Instances], second: Sequence[Instances]) -> Agreement:
     """
-    Compare what two models found in the same pictures.
+    Compare what two models found in the same images.
 
     :raises ValueError: when the lists differ in length.
     """

@@ -53,7 +53,7 @@ def coco_ap(truth: GroundTruth, detections: Sequence[Detection], kind: str) -> A
     Return the average precision of boxes ('bbox') or masks ('segm').
 
     Boxes are ranked by class scores, masks by re-scored ones; at most 100 detections of a class
-    in a picture count, as in COCO.
+    in an image count, as in COCO.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(_index(truth, _truth_entries(truth)),

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, what is missed, and which pictures go wrong most."""
+"""Which classes are taken for which, what is missed, and which images go wrong most."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from yolact_ros.masks import greedy_matches, iou_matrix, rle_box
 
 
 @dataclass(frozen=True)
-class PictureErrors:
-    """What went wrong in one picture, at a fixed score and overlap."""
+class ImageErrors:
+    """What went wrong in one image, at a fixed score and overlap."""
 
     image_id: ImageId
     right: int
@@ -25,7 +25,7 @@ class PictureErrors:
 
     @property
     def score(self) -> float:
-        """Return F1: 1 for a picture without any error, also an empty one."""
+        """Return F1: 1 for an image without any error, also an empty one."""
         errors = self.missed + self.false_alarms + 2 * self.wrong_class
         return 2 * self.right / (2 * self.right + errors) if self.right or errors else 1.0
 
@@ -37,18 +37,18 @@ class Confusion:
 
     :param matrix: (C + 1, C + 1) int64, true class by found class; the last row is false alarms,
         the last column what was missed.
-    :param pictures: in the order of the truth's pictures.
+    :param images: in the order of the truth's images.
     """
 
     matrix: np.ndarray
-    pictures: tuple[PictureErrors, ...]
+    images: tuple[ImageErrors, ...]
     score_threshold: float
     iou_threshold: float
 
-    def worst(self, count: int) -> list[PictureErrors]:
-        """Return the pictures with the lowest F1, worst first, only those with errors."""
-        wrong = [picture for picture in self.pictures if picture.score < 1]
-        return sorted(wrong, key=lambda picture: picture.score)[:count]
+    def worst(self, count: int) -> list[ImageErrors]:
+        """Return the images with the lowest F1, worst first, only those with errors."""
+        wrong = [image for image in self.images if image.score < 1]
+        return sorted(wrong, key=lambda image: image.score)[:count]
 
 
 def confusion(truth: GroundTruth, detections: Sequence[Detection], score_threshold: float = 0.3,
@@ -68,21 +68,21 @@ def confusion(truth: GroundTruth, detections: Sequence[Detection], score_thresho
     true = defaultdict(list)
     for item in truth.objects:
         true[item.image_id].append(item)
-    pictures = []
+    images = []
     for image_id in truth.sizes:
         pairs = _pairs(true[image_id], found[image_id], iou_threshold, background)
         for pair in pairs:
             matrix[pair] += 1
-        pictures.append(PictureErrors(
+        images.append(ImageErrors(
             image_id, sum(a == b for a, b in pairs),
             sum(a != b and background not in (a, b) for a, b in pairs),
             sum(b == background for _, b in pairs), sum(a == background for a, _ in pairs)))
-    return Confusion(matrix, tuple(pictures), score_threshold, iou_threshold)
+    return Confusion(matrix, tuple(images), score_threshold, iou_threshold)
 
 
 def _pairs(true: list[TrueObject], found: list[Detection], iou_threshold: float,
            background: int) -> list[tuple[int, int]]:
-    """Return (true class, found class) of every match, miss and false alarm of one picture."""
+    """Return (true class, found class) of every match, miss and false alarm of one image."""
     real = [item for item in true if not item.crowd]
     crowds = [item for item in true if item.crowd]
     overlaps = _overlaps(real, found)

@@ -26,7 +26,7 @@ class Detection:
     :param score: of the class; ranks boxes.
     :param mask_score: re-scored; ranks masks.
     :param bbox: x, y, width, height [px]; None when only masks were saved.
-    :param rle: compressed COCO RLE at picture size; None when only boxes were saved.
+    :param rle: compressed COCO RLE at image size; None when only boxes were saved.
     """
 
     image_id: ImageId
@@ -42,7 +42,7 @@ class ResultFile:
     """
     The content of a result file.
 
-    :param image_ids: the pictures it speaks of, also those without detections; None when the
+    :param image_ids: the images it speaks of, also those without detections; None when the
         format does not tell.
     :param notes: what was left out, and why.
     """
@@ -55,7 +55,7 @@ class ResultFile:
 def detections_of(instances: Instances, image_id: ImageId,
                   class_of: Sequence[int | None] | None = None) -> list[Detection]:
     """
-    Return the detections of one picture.
+    Return the detections of one image.
 
     :param class_of: the truth's class id for each of the model's, None where it has none;
         left out when both agree.
@@ -80,7 +80,7 @@ def read_results(path: str | Path, truth: GroundTruth) -> ResultFile:
     Return the detections of a file: a COCO result list, or the original's web JSON.
 
     :raises FileNotFoundError: when there is no such file.
-    :raises ValueError: when it is broken or speaks of other pictures or classes than the truth.
+    :raises ValueError: when it is broken or speaks of other images or classes than the truth.
     """
     path = Path(path)
     if not path.is_file():
@@ -136,7 +136,7 @@ class _Keys:
     How entries of a result file are found in the truth.
 
     Names win over numbers: `yolact segment` sees a folder, not the annotation file, and has to
-    number pictures and classes by itself.
+    number images and classes by itself.
     """
 
     images: Mapping[str, ImageId]
@@ -146,7 +146,7 @@ class _Keys:
 
     @classmethod
     def of(cls, truth: GroundTruth) -> _Keys:
-        """Return the keys of a truth; a file name that two pictures share is none."""
+        """Return the keys of a truth; a file name that two images share is none."""
         counts = Counter(map(_base_name, truth.file_names.values()))
         images = {_base_name(name): key for key, name in truth.file_names.items()
                   if counts[_base_name(name)] == 1}

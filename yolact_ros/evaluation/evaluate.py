@@ -1,4 +1,4 @@
-"""How good is a model: run it over labelled pictures and score what it finds."""
+"""How good is a model: run it over labelled images and score what it finds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from yolact_ros.data.coco_file import find_image_folder, image_path, read_image
+from yolact_ros.data.coco_file import find_image_folder, image_path, read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.ap import ApSummary, coco_ap
 from yolact_ros.evaluation.detections import Detection, detections_of
@@ -25,13 +25,13 @@ from yolact_ros.structures import Instances
 Progress = Callable[[Iterable], Iterable]
 
 
-class PictureModel(Protocol):
-    """Whatever finds objects in pictures: a Predictor, or a stand-in."""
+class ImageModel(Protocol):
+    """Whatever finds objects in images: a Predictor, or a stand-in."""
 
     class_names: tuple[str, ...]
 
     def predict(self, rgb: np.ndarray) -> Instances:
-        """Return the objects in an (H, W, 3) uint8 RGB picture."""
+        """Return the objects in an (H, W, 3) uint8 RGB image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
                       else None)
 
 
-def evaluate_predictor(predictor: PictureModel, coco_json: str | Path,
+def evaluate_predictor(predictor: ImageModel, coco_json: str | Path,
                        images_dir: str | Path | None = None, max_images: int | None = None,
                        with_original: bool = False, progress: Progress = iter) -> EvalResult:
     """
@@ -104,28 +104,28 @@ def evaluate_predictor(predictor: PictureModel, coco_json: str | Path,
 
     Give the predictor a score threshold of 0: AP wants the unlikely detections as well.
 
-    :param images_dir: folder of the pictures; None looks for one near the file.
-    :param max_images: use at most so many pictures, a fixed pseudo-random choice.
-    :param progress: wraps the loop over the pictures, for example tqdm.
-    :raises FileNotFoundError: when the file or a picture is missing.
+    :param images_dir: folder of the images; None looks for one near the file.
+    :param max_images: use at most so many images, a fixed pseudo-random choice.
+    :param progress: wraps the loop over the images, for example tqdm.
+    :raises FileNotFoundError: when the file or an image is missing.
     :raises ValueError: when the file is broken or its classes are not the model's.
     """
     truth = read_truth(coco_json, images_dir).limited(max_images)
     class_of = match_classes(predictor.class_names, truth)
-    pictures = picture_paths(truth, coco_json, images_dir)
+    images = image_paths(truth, coco_json, images_dir)
     detections: list[Detection] = []
     for image_id in progress(list(truth.sizes)):
-        rgb = read_image(pictures[image_id], truth.sizes[image_id])
+        rgb = read_sized_image(images[image_id], truth.sizes[image_id])
         detections += detections_of(predictor.predict(rgb), image_id, class_of)
     return evaluate_detections(truth, detections, with_original)
 
 
-def evaluate_source(predictor: PictureModel, source: SampleSource, max_images: int | None = None,
+def evaluate_source(predictor: ImageModel, source: SampleSource, max_images: int | None = None,
                     with_original: bool = False, progress: Progress = iter) -> EvalResult:
     """
-    Run a model over labelled pictures that need not be files, synthetic scenes for example.
+    Run a model over labelled images that need not be files, synthetic scenes for example.
 
-    :param max_images: use at most so many pictures, evenly spread.
+    :param max_images: use at most so many images, evenly spread.
     :raises ValueError: when the source's classes are not the model's.
     """
     if tuple(predictor.class_names) != tuple(source.class_names):
@@ -157,13 +157,13 @@ def match_classes(model_names: Sequence[str], truth: GroundTruth) -> list[int | 
             for name in model_names]
 
 
-def picture_paths(truth: GroundTruth, coco_json: str | Path,
+def image_paths(truth: GroundTruth, coco_json: str | Path,
                   images_dir: str | Path | None) -> dict[ImageId, Path]:
     """
-    Return image id -> file, for all pictures of the truth.
+    Return image id -> file, for all images of the truth.
 
     :param images_dir: None looks for a folder near the annotation file.
-    :raises FileNotFoundError: naming the first picture that is missing, and how many are.
+    :raises FileNotFoundError: naming the first image that is missing, and how many are.
     """
     names = [truth.file_names[image_id] for image_id in truth.sizes]
     folder = Path(images_dir) if images_dir else find_image_folder(Path(coco_json), names[0])

@@ -1,4 +1,4 @@
-"""What an evaluation compares with: the annotated objects of a set of pictures."""
+"""What an evaluation compares with: the annotated objects of a set of images."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from yolact_ros.structures import ImageSize
 @dataclass(frozen=True)
 class GroundTruth:
     """
-    The annotated objects of a set of pictures.
+    The annotated objects of a set of images.
 
     :param class_names: in the order of class ids.
-    :param sizes: image id -> size, in the order in which pictures are evaluated.
+    :param sizes: image id -> size, in the order in which images are evaluated.
     :param category_ids: COCO category id of each class.
     :param file_names: image id -> file name, where there are files.
     :param notes: what was left out, and why.
@@ -43,13 +43,13 @@ class GroundTruth:
     notes: tuple[str, ...] = ()
 
     def subset(self, image_ids: Sequence[ImageId]) -> GroundTruth:
-        """Return the truth about some of the pictures, in their given order."""
+        """Return the truth about some of the images, in their given order."""
         kept = {image_id: self.sizes[image_id] for image_id in image_ids}
         return replace(self, sizes=kept, objects=tuple(
             item for item in self.objects if item.image_id in kept))
 
     def limited(self, most: int | None) -> GroundTruth:
-        """Return the truth about at most so many pictures, a fixed pseudo-random choice."""
+        """Return the truth about at most so many images, a fixed pseudo-random choice."""
         if most is None or most >= len(self.sizes):
             return self
         return self.subset(sorted(self.sizes, key=image_hash)[:most])
@@ -61,9 +61,9 @@ def read_truth(path: str | Path, images: str | Path | None = None) -> GroundTrut
 
     Annotations that cannot be used are left out and named in the notes.
 
-    :param images: folder of the pictures; looked at only where the file does not tell sizes.
+    :param images: folder of the images; looked at only where the file does not tell sizes.
     :raises FileNotFoundError: when there is no such file.
-    :raises ValueError: when it is broken, or holds no picture or no class.
+    :raises ValueError: when it is broken, or holds no image or no class.
     """
     path = Path(path)
     content = read_json(path)
@@ -79,7 +79,7 @@ def read_truth(path: str | Path, images: str | Path | None = None) -> GroundTrut
 
 
 def sample_objects(sample: Sample, image_id: ImageId) -> list[TrueObject]:
-    """Return the objects of one labelled picture."""
+    """Return the objects of one labelled image."""
     objects = []
     for box, mask, class_id, crowd in zip(sample.boxes.tolist(), sample.masks, sample.class_ids,
                                           sample.crowd):

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: precision over recall, confusions, the worst pictures."""
+"""Images of an evaluation: precision over recall, confusions, the worst images."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 
 from yolact_ros.evaluation.ap import ApSummary
-from yolact_ros.evaluation.confusion import Confusion, PictureErrors
+from yolact_ros.evaluation.confusion import Confusion, ImageErrors
 from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.evaluate import EvalResult
 from yolact_ros.evaluation.ground_truth import ImageId, TrueObject
 from yolact_ros.figures import open_figure
-from yolact_ros.files import plain_name, write_picture
+from yolact_ros.files import plain_name, write_image
 from yolact_ros.masks import decode_mask, rle_box
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
@@ -23,7 +23,7 @@ RECALLS = np.linspace(0, 1, 101)
 SHOWN_IOUS = ((0, '0.50', 'tab:blue'), (5, '0.75', 'tab:orange'), (8, '0.90', 'tab:green'))
 MOST_CLASS_CURVES = 10
 MOST_NUMBERED_CLASSES = 15
-PANEL_SIDE = 480        # longer side of a picture in the overlays [px]
+PANEL_SIDE = 480        # longer side of an image in the overlays [px]
 
 
 def plot_precision_recall(result: EvalResult, path: Path) -> None:
@@ -98,9 +98,9 @@ def plot_confusion(matrix: Confusion, class_names: Sequence[str], path: Path) ->
 def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], np.ndarray],
                folder: Path, count: int) -> list[Path]:
     """
-    Write the pictures with the lowest F1 as PNG: the truth on the left, what was found right.
+    Write the images with the lowest F1 as PNG: the truth on the left, what was found right.
 
-    :param read: returns the (H, W, 3) uint8 RGB picture of an image id.
+    :param read: returns the (H, W, 3) uint8 RGB image of an image id.
     """
     written = []
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,13 +114,13 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
                                  result.truth.class_names) for items in (true, found)]
         path = folder / f'worst_{rank:02d}_{plain_name(str(errors.image_id))}.png'
         canvas = np.vstack([_caption(errors, 2 * panels[0].shape[1]), np.hstack(panels)])
-        write_picture(path, canvas)
+        write_image(path, canvas)
         written.append(path)
     return written
 
 
 def _shown(rgb: np.ndarray) -> np.ndarray:
-    """Return the picture at the size it is shown in."""
+    """Return the image at the size it is shown in."""
     factor = PANEL_SIDE / max(rgb.shape[:2])
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     return cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=method)
@@ -128,7 +128,7 @@ def _shown(rgb: np.ndarray) -> np.ndarray:
 
 def _scaled_instances(items: Sequence[Detection | TrueObject], shape: tuple[int, int],
                       ) -> Instances:
-    """Return objects as Instances of the shown picture, best first."""
+    """Return objects as Instances of the shown image, best first."""
     items = sorted(items, key=lambda item: -getattr(item, 'score', 1.0))
     factor = PANEL_SIDE / max(shape)
     size = ImageSize(*(round(length * factor) for length in shape))
@@ -150,8 +150,8 @@ def _mask(item: Detection | TrueObject, size: ImageSize) -> np.ndarray:
                       interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
-def _caption(errors: PictureErrors, width: int) -> np.ndarray:
-    """Return a white strip with what went wrong in a picture."""
+def _caption(errors: ImageErrors, width: int) -> np.ndarray:
+    """Return a white strip with what went wrong in an image."""
     strip = np.full((28, width, 3), 255, np.uint8)
     text = (f'{errors.image_id}: truth | found.  {errors.right} right, {errors.missed} missed, '
             f'{errors.false_alarms} false alarms, {errors.wrong_class} of another class')

@@ -2,7 +2,7 @@
 Average precision as the original's own evaluator computes it, for comparison with its prints.
 
 It differs from COCO's (reference: Bolya's eval script; its readers see 0.1 to 0.3 points): only
-pictures with objects and with detections count, tiny objects are left out, crowds excuse nothing,
+images with objects and with detections count, tiny objects are left out, crowds excuse nothing,
 and a class that is found but does not exist counts as 0. Use coco_ap for any claim.
 """
 
@@ -18,8 +18,8 @@ from yolact_ros.evaluation.ground_truth import GroundTruth, TrueObject
 from yolact_ros.masks import greedy_matches, iou_matrix
 
 THRESHOLDS = tuple(np.round(np.arange(0.5, 1.0, 0.05), 2).tolist())
-SMALLEST_SHARE = 4 / 550    # of the picture's width or height; smaller objects do not count
-MOST_DETECTIONS = 100       # in a picture, all classes together
+SMALLEST_SHARE = 4 / 550    # of the image's width or height; smaller objects do not count
+MOST_DETECTIONS = 100       # in an image, all classes together
 
 # (class, threshold) -> list of (score, right or wrong), and -> number of true objects
 Points = dict[tuple[int, float], list[tuple[float, bool]]]
@@ -48,7 +48,7 @@ def original_ap(truth: GroundTruth,
         counts: Counts = defaultdict(int)
         for image_id in truth.sizes:
             if true[image_id] and found[image_id]:
-                _score_picture(true[image_id], found[image_id], kind, points, counts)
+                _score_image(true[image_id], found[image_id], kind, points, counts)
         result[kind] = _summary(points, counts)
     return result
 
@@ -70,9 +70,9 @@ def interpolated_ap(points: Sequence[tuple[float, bool]], objects: int) -> float
     return float(np.append(envelope, 0.0)[rows].mean())
 
 
-def _score_picture(true: list[TrueObject], found: list[Detection], kind: str, points: Points,
+def _score_image(true: list[TrueObject], found: list[Detection], kind: str, points: Points,
                    counts: Counts) -> None:
-    """Match the detections of one picture class by class; points and counts are modified."""
+    """Match the detections of one image class by class; points and counts are modified."""
     found = sorted(found, key=lambda item: -item.score)[:MOST_DETECTIONS]
     if kind == 'mask':
         found = sorted(found, key=lambda item: -item.mask_score)

@@ -97,7 +97,7 @@ def deform_by_grid_sample(x: Tensor, weight: Tensor, offset: Tensor, bias: Tenso
     """
     Return a 3x3 deformable convolution (padding 1) by operators that every runtime has.
 
-    grid_sample reads all taps as one picture of nine times the height; with corners aligned its
+    grid_sample reads all taps as one image of nine times the height; with corners aligned its
     coordinates are pixels scaled to [-1, 1].
     """
     _, channels, height, width = x.shape

@@ -37,7 +37,7 @@ def write_onnx(model: Yolact, path: Path, batch: int | None,
     GridSample and a 1x1 convolution.
 
     :param path: of the network; the re-scoring net goes beside it.
-    :param batch: pictures in a batch, None for any number.
+    :param batch: images in a batch, None for any number.
     :returns: the files, the network's first.
     :raises ImportError: when onnx or onnxscript is not installed.
     """

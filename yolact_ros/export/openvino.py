@@ -30,7 +30,7 @@ def convert_network(model: Yolact, batch: int | None = None) -> Any:
     """
     Return the network as an openvino.Model.
 
-    :param batch: pictures in a batch, None for any number.
+    :param batch: images in a batch, None for any number.
     :raises ImportError: when OpenVINO is not installed.
     """
     size = model.config.input_size
@@ -53,7 +53,7 @@ def write_openvino(model: Yolact, path: Path, batch: int | None) -> list[Path]:
     Write network and re-scoring net as OpenVINO IR.
 
     :param path: of the network's .xml; the .bin and the re-scoring net go beside it.
-    :param batch: pictures in a batch, None for any number.
+    :param batch: images in a batch, None for any number.
     :returns: the .xml files, the network's first.
     """
     return write_ir(convert_network(model, batch), convert_rescoring(model), path)

@@ -14,9 +14,9 @@ from yolact_ros.export.network import SOURCE_KEY
 from yolact_ros.extras import require
 from yolact_ros.files import sha256_of
 
-# Every layer that NNCF may leave in float is ranked on so few pictures, or a big network takes
+# Every layer that NNCF may leave in float is ranked on so few images, or a big network takes
 # hours.
-RANKING_PICTURES = 16
+RANKING_IMAGES = 16
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Calibration:
     """
     What shows the range of every layer's numbers.
 
-    :param examples: anything that prepare understands, pictures for instance, at least one.
+    :param examples: anything that prepare understands, images for instance, at least one.
     :param prepare: one example -> the network's input, float32 with a batch of one.
     """
 
@@ -76,7 +76,7 @@ def quantize_within(model: Any, calibration: Calibration, score: Callable[[Any],
         drop_type=nncf.DropType.ABSOLUTE, subset_size=len(calibration.examples),
         preset=_preset(),
         advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
-            ranking_subset_size=RANKING_PICTURES))
+            ranking_subset_size=RANKING_IMAGES))
     return _with_batch(found, -1)
 
 

@@ -1,1 +1,1 @@
-"""A picture in, Instances out."""
+"""An image in, Instances out."""

@@ -1,4 +1,4 @@
-"""The one door to inference: open a model, give it pictures, get Instances."""
+"""The one door to inference: open a model, give it images, get Instances."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from yolact_ros.inference.backends.int8 import int8_twin
 from yolact_ros.inference.backends.torch_backend import Backend, TorchBackend
 from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
 from yolact_ros.inference.steps.eager import EagerFrames
-from yolact_ros.inference.steps.preprocess import check_picture
+from yolact_ros.inference.steps.preprocess import check_image
 from yolact_ros.inference.steps.stages import StageClock
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import Yolact
@@ -86,45 +86,45 @@ class Predictor:
     @postprocess.setter
     def postprocess(self, config: PostprocessConfig) -> None:
         """
-        Choose detections otherwise from the next picture on; any thread may do this.
+        Choose detections otherwise from the next image on; any thread may do this.
 
         :raises ValueError: when it mentions a class that the model lacks; nothing changes then.
         """
-        # One assignment, so that a picture never sees half a change.
+        # One assignment, so that an image never sees half a change.
         self._chosen = config, Thresholds.resolve(config, self.class_names)
 
     def predict(self, rgb: np.ndarray) -> Instances:
         """
-        Return the objects in a picture.
+        Return the objects in an image.
 
         :param rgb: (H, W, 3) uint8 RGB; not modified, not kept.
-        :raises ValueError: when it is no such picture.
+        :raises ValueError: when it is no such image.
         :raises TypeError: when it is no uint8 array.
         """
         return self.predict_batch([rgb])[0]
 
     @torch.inference_mode()
-    def predict_batch(self, pictures: Sequence[np.ndarray]) -> list[Instances]:
+    def predict_batch(self, images: Sequence[np.ndarray]) -> list[Instances]:
         """
-        Return the objects in each of several pictures, which may differ in size.
+        Return the objects in each of several images, which may differ in size.
 
-        :param pictures: (H, W, 3) uint8 RGB each; they pass through the network together.
-        :raises ValueError: when one is no such picture, naming which.
+        :param images: (H, W, 3) uint8 RGB each; they pass through the network together.
+        :raises ValueError: when one is no such image, naming which.
         :raises RuntimeError: in a process that was forked after the predictor was opened: torch
             would wait for ever for threads that a fork does not copy.
         """
-        if isinstance(pictures, np.ndarray) and pictures.ndim == 3:
+        if isinstance(images, np.ndarray) and images.ndim == 3:
             raise ValueError(f'predict_batch wants a list of pictures, got one of '
-                             f'{pictures.shape}; give it to predict()')
+                             f'{images.shape}; give it to predict()')
         if os.getpid() != self._process:
             raise RuntimeError('this Predictor was opened before the process was forked, and its '
                                'threads are not here; open one after the fork, or start processes '
                                'by spawn')
-        if len(pictures) == 0:
+        if len(images) == 0:
             return []
         config, thresholds = self._chosen
-        images = [check_picture(rgb, f'picture {index} of {len(pictures)}')
-                  for index, rgb in enumerate(pictures, 1)]
+        images = [check_image(rgb, f'picture {index} of {len(images)}')
+                  for index, rgb in enumerate(images, 1)]
         clock = StageClock()
         try:
             results = self._frames.predict(images, thresholds, config, clock)
@@ -155,7 +155,7 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
                    device: str = 'auto', backend: str = 'auto', precision: str = 'auto',
                    postprocess: PostprocessConfig = DEFAULT_POSTPROCESS) -> Predictor:
     """
-    Return a predictor that is ready for pictures.
+    Return a predictor that is ready for images.
 
     :param weights: path of a checkpoint, a published name, 'demo' for the packaged model, or a
         file that yolact export wrote (.onnx, .xml).

@@ -30,7 +30,7 @@ def category_ids(class_names: Sequence[str]) -> tuple[int, ...]:
 
 def image_ids(paths: Sequence[Path]) -> list[int]:
     """
-    Return an image id for every picture: the number in COCO's file names, else 1 to N.
+    Return an image id for every image: the number in COCO's file names, else 1 to N.
 
     '000000397133.jpg' and 'COCO_val2014_000000397133.jpg' are 397133. As soon as one name has
     no such number, or two have the same, all are numbered in their order.
@@ -52,10 +52,10 @@ def coco_results(instances: Instances, image_id: int, class_names: Sequence[str]
     size drop that field first.
 
     :param class_names: the model's classes; see category_ids for their numbers.
-    :param file_name: of the picture, where it has one.
+    :param file_name: of the image, where it has one.
     :param track_ids: number of every object, 0 for none; given, every result has its track_id.
     :returns: dicts of image_id, file_name, category_id, category_name, bbox [x, y, width,
-        height] rounded to 0.1 px, score and segmentation (compressed RLE of the whole picture).
+        height] rounded to 0.1 px, score and segmentation (compressed RLE of the whole image).
     """
     categories = category_ids(class_names)
     name = {'file_name': file_name} if file_name else {}
@@ -96,7 +96,7 @@ class CocoResultFile:
 
     def add(self, image_id: int, instances: Instances, file_name: str = '',
             track_ids: Sequence[int] | None = None) -> None:
-        """Append the results of one picture, see coco_results."""
+        """Append the results of one image, see coco_results."""
         for result in coco_results(instances, image_id, self._class_names, file_name, track_ids):
             self._file.write(self._separator + json.dumps(result))
             self._separator = ',\n'

@@ -1,4 +1,4 @@
-"""Pictures, folders, videos and cameras as RGB frames, with errors that say what is wrong."""
+"""Images, folders, videos and cameras as RGB frames, with errors that say what is wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-PICTURE_SUFFIXES = ('.avif', '.bmp', '.exr', '.gif', '.hdr', '.jp2', '.jpeg', '.jpg', '.pbm',
+IMAGE_SUFFIXES = ('.avif', '.bmp', '.exr', '.gif', '.hdr', '.jp2', '.jpeg', '.jpg', '.pbm',
                     '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ogv', '.ts', '.webm',
                   '.wmv')
@@ -19,12 +19,12 @@ JPEG_SCAN = 0xda
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """
-    Pictures on disk.
+    Images on disk.
 
     :param paths: in natural order (img2 before img10), at least one.
-    :param folder: where they were found, None for a single picture that was named.
+    :param folder: where they were found, None for a single image that was named.
     """
 
     paths: tuple[Path, ...]
@@ -51,23 +51,23 @@ class Video:
         return Path(self.address).stem or 'stream'
 
 
-def find_source(text: str) -> Pictures | Video:
+def find_source(text: str) -> Images | Video:
     """
-    Return what a user means by a picture, folder, video, URL or camera number.
+    Return what a user means by an image, folder, video, URL or camera number.
 
     A file or folder of that name comes first, so './0' and '0' are told apart only where a
     file '0' exists. Files with an unknown ending are told apart by their content.
 
     :raises FileNotFoundError: when there is nothing of that name.
-    :raises ValueError: when a folder has no pictures.
+    :raises ValueError: when a folder has no images.
     """
     path = Path(text)
     if path.is_dir():
-        return Pictures(list_pictures(path), path)
+        return Images(list_images(path), path)
     if path.is_char_device():
         return Video(text, live=True)
     if path.exists():
-        return Pictures((path,)) if _is_picture(path) else Video(text)
+        return Images((path,)) if _is_image(path) else Video(text)
     if text.isdecimal():
         return Video(int(text), live=True)
     if '://' in text:
@@ -76,43 +76,43 @@ def find_source(text: str) -> Pictures | Video:
                             'video, a stream URL or the number of a camera (0 is the first)')
 
 
-def list_pictures(folder: Path) -> tuple[Path, ...]:
+def list_images(folder: Path) -> tuple[Path, ...]:
     """
-    Return the pictures of a folder in natural order; subfolders and hidden files are left out.
+    Return the images of a folder in natural order; subfolders and hidden files are left out.
 
     :raises ValueError: when there are none, naming the endings looked for.
     """
     paths = [path for path in folder.iterdir()
-             if path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith('.')
+             if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.')
              and path.is_file()]
     if not paths:
         raise ValueError(f'folder {str(folder)!r} has no pictures; looked for files that end in '
-                         f'{" ".join(PICTURE_SUFFIXES)} (not in its subfolders)')
+                         f'{" ".join(IMAGE_SUFFIXES)} (not in its subfolders)')
     return tuple(sorted(paths, key=_natural_order))
 
 
-def read_picture(path: Path, upright: bool = True) -> np.ndarray:
+def read_image(path: Path, upright: bool = True) -> np.ndarray:
     """
-    Return a picture file as (H, W, 3) uint8 RGB.
+    Return an image file as (H, W, 3) uint8 RGB.
 
     Grey becomes RGB, transparency is dropped, 16 bits become 8 by dividing by 257, floating
     point is taken as 0 to 1. The EXIF orientation of photos is applied, as OpenCV does by
-    default: the picture, its boxes and its masks are upright. Of several pages or animation
+    default: the image, its boxes and its masks are upright. Of several pages or animation
     frames the first is taken.
 
     :param upright: False leaves the EXIF orientation alone, as some labelling tools do.
     :raises OSError: when the file cannot be opened.
-    :raises ValueError: when its content is no picture that OpenCV can read.
+    :raises ValueError: when its content is no image that OpenCV can read.
     """
-    return decode_picture(path.read_bytes(), str(path), upright)
+    return decode_image(path.read_bytes(), str(path), upright)
 
 
-def decode_picture(data: bytes, name: str, upright: bool = True) -> np.ndarray:
+def decode_image(data: bytes, name: str, upright: bool = True) -> np.ndarray:
     """
-    Return the picture that encoded bytes (JPEG, PNG, ...) hold, as read_picture does.
+    Return the image that encoded bytes (JPEG, PNG, ...) hold, as read_image does.
 
     :param name: what error messages call it.
-    :raises ValueError: when the bytes are no picture that OpenCV can read.
+    :raises ValueError: when the bytes are no image that OpenCV can read.
     """
     if not data:
         raise ValueError(f'{name!r} is an empty file; wanted a picture, copy it again')
@@ -136,7 +136,7 @@ def rgb_of(image: np.ndarray, name: str) -> np.ndarray:
 
     :param image: (H, W), (H, W, 1), (H, W, 3) BGR or (H, W, 4) BGRA of uint8, uint16 or float.
     :param name: what error messages call it.
-    :raises ValueError: when values or channels have no meaning as a picture.
+    :raises ValueError: when values or channels have no meaning as an image.
     """
     image = _to_8_bit(image, name)
     channels = 1 if image.ndim == 2 else image.shape[2]
@@ -158,7 +158,7 @@ def silence_opencv() -> None:
 
 
 def _decode(data: np.ndarray, upright: bool) -> np.ndarray | None:
-    """Return the decoded picture, None where OpenCV cannot."""
+    """Return the decoded image, None where OpenCV cannot."""
     turned = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
     for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | turned, cv2.IMREAD_UNCHANGED):
         try:
@@ -187,11 +187,11 @@ def _to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
     return np.rint(image * 255.0).astype(np.uint8)
 
 
-def _is_picture(path: Path) -> bool:
-    """Tell a picture from a video: by the ending, else by the content."""
+def _is_image(path: Path) -> bool:
+    """Tell an image from a video: by the ending, else by the content."""
     suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES or suffix in VIDEO_SUFFIXES:
-        return suffix in PICTURE_SUFFIXES
+    if suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES:
+        return suffix in IMAGE_SUFFIXES
     return cv2.haveImageReader(str(path))
 
 
@@ -200,7 +200,7 @@ def _is_cut_off_jpeg(data: bytes) -> bool:
     Return whether a JPEG ends before its end marker; some OpenCVs fill the rest with grey.
 
     Segments are skipped up to the first scan, because EXIF thumbnails have end markers of
-    their own, and whatever a phone appends behind the picture does not matter.
+    their own, and whatever a phone appends behind the image does not matter.
     """
     if not data.startswith(JPEG_START):
         return False

@@ -1,5 +1,5 @@
 """
-Backbones: picture in, feature maps C3, C4, C5 (strides 8, 16, 32) out.
+Backbones: image in, feature maps C3, C4, C5 (strides 8, 16, 32) out.
 
 Attribute names follow the published state dicts. A backbone announces channels and strides
 of what it returns; adding one is a class and a row in BACKBONES.

@@ -1,4 +1,4 @@
-"""The whole network, from a normalised picture to raw predictions (Bolya et al. 2019, 2020)."""
+"""The whole network, from a normalised image to raw predictions (Bolya et al. 2019, 2020)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 Modulated deformable convolution (Zhu et al. 2019, Deformable ConvNets v2), nothing to compile.
 
 A sample at a fractional position is the sum of four neighbouring pixels, weighted bilinearly and
-by the modulation mask. That is exactly what embedding_bag computes: the picture's pixels
+by the modulation mask. That is exactly what embedding_bag computes: the image's pixels
 are the rows of a table, every kernel tap of every output position is a bag of four rows, and the
 weights are per-sample weights. So sampling is one vectorised kernel that exists, with gradients,
 in every build of torch on CPU and CUDA, and the convolution itself is a matrix product.
@@ -22,7 +22,7 @@ def deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor,
 
     Tap t = kw * ky + kx of output (oy, ox) reads x at row oy * stride - padding + ky + offset
     channel 2t and column ox * stride - padding + kx + offset channel 2t + 1. Pixels outside the
-    picture count 0; a position a whole pixel outside contributes nothing.
+    image count 0; a position a whole pixel outside contributes nothing.
 
     :param x: (B, C, H, W).
     :param offset: (B, 2 * kh * kw, Ho, Wo), y and x interleaved [px].
@@ -53,7 +53,7 @@ def sample_columns(x: Tensor, offset: Tensor, mask: Tensor, kernel: tuple[int, i
         if tensor.shape != (batch, rows, out_h, out_w):
             raise ValueError(f'{name} must be {(batch, rows, out_h, out_w)}, '
                              f'got {tuple(tensor.shape)}')
-    # A border of zeros stands for everything outside the picture.
+    # A border of zeros stands for everything outside the image.
     pixels = functional.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).reshape(-1, channels)
     indices, weights = _neighbours(offset, mask, (height, width), kernel, stride, padding)
     columns = functional.embedding_bag(indices, pixels, mode='sum',
@@ -66,7 +66,7 @@ def _neighbours(offset: Tensor, mask: Tensor, size: tuple[int, int], kernel: tup
     """
     Return which pixels every tap reads and how much of each.
 
-    :param size: height and width of the picture [px] without its border of one pixel.
+    :param size: height and width of the image [px] without its border of one pixel.
     :returns: indices (B * Ho * Wo * taps, 4) int32 into the flattened (B, H + 2, W + 2) pixels,
         and weights of the same shape.
     """
@@ -101,11 +101,11 @@ def _split(shift: Tensor, start: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
     :param shift: (B, Ho, Wo, taps) offset from the start [px].
     :param start: broadcasts to it, integers.
-    :param size: of the picture along the axis; positions further out read the border.
+    :param size: of the image along the axis; positions further out read the border.
     :returns: int32 in [0, size], and (B, Ho, Wo, taps) in [0, 1].
     """
     at = (shift + start.to(shift.dtype)).clamp(-1, size)
     # A diverged training may offer NaN: read somewhere valid, the NaN weight reports it.
     after = at.detach().floor().add_(1).clamp_(max=size).nan_to_num_(0.0)
-    # One pixel after the picture's is the same pixel counted from the border.
+    # One pixel after the image's is the same pixel counted from the border.
     return after.int(), after - at

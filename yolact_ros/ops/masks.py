@@ -24,7 +24,7 @@ def crop_limits(low: Tensor, high: Tensor, size: int, padding: int = 1) -> tuple
     Return the fractional limits [px of the grid] between which a mask is kept along one axis.
 
     Grid index i stays where start <= i < stop. The limits are not rounded; start is not capped
-    above nor stop below, so a box outside the picture keeps nothing (as in the original).
+    above nor stop below, so a box outside the image keeps nothing (as in the original).
 
     :param low: (N,) relative coordinates of one box side.
     :param high: (N,) of the opposite side; swapped where smaller.

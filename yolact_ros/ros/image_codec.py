@@ -1,4 +1,4 @@
-"""Image messages to RGB pictures and back, straight from the message's bytes."""
+"""Image messages to RGB images and back, straight from the message's bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from yolact_ros.coded_images import (
     decode_png,
 )
 
-# image_transport's description of a colour picture that was compressed from bgr8.
+# image_transport's description of a colour image that was compressed from bgr8.
 JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'
 
 NAME_LENGTH = 60  # longest encoding that a message tells in full
@@ -59,7 +59,7 @@ class _Layout:
 
 def decode_image(message: Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
-    Return the picture as (H, W, 3) uint8 RGB.
+    Return the image as (H, W, 3) uint8 RGB.
 
     rgb8 is a view of the message's bytes (rows may be padded); all others are new arrays.
     16-bit grey is scaled from [0, 65535]. Nameless colours (8UC3, 8UC4) are taken as bgr8 and
@@ -78,7 +78,7 @@ def decode_image(message: Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 def decode_compressed(message: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
-    Return a JPEG or PNG picture as (H, W, 3) uint8 RGB.
+    Return a JPEG or PNG image as (H, W, 3) uint8 RGB.
 
     16-bit PNG is scaled from [0, 65535], transparency is dropped, an orientation in EXIF data is
     not applied: pixels stay where the camera's calibration expects them.
@@ -95,11 +95,11 @@ def decode_compressed(message: CompressedImage, max_pixels: int = MAX_PIXELS) ->
     return rgb
 
 
-def encode_image(picture: np.ndarray, encoding: str, header: Header) -> Image:
+def encode_image(image: np.ndarray, encoding: str, header: Header) -> Image:
     """
-    Return the message of a picture.
+    Return the message of an image.
 
-    :param picture: (H, W, 3) uint8 RGB for 'rgb8' and 'bgr8', (H, W) uint8 for 'mono8',
+    :param image: (H, W, 3) uint8 RGB for 'rgb8' and 'bgr8', (H, W) uint8 for 'mono8',
         (H, W) uint16 for 'mono16'.
     :param header: goes into the message, not copied.
     :raises ValueError: for another encoding or an array that does not fit it.
@@ -107,23 +107,23 @@ def encode_image(picture: np.ndarray, encoding: str, header: Header) -> Image:
     if encoding not in _ENCODABLE:
         raise ValueError(f'can encode {", ".join(_ENCODABLE)}, got {encoding!r}')
     dtype, ndim = _ENCODABLE[encoding]
-    if picture.dtype != dtype or picture.ndim != ndim or picture.shape[2:] not in ((), (3,)):
+    if image.dtype != dtype or image.ndim != ndim or image.shape[2:] not in ((), (3,)):
         wanted = '(H, W, 3)' if ndim == 3 else '(H, W)'
         raise ValueError(f'{encoding} needs a {wanted} {np.dtype(dtype).name} array, '
-                         f'got {picture.shape} {picture.dtype}')
+                         f'got {image.shape} {image.dtype}')
     if encoding == 'bgr8':
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    picture = np.ascontiguousarray(picture)
-    message = Image(header=header, height=picture.shape[0], width=picture.shape[1],
-                    encoding=encoding, step=picture.strides[0],
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    image = np.ascontiguousarray(image)
+    message = Image(header=header, height=image.shape[0], width=image.shape[1],
+                    encoding=encoding, step=image.strides[0],
                     is_bigendian=int(sys.byteorder == 'big'))
-    message.data.frombytes(picture.reshape(-1).view(np.uint8))
+    message.data.frombytes(image.reshape(-1).view(np.uint8))
     return message
 
 
 def encode_jpeg(rgb: np.ndarray, header: Header, quality: int = 80) -> CompressedImage:
     """
-    Return a picture as JPEG, described as image_transport does.
+    Return an image as JPEG, described as image_transport does.
 
     :param rgb: (H, W, 3) uint8 RGB.
     :param quality: 1 to 100.

@@ -39,7 +39,7 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
                  processing_time_s: float = 0.0, track_ids: Sequence[int] = ()
                  ) -> InstanceMaskArray:
     """
-    Return the message of one picture's instances, ids 1 to N, best score first.
+    Return the message of one image's instances, ids 1 to N, best score first.
 
     Scores are brought into [0, 1]: a mask score is a regression and may leave it a little.
 
@@ -80,7 +80,7 @@ def to_bool(mask: InstanceMask) -> np.ndarray:
 
 
 def paste(mask: InstanceMask) -> np.ndarray:
-    """Return the mask in the whole picture, (image_height, image_width) bool."""
+    """Return the mask in the whole image, (image_height, image_width) bool."""
     crop = to_bool(mask)
     full = np.zeros((mask.image_height, mask.image_width), bool)
     full[_window(mask)] = crop
@@ -94,7 +94,7 @@ def label_image(message: InstanceMaskArray) -> np.ndarray:
     Where masks overlap the lower id, which is the better score, wins.
 
     :returns: uint8 for ids up to 255, else uint16.
-    :raises ValueError: when a mask belongs to a picture of another size.
+    :raises ValueError: when a mask belongs to an image of another size.
     """
     _check_size(message.image_height, message.image_width)
     highest = max((mask.id for mask in message.instances), default=0)
@@ -128,7 +128,7 @@ def contours(mask: InstanceMask) -> list[Contour]:
 
 def to_coco_rle(mask: InstanceMask) -> dict[str, list[int] | str]:
     """
-    Return the whole picture's mask as COCO's compressed RLE, which runs column after column.
+    Return the whole image's mask as COCO's compressed RLE, which runs column after column.
 
     :returns: {'size': [height, width], 'counts': str}, ready for JSON and pycocotools.
     """
@@ -221,14 +221,14 @@ def _area_and_centroid(crop: np.ndarray) -> tuple[int, tuple[float, float]]:
 
 
 def _window(mask: InstanceMask) -> tuple[slice, slice]:
-    """Return the roi as rows and columns of the source picture."""
+    """Return the roi as rows and columns of the source image."""
     roi = mask.roi
     return (slice(roi.y_offset, roi.y_offset + roi.height),
             slice(roi.x_offset, roi.x_offset + roi.width))
 
 
 def _check_window(mask: InstanceMask) -> None:
-    """Refuse a roi that lies outside of the picture, and a picture that cannot be."""
+    """Refuse a roi that lies outside of the image, and an image that cannot be."""
     _check_size(mask.image_height, mask.image_width)
     rows, columns = _window(mask)
     if rows.stop > mask.image_height or columns.stop > mask.image_width:

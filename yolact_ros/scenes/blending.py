@@ -1,4 +1,4 @@
-"""Put painted objects and their shadows into the picture."""
+"""Put painted objects and their shadows into the image."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from yolact_ros.scenes.painter import Sprite
 
 def blend(image: np.ndarray, sprite: Sprite) -> tuple[tuple[slice, slice], np.ndarray] | None:
     """
-    Put the sprite into the picture (modified in place).
+    Put the sprite into the image (modified in place).
 
     :param image: (3, H, W) float32 RGB planes.
-    :returns: the picture's rows and columns it touches and its (h, w) bool silhouette there; None
+    :returns: the image's rows and columns it touches and its (h, w) bool silhouette there; None
         when it lies outside.
     """
     inside = overlap(image.shape[1:], sprite.corner, sprite.alpha.shape)
@@ -29,9 +29,9 @@ def blend(image: np.ndarray, sprite: Sprite) -> tuple[tuple[slice, slice], np.nd
 def cast_shadow(image: np.ndarray, sprite: Sprite, leans: list[tuple[np.ndarray, float]],
                 softness: float) -> None:
     """
-    Darken the picture where the sprite keeps the light away (modified in place).
+    Darken the image where the sprite keeps the light away (modified in place).
 
-    :param leans: for each light the (2, 3) map from the sprite's pixels in the picture to its
+    :param leans: for each light the (2, 3) map from the sprite's pixels in the image to its
         shadow's, and the shadow's strength: 0 none, 1 black.
     :param softness: width of the shadow's edge [px].
     """

@@ -1,4 +1,4 @@
-"""A pinhole camera above a table: where a spot of the table is in the picture, and how far."""
+"""A pinhole camera above a table: where a spot of the table is in the image, and how far."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class TableCamera:
     Camera frame as in ROS optical frames: x right, y down, z forward [m]. Table coordinates:
     x right and y away from the camera [m], the origin is where the optical axis meets the table.
 
-    :param height: picture height [px].
-    :param width: picture width [px].
+    :param height: image height [px].
+    :param width: image width [px].
     :param elevation: angle between view and table [rad]; pi / 2 looks straight down.
     :param distance: from the camera to the table along the optical axis [m].
     :param roll: turn about the optical axis [rad].

@@ -42,7 +42,7 @@ def background(world: World, now: Moment, backdrop: np.ndarray | None) -> np.nda
 
 
 def _planes(image: np.ndarray) -> np.ndarray:
-    """Return an (H, W, 3) uint8 picture as (3, H, W) float32 planes."""
+    """Return an (H, W, 3) uint8 image as (3, H, W) float32 planes."""
     return np.stack(cv2.split(image)).astype(np.float32)
 
 
@@ -110,7 +110,7 @@ def _is_paper(item: Item) -> bool:
 
 
 def _put(image: np.ndarray, owners: np.ndarray, sprite: Sprite, owner: int) -> None:
-    """Blend a sprite into the picture and note whose pixels they are now."""
+    """Blend a sprite into the image and note whose pixels they are now."""
     touched = blend(image, sprite)
     if touched is not None:
         window, silhouette = touched
@@ -118,7 +118,7 @@ def _put(image: np.ndarray, owners: np.ndarray, sprite: Sprite, owner: int) -> N
 
 
 def _placement(camera: TableCamera, item: Item) -> Placement:
-    """Return where an item's units are in the picture."""
+    """Return where an item's units are in the image."""
     depth = camera.place(item.x, item.y, item.lift)[2]
     return Placement(camera.project(item.x, item.y, item.lift),
                      float(camera.focal * item.size / depth), camera.roll)
@@ -157,7 +157,7 @@ def _shade_table(image: np.ndarray, sprite: Sprite, placement: Placement, item: 
 
 
 def _grippers(world: World, now: Moment) -> list[tuple[list[Part], Placement]]:
-    """Return the gripper that hides part of the picture or takes things, if there is one."""
+    """Return the gripper that hides part of the image or takes things, if there is one."""
     if world.occluder is not None:
         column, row, size, turn = world.occluder
         return [(gripper(0.6, turn), Placement(np.array([column, row]), size))]

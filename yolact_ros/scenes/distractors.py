@@ -71,7 +71,7 @@ def spoon(rng: np.random.Generator, view: View, look: Look) -> list[Part]:
 
 
 def paper(rng: np.random.Generator, view: View, look: Look) -> list[Part]:
-    """Return a sheet with text, or with the flat printed picture of a thing that has a class."""
+    """Return a sheet with text, or with the flat printed image of a thing that has a class."""
     half = np.array([0.5, rng.uniform(0.35, 0.5)])
     corners = lying(np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * half, view)
     frame = lying_frame(box_frame((0, 0), tuple(half)), view)
@@ -98,10 +98,10 @@ def paper(rng: np.random.Generator, view: View, look: Look) -> list[Part]:
 
 def gripper(opening: float, turn: float) -> list[Part]:
     """
-    Return a robot's two-finger gripper that reaches down into the picture.
+    Return a robot's two-finger gripper that reaches down into the image.
 
     :param opening: gap between the fingers, in units of its size.
-    :param turn: direction its arm comes from [rad], 0 = from the top of the picture.
+    :param turn: direction its arm comes from [rad], 0 = from the top of the image.
     """
     steel = Material(np.array([70.0, 74, 80]), np.array([110.0, 112, 118]), gloss=0.3)
     rubber = Material(np.array([38.0, 38, 42]), np.array([38.0, 38, 42]), gloss=0.1)

@@ -1,4 +1,4 @@
-"""What a camera does to a picture: light, lens, sensor, compression."""
+"""What a camera does to an image: light, lens, sensor, compression."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-NOISE_MARGIN = 128    # by which the noise tile exceeds the picture [px]
+NOISE_MARGIN = 128    # by which the noise tile exceeds the image [px]
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class CameraEffects:
     :param balance: factors on R, G, B.
     :param gradient: relative change of the light from the centre to the right and lower edge.
     :param vignette: loss of light in the corners.
-    :param defocus: blur [px of a picture of 256 rows].
-    :param motion: direction [rad] and length [px of a picture of 256 rows] of the motion blur.
+    :param defocus: blur [px of an image of 256 rows].
+    :param motion: direction [rad] and length [px of an image of 256 rows] of the motion blur.
     :param noise: standard deviation of the sensor's noise at mid grey, of 255.
-    :param jpeg: quality, or None for an uncompressed picture.
+    :param jpeg: quality, or None for an uncompressed image.
     """
 
     exposure: float = 1.0
@@ -37,7 +37,7 @@ class CameraEffects:
 
 
 def random_effects(rng: np.random.Generator, hard: bool, moving: bool) -> CameraEffects:
-    """Return faults as cameras have them; moving pictures get no random motion blur."""
+    """Return faults as cameras have them; moving images get no random motion blur."""
     strength = 1.0 if hard else 0.5
     balance = 1 + 0.14 * strength * rng.uniform(-1, 1, 3)
     defocus = strength * rng.uniform(0, 1.6) if rng.random() < 0.3 else 0.0
@@ -55,7 +55,7 @@ def random_effects(rng: np.random.Generator, hard: bool, moving: bool) -> Camera
 def apply_effects(image: np.ndarray, effects: CameraEffects,
                   rng: np.random.Generator) -> np.ndarray:
     """
-    Return the picture as the camera delivers it.
+    Return the image as the camera delivers it.
 
     :param image: (3, H, W) float32 RGB planes in [0, 255].
     :returns: (H, W, 3) uint8 RGB.

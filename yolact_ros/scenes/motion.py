@@ -63,7 +63,7 @@ def belt_half_width(camera: TableCamera) -> float:
 
 
 def _on_belt(world: World, slot: int, x: float, spacing: float) -> Item:
-    """Return the thing of a slot of the row, x metres right of the picture's centre."""
+    """Return the thing of a slot of the row, x metres right of the image's centre."""
     rng = np.random.default_rng((world.seed, 32, slot))
     half = belt_half_width(world.camera)
     lane = half * rng.uniform(0.3, 0.55) * (-1) ** slot
@@ -130,7 +130,7 @@ def _pick(world: World, t: float) -> Moment:
         generation = cycle + int(index < chosen) + int(index == chosen and visit)
         item = _replacement(slot, generation, len(world.items))
         if index == chosen:
-            # A picture is 1.1 depths wide: 1.7 take everything out of it.
+            # An image is 1.1 depths wide: 1.7 take everything out of it.
             away = (1 - reach) * 1.7 * world.camera.place(slot.x, slot.y)[2]
             lift = 0.3 * slot.size * min(1.0, 4 * (1 - reach))
             grip = (slot.x - away, slot.y, 0.35 * slot.size + lift, 0.75 * slot.size,

@@ -69,11 +69,11 @@ class Part:
 @dataclass(frozen=True, eq=False)
 class Placement:
     """
-    Where in the picture an object's units are.
+    Where in the image an object's units are.
 
     :param origin: (2,) x, y of the object's contact point [px].
     :param scale: pixels per object unit.
-    :param roll: turn of the picture about the origin [rad].
+    :param roll: turn of the image about the origin [rad].
     """
 
     origin: np.ndarray
@@ -89,9 +89,9 @@ class Placement:
 @dataclass(frozen=True, eq=False)
 class Sprite:
     """
-    A painted object before it is put into the picture.
+    A painted object before it is put into the image.
 
-    :param corner: (x, y) of its top-left pixel in the picture; may lie outside.
+    :param corner: (x, y) of its top-left pixel in the image; may lie outside.
     :param color: (3, h, w) float32 RGB planes, multiplied by alpha. Planes, because NumPy
         multiplies them by alpha several times as fast as interleaved colours.
     :param alpha: (h, w) float32 in [0, 1].

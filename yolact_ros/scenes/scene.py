@@ -1,4 +1,4 @@
-"""One labelled picture of a table top, made from nothing but a seed and a time."""
+"""One labelled image of a table top, made from nothing but a seed and a time."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from yolact_ros.scenes.world import DIFFICULTIES, MODES, World, build_world
 CLASS_NAMES = ('mug', 'bottle', 'bowl', 'box', 'ball', 'banana', 'wrench', 'ring')
 MIN_VISIBLE = 0.2       # less of an object in view: not labelled
 CROWD_VISIBLE = 0.35    # less: labelled as crowd, neither asked for nor counted as wrong
-MIN_PIXELS = 60         # smallest label in a 256 x 256 picture
+MIN_PIXELS = 60         # smallest label in a 256 x 256 image
 BELT_EXPOSURE = 0.06    # how long a hard camera keeps its shutter open over a belt [s]
-WALL_DISTANCE = 1.2     # from the table's far edge, for the depth picture [m]
+WALL_DISTANCE = 1.2     # from the table's far edge, for the depth image [m]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class SceneObject:
     :param class_id: index into CLASS_NAMES.
     :param mask: (H, W) bool, its visible part.
     :param box: (4,) float32 x_min, y_min, x_max, y_max of the mask [px], half-open.
-    :param track_id: the same in every picture of the object, from 1.
+    :param track_id: the same in every image of the object, from 1.
     :param visible: share of the whole silhouette that is in view, 0 to 1.
     :param depth: distance along the optical axis [m].
     :param crowd: too little in view to be asked for: iscrowd in COCO.
@@ -51,7 +51,7 @@ class SceneObject:
 @dataclass(frozen=True, eq=False)
 class Scene:
     """
-    A picture with its truth.
+    An image with its truth.
 
     :param image: (H, W, 3) uint8 RGB.
     :param objects: the labelled objects, far ones first.
@@ -77,9 +77,9 @@ def scene(seed: int, t: float = 0.0, size: tuple[int, int] = (256, 256), mode: s
     :param size: height and width [px], at least 32 each.
     :param mode: 'still', 'conveyor', 'shuffle', 'camera' or 'pick'.
     :param difficulty: 'easy' (3 to 8 objects) or 'hard' (8 to 14, heaped, noisy, blurred).
-    :param depth: whether to make the depth picture.
+    :param depth: whether to make the depth image.
     :param effects: whether the camera has faults (light, blur, noise, compression).
-    :param backdrop: (h, w, 3) uint8 RGB picture instead of the table, stretched to the scene.
+    :param backdrop: (h, w, 3) uint8 RGB image instead of the table, stretched to the scene.
     :raises ValueError: naming the argument that is out of range.
     """
     _check(seed, t, size, mode, difficulty)
@@ -94,7 +94,7 @@ def scene(seed: int, t: float = 0.0, size: tuple[int, int] = (256, 256), mode: s
         image = cv2.merge(np.clip(image, 0, 255).astype(np.uint8))
     later = moment(world, t + 1e-3)
     objects = _labels(now, later, owners, areas)
-    depth_mm = _depth_picture(world, now, owners) if depth else None
+    depth_mm = _depth_image(world, now, owners) if depth else None
     return Scene(image, objects, now.camera.matrix, depth_mm)
 
 
@@ -145,7 +145,7 @@ def _labels(now: Moment, later: Moment, owners: np.ndarray,
     return tuple(objects)
 
 
-def _depth_picture(world: World, now: Moment, owners: np.ndarray) -> np.ndarray:
+def _depth_image(world: World, now: Moment, owners: np.ndarray) -> np.ndarray:
     """Return (H, W) uint16 [mm]: the table's plane, the wall, each item at its own depth."""
     camera = now.camera
     far = camera.place(0, min(world.edge, 3.0))[2] + WALL_DISTANCE

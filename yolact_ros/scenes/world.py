@@ -54,7 +54,7 @@ class World:
     """
     Everything of a scene that does not depend on time.
 
-    :param light: unit vector towards the light, picture frame (x right, y down, z to the viewer).
+    :param light: unit vector towards the light, image frame (x right, y down, z to the viewer).
     :param table: index of the table top; wall: RGB of the wall behind it, None when not in view.
     :param edge: y of the table's far edge [m].
     :param occluder: origin (column, row), size [px] and turn of a gripper in the way, or None.
@@ -79,7 +79,7 @@ def build_world(seed: int, size: tuple[int, int], mode: str, difficulty: str) ->
     hard, moving = difficulty == 'hard', mode != 'still'
     rng = np.random.default_rng((seed, MODES.index(mode), int(hard)))
     camera = _random_camera(rng, size, mode)
-    # Light from above, in pictures: from the upper left or right, seldom from below.
+    # Light from above, in images: from the upper left or right, seldom from below.
     angle = rng.normal(-np.pi / 2, 0.8)
     light = np.array([np.cos(angle) * 0.65, np.sin(angle) * 0.65, 0.76])
     far_depth = rng.uniform(1.35, 1.9) * camera.distance
@@ -108,7 +108,7 @@ def _random_camera(rng: np.random.Generator, size: tuple[int, int], mode: str) -
 
 def _occluder(rng: np.random.Generator, size: tuple[int, int],
               wanted: bool) -> tuple[float, float, float, float] | None:
-    """Return a gripper that covers part of one in seven hard pictures."""
+    """Return a gripper that covers part of one in seven hard images."""
     if not wanted or rng.random() > 0.15:
         return None
     column, row = rng.uniform(0.2, 0.8) * size[1], rng.uniform(0.15, 0.6) * size[0]

@@ -87,7 +87,7 @@ def collect_boxes(source: SampleSource, size: int) -> np.ndarray:
 
 
 def _box_lists(source: SampleSource) -> Iterator[np.ndarray]:
-    """Yield the relative boxes of each picture, without reading pictures where possible."""
+    """Yield the relative boxes of each image, without reading images where possible."""
     if isinstance(source, CocoDataset):
         for record in source.records:
             extent = np.float32([record.size.width, record.size.height] * 2)

@@ -1,5 +1,5 @@
 """
-Random changes to a training picture: colours, canvas, crop, mirror, size.
+Random changes to a training image: colours, canvas, crop, mirror, size.
 
 The order and all distributions are the original's (its SSDAugmentation; reference section 9.2).
 The sample's image is float32 RGB on a 0..255 scale from the first step on and is never clipped.
@@ -24,19 +24,19 @@ CROP_MODES = 6
 @dataclass(frozen=True)
 class AugmentConfig:
     """
-    Which random changes a training picture goes through; the defaults are the published recipe.
+    Which random changes a training image goes through; the defaults are the published recipe.
 
     :param photometric: brightness, contrast, saturation and hue.
-    :param max_expand: largest canvas the picture is put on, times its size; 1 switches it off.
+    :param max_expand: largest canvas the image is put on, times its size; 1 switches it off.
     :param crop: random crop.
-    :param min_crop: smallest crop side as a share of the picture's.
+    :param min_crop: smallest crop side as a share of the image's.
     :param mirror: left-right mirror.
     :param flip: up-down mirror.
     :param rotate: turns by 90 degrees.
     :param min_box_px: objects whose box is not wider and higher are dropped [px of the input].
     :param tight_boxes: boxes follow what the crop left of the mask, and objects whose mask is
         gone are dropped; the original only clips the box.
-    :param copy_paste: probability of pasting objects of another picture.
+    :param copy_paste: probability of pasting objects of another image.
     """
 
     photometric: bool = True
@@ -67,7 +67,7 @@ def augment(sample: Sample, config: AugmentConfig, size: int, fill: Sequence[flo
     """
     Return a randomly changed sample of size x size.
 
-    :param fill: RGB of the canvas outside the picture, the network's mean.
+    :param fill: RGB of the canvas outside the image, the network's mean.
     """
     sample = replace(sample, image=sample.image.astype(np.float32))
     if config.photometric:
@@ -89,7 +89,7 @@ def augment(sample: Sample, config: AugmentConfig, size: int, fill: Sequence[flo
 
 def distort_colours(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
-    Return the picture with random brightness, contrast, saturation and hue.
+    Return the image with random brightness, contrast, saturation and hue.
 
     :param image: (H, W, 3) float32 RGB.
     """
@@ -103,12 +103,12 @@ def distort_colours(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _distort_contrast(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture multiplied by a random factor, or as it is."""
+    """Return the image multiplied by a random factor, or as it is."""
     return image * np.float32(rng.uniform(0.5, 1.5)) if rng.random() < 0.5 else image
 
 
 def _distort_hue_saturation(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture with saturation scaled and hue turned, or as it is."""
+    """Return the image with saturation scaled and hue turned, or as it is."""
     saturation = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else None
     hue = rng.uniform(-18, 18) if rng.random() < 0.5 else None
     if saturation is None and hue is None:

@@ -31,18 +31,18 @@ class TrainConfig:
     The texts below are also the help of the command's flags.
 
     :param train: COCO JSON to learn from, or synthetic:easy, synthetic:hard, synthetic:mixed
-    :param train_images: folder of its pictures; empty looks near the JSON
+    :param train_images: folder of its images; empty looks near the JSON
     :param val: COCO JSON to measure AP on, synthetic:..., or a share of train to keep for it,
         such as 0.2; empty measures none
-    :param val_images: folder of its pictures; empty looks near the JSON
+    :param val_images: folder of its images; empty looks near the JSON
     :param classes: class names in the order of class ids; empty takes the categories of train
-    :param scenes: synthetic pictures in an epoch
+    :param scenes: synthetic images in an epoch
     :param out: folder for checkpoints, logs and plots; empty is runs/NAME of the config file
     :param preset: network to build
     :param model: fields of the network that differ from the preset
     :param weights: checkpoint to fine-tune; what fits is loaded, other class counts are fine
     :param backbone_weights: ImageNet backbone to start from
-    :param batch_size: pictures in a step, over all processes
+    :param batch_size: images in a step, over all processes
     :param iterations: steps in all
     :param autoscale: rates, iterations and drops are for batch 8 and follow the batch size
     :param optimizer: sgd or adamw
@@ -59,9 +59,9 @@ class TrainConfig:
     :param precision: float32, bfloat16 (mixed: losses stay float32), or auto for bfloat16 where
         the device computes faster in it
     :param freeze: none or backbone (its weights and batch norms stay)
-    :param freeze_batch_norm: yes, no or auto (with pretrained weights and fewer than 6 pictures
+    :param freeze_batch_norm: yes, no or auto (with pretrained weights and fewer than 6 images
         in a process's batch, as in the original)
-    :param augment: random changes of the pictures
+    :param augment: random changes of the images
     :param loss: weights and rules of the losses
     :param seed: of weights, order and augmentation
     :param workers: loader processes
@@ -70,8 +70,8 @@ class TrainConfig:
     :param log_every: steps between rows of losses.csv
     :param checkpoint_every: steps between checkpoints
     :param evaluate_every: steps between measurements of AP; 0 only at the end
-    :param evaluate_images: most pictures a measurement uses; 0 uses all
-    :param sample_pictures: pictures drawn with truth and prediction at every measurement
+    :param evaluate_images: most images a measurement uses; 0 uses all
+    :param sample_pictures: images drawn with truth and prediction at every measurement
     :param max_nonfinite: steps in a row whose loss may be NaN or infinite before giving up
     """
 

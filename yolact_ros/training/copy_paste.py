@@ -1,4 +1,4 @@
-"""Copy-paste augmentation: objects of one picture, cut out by their masks, put on another."""
+"""Copy-paste augmentation: objects of one image, cut out by their masks, put on another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
     The objects keep their relative arrangement neither in size nor place: each one is mirrored,
     scaled and moved at random. Masks below lose the covered pixels, and boxes follow them.
 
-    :param sample: uint8 picture; not modified.
+    :param sample: uint8 image; not modified.
     :param donor: where the objects come from; crowds are never pasted.
     """
     rows = np.flatnonzero(~donor.crowd & donor.masks.any((1, 2)))
@@ -55,7 +55,7 @@ def _paste_one(image: np.ndarray, source: np.ndarray, mask: np.ndarray,
         return None
     patch = cv2.resize(np.ascontiguousarray(patch), size, interpolation=cv2.INTER_AREA)
     alpha = cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_AREA)
-    # The object's middle lands anywhere in the picture; what hangs over is cut off.
+    # The object's middle lands anywhere in the image; what hangs over is cut off.
     left = int(rng.integers(width)) - size[0] // 2
     top = int(rng.integers(height)) - size[1] // 2
     rows = slice(max(top, 0), min(top + size[1], height))

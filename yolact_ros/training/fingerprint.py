@@ -13,7 +13,7 @@ def fingerprint(source: SampleSource) -> dict[str, Any]:
     """
     Return counts for people and a hash of everything: names, sizes, boxes, masks, classes.
 
-    Folders do not count: a data set may move. Pictures drawn on demand have no records.
+    Folders do not count: a data set may move. Images drawn on demand have no records.
     """
     digest = hashlib.sha256()
     counts = dict.fromkeys(source.class_names, 0)
@@ -32,7 +32,7 @@ def check_same_data(before: Mapping[str, Any], now: Mapping[str, Any],
     """
     Refuse to resume with other data than a training began with.
 
-    :param new_data: other pictures and labels are meant; the classes have to stay.
+    :param new_data: other images and labels are meant; the classes have to stay.
     :raises ValueError: naming the difference and what to do.
     """
     old_names, names = tuple(before['objects']), tuple(now['objects'])

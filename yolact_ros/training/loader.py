@@ -1,4 +1,4 @@
-"""From a data set to batches: which pictures at which step, augmented in loader processes."""
+"""From a data set to batches: which images at which step, augmented in loader processes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from yolact_ros.training.copy_paste import paste_objects
 @dataclass(frozen=True)
 class BatchOrder:
     """
-    Which pictures a training step sees: a pure function of seed and step.
+    Which images a training step sees: a pure function of seed and step.
 
     Each epoch is a new permutation; what does not fill a batch is left to later epochs, as in
     the original. A data set smaller than a batch is repeated until one is full.
 
-    :param length: pictures in the data set.
+    :param length: images in the data set.
     :param batch_size: of all processes together.
     :param rank: this process; it takes every world-th entry of a batch.
     """
@@ -51,7 +51,7 @@ class BatchOrder:
         return max(self.length // self.batch_size, 1)
 
     def batch(self, step: int) -> list[tuple[int, int]]:
-        """Return this process's entries of a step as (step-unique number, picture index)."""
+        """Return this process's entries of a step as (step-unique number, image index)."""
         epoch, place = divmod(step, self.batches_per_epoch)
         order = self._permutation(epoch)
         first = place * self.batch_size
@@ -59,17 +59,17 @@ class BatchOrder:
                 for entry in range(self.rank, self.batch_size, self.world)]
 
     def _permutation(self, epoch: int) -> np.ndarray:
-        """Return the pictures of an epoch in order."""
+        """Return the images of an epoch in order."""
         rng = np.random.default_rng((self.seed, epoch))
         rounds = -(-self.batch_size // self.length)
         return np.concatenate([rng.permutation(self.length) for _ in range(rounds)])
 
 
-class TrainingPictures(Dataset):
+class TrainingImages(Dataset):
     """
     Augmented samples as tensors; entry (number, index) is a pure function of seed and entry.
 
-    :param mean: RGB of the network's normalisation, also the colour around expanded pictures.
+    :param mean: RGB of the network's normalisation, also the colour around expanded images.
     """
 
     def __init__(self, source: SampleSource, config: AugmentConfig, size: int,
@@ -82,7 +82,7 @@ class TrainingPictures(Dataset):
         self.seed = seed
 
     def __len__(self) -> int:
-        """Return the number of pictures."""
+        """Return the number of images."""
         return len(self.source)
 
     def __getitem__(self, entry: tuple[int, int]) -> Batch:
@@ -114,7 +114,7 @@ class _Steps:
 
 
 @contextmanager
-def open_batches(pictures: TrainingPictures, order: BatchOrder, start: int, stop: int,
+def open_batches(images: TrainingImages, order: BatchOrder, start: int, stop: int,
                  workers: int, pin_memory: bool = False) -> Iterator[Iterator[Batch]]:
     """
     Yield the batches of steps start to stop - 1; no loader process outlives the block.
@@ -125,7 +125,7 @@ def open_batches(pictures: TrainingPictures, order: BatchOrder, start: int, stop
     """
     # Its own generator: the loader must not draw from the global one, or resuming would differ.
     batches = iter(DataLoader(
-        pictures, batch_sampler=_Steps(order, start, stop), num_workers=workers,
+        images, batch_sampler=_Steps(order, start, stop), num_workers=workers,
         collate_fn=join_batches, worker_init_fn=_start_worker, pin_memory=pin_memory,
         generator=torch.Generator(), prefetch_factor=4 if workers else None))
     try:

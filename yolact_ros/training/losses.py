@@ -31,9 +31,9 @@ class LossConfig:
     :param negative_iou: an anchor below it learns background.
     :param crowd_overlap: anchors with a larger share of their area in a crowd learn nothing.
     :param negatives_per_positive: mined background anchors for each positive one.
-    :param negatives_in_empty: background anchors mined in a picture without objects; the
-        published value is 0, which makes such pictures useless as negatives.
-    :param masks_to_train: positives per picture whose mask is learnt.
+    :param negatives_in_empty: background anchors mined in an image without objects; the
+        published value is 0, which makes such images useless as negatives.
+    :param masks_to_train: positives per image whose mask is learnt.
     :param maskious_to_train: positives in the batch whose mask is re-scored, 0 for all; the loss
         is scaled back as if all were.
     :param min_maskiou_area: smaller masks are not re-scored [px of the prototype grid].
@@ -92,13 +92,13 @@ def compute_losses(predictions: RawPredictions, priors: Tensor, targets: Sequenc
                    maskiou_net: Callable[[Tensor], Tensor] | None = None,
                    generator: torch.Generator | None = None) -> Losses:
     """
-    Return the losses of a batch of B pictures.
+    Return the losses of a batch of B images.
 
     :param predictions: of a network in training mode, any floating dtype.
     :param priors: (P, 4) cx, cy, w, h relative.
     :param targets: B entries.
     :param maskiou_net: the re-scoring net, (N, 1, Hp, Wp) -> (N, C).
-    :param generator: chooses the masks to train where a picture has too many.
+    :param generator: chooses the masks to train where an image has too many.
     """
     priors = priors.to(predictions.box_offsets.dtype)
     objects = []
@@ -155,7 +155,7 @@ def hard_negatives(class_logits: Tensor, labels: Tensor, config: LossConfig) -> 
     Return (B, P) bool, True at the background anchors that look most like an object.
 
     As in the original the ranking includes positives and neutrals, with key 0, below every
-    negative; so a picture may get fewer negatives than its share when it has few.
+    negative; so an image may get fewer negatives than its share when it has few.
     """
     key = class_logits.logsumexp(-1) - class_logits[..., 0]
     key = torch.where(labels == BACKGROUND, key, torch.zeros_like(key))
@@ -180,10 +180,10 @@ def mask_losses(predictions: RawPredictions, matches: Sequence[Matches],
     re-scoring loss compares the re-scoring net's value for these cropped masks, not detached,
     with their true IoU.
     """
-    # Sums of nothing keep the loss connected to the network when no picture has an object.
+    # Sums of nothing keep the loss connected to the network when no image has an object.
     total = predictions.prototypes[:0].sum() + predictions.coefficients[:0].sum()
     soft, hard, class_ids = [], [], []
-    # Unbound once: indexing the batch would make a gradient of the whole batch for each picture.
+    # Unbound once: indexing the batch would make a gradient of the whole batch for each image.
     for prototypes, coefficients, match, target in zip(
             predictions.prototypes.unbind(), predictions.coefficients.unbind(), matches, objects):
         rows = (match.labels > 0).nonzero().flatten()
@@ -256,7 +256,7 @@ def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, ma
 
 def semantic_loss(semantic_logits: Tensor, objects: Sequence[Targets]) -> Tensor:
     """
-    Return binary cross entropy, mean over pixels and pictures, summed over classes.
+    Return binary cross entropy, mean over pixels and images, summed over classes.
 
     :param semantic_logits: (B, C, H3, W3).
     """

@@ -17,10 +17,10 @@ NEUTRAL = -1
 @dataclass(frozen=True, eq=False)
 class Matches:
     """
-    What each of the P anchors of a picture is to learn.
+    What each of the P anchors of an image is to learn.
 
     :param labels: (P,) int64; class id + 1, BACKGROUND, or NEUTRAL (no loss).
-    :param objects: (P,) int64, row among the picture's non-crowd objects; meaningful where
+    :param objects: (P,) int64, row among the image's non-crowd objects; meaningful where
         labels > 0.
     """
 

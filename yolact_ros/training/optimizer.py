@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from yolact_ros.training.config import TrainConfig
 
-# Below this many pictures the statistics of a batch say too little (original: train.py).
+# Below this many images the statistics of a batch say too little (original: train.py).
 MIN_BATCH_FOR_NORM = 6
 
 

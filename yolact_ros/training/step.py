@@ -1,4 +1,4 @@
-"""One training step: pictures to losses to gradients to weights."""
+"""One training step: images to losses to gradients to weights."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StepResult:
     :param losses: name -> value, and their sum as total.
     :param gradient_norm: before clipping.
     :param applied: False when a loss or gradient was not finite and the weights were left alone.
-    :param culprits: names of this process's pictures whose own loss is not finite.
+    :param culprits: names of this process's images whose own loss is not finite.
     """
 
     losses: dict[str, float]
@@ -125,7 +125,7 @@ def train_step(module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch
 @torch.no_grad()
 def find_culprits(module: LossModule, predictions: RawPredictions, batch: Batch,
                   seed: int) -> tuple[str, ...]:
-    """Return the names of the pictures whose own loss is not finite, all when no single one is."""
+    """Return the names of the images whose own loss is not finite, all when no single one is."""
     found = []
     for index, target in enumerate(batch.targets):
         alone = RawPredictions(*(tensor[index:index + 1].detach() for tensor in predictions))

@@ -20,7 +20,7 @@ from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.fingerprint import check_same_data, fingerprint
 from yolact_ros.training.interrupt import interruptible
-from yolact_ros.training.loader import BatchOrder, TrainingPictures, open_batches
+from yolact_ros.training.loader import BatchOrder, TrainingImages, open_batches
 from yolact_ros.training.optimizer import (
     WeightAverage,
     build_optimizer,
@@ -72,7 +72,7 @@ class Trainer:
     :param val: what to measure AP on, or None.
     :param processes: this process's place among all.
     :param resume: go on where the state in the folder stopped.
-    :param new_data: also with other pictures than it began with.
+    :param new_data: also with other images than it began with.
     """
 
     def __init__(self, model: Yolact, config: TrainConfig, train: SampleSource,
@@ -91,7 +91,7 @@ class Trainer:
         self.order = BatchOrder(len(train), config.batch_size, config.seed, self.processes.rank,
                                 self.processes.world)
         network = model.config
-        self.pictures = TrainingPictures(train, config.augment, network.input_size,
+        self.images = TrainingImages(train, config.augment, network.input_size,
                                          network.pixel_mean, network.pixel_std, config.seed)
         self.progress = Progress()
         self.data = fingerprint(train)
@@ -111,7 +111,7 @@ class Trainer:
         :raises RuntimeError: when the loss stays non-finite, or memory runs out.
         """
         last = min(stop_at or self.config.steps, self.config.steps)
-        opened = open_batches(self.pictures, self.order, self.progress.step, last,
+        opened = open_batches(self.images, self.order, self.progress.step, last,
                               self.config.workers, self.processes.device.type == 'cuda')
         train_mode(self.model)
         patient = self.processes.world > 1
@@ -166,7 +166,7 @@ class Trainer:
             self.evaluate()
 
     def _check_finite(self, result: StepResult) -> None:
-        """Report a skipped step with its pictures; give up after too many in a row."""
+        """Report a skipped step with its images; give up after too many in a row."""
         self.progress.nonfinite = 0 if result.applied else self.progress.nonfinite + 1
         if result.applied:
             return
@@ -190,11 +190,11 @@ class Trainer:
         if progress.step % self.config.log_every:
             return
         now = time.perf_counter()
-        pictures = self.config.log_every * self.config.batch_size
+        images = self.config.log_every * self.config.batch_size
         means = {name: value / progress.summed for name, value in progress.sums.items()}
         if self.processes.is_main and means:
             row = {'step': progress.step, 'rate': rate, **means, 'gradient_norm':
-                   result.gradient_norm, 'images_per_s': pictures / (now - progress.since)}
+                   result.gradient_norm, 'images_per_s': images / (now - progress.since)}
             try:
                 append_row(self.folder.losses, row)
             except OSError as error:
@@ -223,9 +223,9 @@ class Trainer:
 
     def evaluate(self) -> None:
         """
-        Measure AP, draw sample pictures, keep the best checkpoint.
+        Measure AP, draw sample images, keep the best checkpoint.
 
-        A failure, such as a full disk or a damaged picture, is told and costs this measurement.
+        A failure, such as a full disk or a damaged image, is told and costs this measurement.
         """
         if self.val is not None and self.processes.is_main:
             started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Measurements during a training: AP of the present weights, pictures to look at."""
+"""Measurements during a training: AP of the present weights, images to look at."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from yolact_ros.config import PostprocessConfig
 from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.evaluate import evaluate_source
-from yolact_ros.files import write_picture
+from yolact_ros.files import write_image
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.masks import boxes_of_masks
@@ -35,7 +35,7 @@ def measure_ap(model: Yolact, source: SampleSource, most: int = 0) -> dict[str, 
     Return box and mask AP and AP50 as COCO defines them.
 
     :param model: left as it is.
-    :param most: pictures to use, evenly spread; 0 for all.
+    :param most: images to use, evenly spread; 0 for all.
     """
     result = evaluate_source(open_copy(model, EVERYTHING), source, most or None)
     if model.maskiou_net is not None and are_mask_scores_equal(result.detections):
@@ -61,7 +61,7 @@ def open_copy(model: Yolact, postprocess: PostprocessConfig) -> Predictor:
 
 
 def draw_samples(model: Yolact, source: SampleSource, count: int, path: Path) -> None:
-    """Write a picture of truth (above) and prediction (below) for some samples."""
+    """Write an image of truth (above) and prediction (below) for some samples."""
     if not count:
         return
     predictor = open_copy(model, PostprocessConfig(score_threshold=SHOWN_SCORE))
@@ -72,7 +72,7 @@ def draw_samples(model: Yolact, source: SampleSource, count: int, path: Path) ->
                 for shown in (truth_instances(sample), predictor.predict(sample.image))]
         columns.append(cv2.resize(np.vstack(pair), (320, 2 * 320)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_picture(path, np.hstack(columns))
+    write_image(path, np.hstack(columns))
 
 
 def truth_instances(sample: Sample) -> Instances:

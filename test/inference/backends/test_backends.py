@@ -48,7 +48,7 @@ def seeded(name, num_classes=5, **fields):
     return model.eval()
 
 
-def picture_input(model, batch=1):
+def image_input(model, batch=1):
     size = model.config.input_size
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(1))
 
@@ -105,7 +105,7 @@ def test_the_stand_ins_take_what_the_operators_take():
 @torch.inference_mode()
 def test_the_fused_network_gives_the_plain_numbers(cudnn_on_cpu, name, operators):
     model = seeded(name, input_size=136)
-    x = picture_input(model).to(memory_format=torch.channels_last)
+    x = image_input(model).to(memory_format=torch.channels_last)
     expected = model(x)
     fused = fold_batch_norm(copy.deepcopy(model)).to(memory_format=torch.channels_last)
 
@@ -119,11 +119,11 @@ def test_the_fused_network_gives_the_plain_numbers(cudnn_on_cpu, name, operators
 @torch.inference_mode()
 def test_batch_sizes_may_alternate(tiny):
     backend = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')
-    pictures = picture_input(tiny, 3)
-    expected = tiny(pictures)
+    images = image_input(tiny, 3)
+    expected = tiny(images)
 
     for rows in (slice(0, 3), slice(0, 1), slice(0, 2), slice(0, 3)):
-        found = backend(pictures[rows])
+        found = backend(images[rows])
         torch.testing.assert_close(found.class_logits, expected.class_logits[rows],
                                    atol=1e-4, rtol=1e-4)
 
@@ -141,9 +141,9 @@ def test_the_number_of_masks_may_change(tiny):
 
 
 @torch.inference_mode()
-def test_a_picture_does_not_change_with_the_one_before(tiny):
+def test_a_image_does_not_change_with_the_one_before(tiny):
     backend = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')
-    x = picture_input(tiny)
+    x = image_input(tiny)
     first = [part.clone() for part in backend(x)[:4]]
     backend(x * 2)
 
@@ -217,10 +217,10 @@ def test_bfloat16_finds_the_same_objects_with_the_demo_model():
 
 @needs_bfloat16
 def test_bfloat16_masks_agree_for_the_same_detections(tiny):
-    pictures = picture_input(tiny)
+    images = image_input(tiny)
     with torch.inference_mode():
-        exact = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')(pictures)
-        half = TorchBackend(copy.deepcopy(tiny), CPU, 'bfloat16')(pictures)
+        exact = TorchBackend(copy.deepcopy(tiny), CPU, 'float32')(images)
+        half = TorchBackend(copy.deepcopy(tiny), CPU, 'bfloat16')(images)
     masks = []
     for raw in (exact, half):
         weights = raw.coefficients[0, :200].float()

@@ -17,7 +17,7 @@ def convolution(in_channels=5, out_channels=3, bias=True):
     return conv
 
 
-def picture(*shape):
+def image(*shape):
     x = torch.randn(*shape, generator=torch.Generator().manual_seed(1))
     return x.to(memory_format=torch.channels_last)
 
@@ -42,7 +42,7 @@ def any_size(monkeypatch):
 @torch.inference_mode()
 def test_it_equals_the_plain_convolution(any_size, monkeypatch, shape, band):
     monkeypatch.setattr(winograd, 'LARGEST_BAND', band)
-    conv, x = convolution(), picture(*shape)
+    conv, x = convolution(), image(*shape)
 
     found = WinogradConv(conv, Refusing(), None)(x)
 
@@ -58,7 +58,7 @@ def test_it_equals_the_plain_convolution(any_size, monkeypatch, shape, band):
 @pytest.mark.parametrize('bias', [True, False], ids=['bias', 'no bias'])
 @torch.inference_mode()
 def test_activation_and_sum_are_applied(any_size, activation, function, bias):
-    conv, x = convolution(bias=bias), picture(2, 5, 6, 7)
+    conv, x = convolution(bias=bias), image(2, 5, 6, 7)
     total = torch.ones(2, 3, 6, 7).to(memory_format=torch.channels_last)
     fast = WinogradConv(conv, Refusing(), activation)
 
@@ -68,20 +68,20 @@ def test_activation_and_sum_are_applied(any_size, activation, function, bias):
 
 
 @torch.inference_mode()
-def test_a_constant_picture_gives_the_sum_of_the_kernel(any_size):
+def test_a_constant_image_gives_the_sum_of_the_kernel(any_size):
     conv = nn.Conv2d(1, 1, 3, padding=1, bias=False)
     conv.weight.data[:] = torch.arange(9.0).reshape(3, 3)
 
     found = WinogradConv(conv, Refusing(), None)(torch.ones(1, 1, 5, 5))
 
-    # In the corner only the four taps 4, 5, 7, 8 lie inside of the picture.
+    # In the corner only the four taps 4, 5, 7, 8 lie inside of the image.
     assert found[0, 0, 2, 2].item() == pytest.approx(36, abs=1e-4)
     assert found[0, 0, 0, 0].item() == pytest.approx(24, abs=1e-4)
 
 
 @torch.inference_mode()
-def test_small_pictures_are_left_to_the_direct_convolution():
-    conv, x = convolution(), picture(1, 5, 36, 28)
+def test_small_images_are_left_to_the_direct_convolution():
+    conv, x = convolution(), image(1, 5, 36, 28)
     direct = nn.Conv2d(5, 3, 3, padding=1)
 
     # 9 x 7 tiles

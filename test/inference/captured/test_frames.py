@@ -108,12 +108,12 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize('count', [0, 1, 7])
-def test_frames_find_the_same_objects_in_pictures_of_any_size(
+def test_frames_find_the_same_objects_in_images_of_any_size(
         monkeypatch, backend, capture, count):
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, count), capture)
-    pictures = [noise(48, 64), noise(33, 90, seed=1)]
+    images = [noise(48, 64), noise(33, 90, seed=1)]
 
-    for found, expected in zip(captured.predict_batch(pictures), stepwise.predict_batch(pictures)):
+    for found, expected in zip(captured.predict_batch(images), stepwise.predict_batch(images)):
         assert len(found) == count
         assert_same(found, expected)
 
@@ -170,14 +170,14 @@ def test_few_frames_are_kept(monkeypatch, backend, capture):
 
 
 def test_large_batches_are_split(monkeypatch, backend, capture):
-    monkeypatch.setattr(cache, 'MOST_PICTURES', 2)
+    monkeypatch.setattr(cache, 'MOST_IMAGES', 2)
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, 2), capture)
-    pictures = [noise(8 + index, 20, seed=index) for index in range(3)]
+    images = [noise(8 + index, 20, seed=index) for index in range(3)]
 
-    found = captured.predict_batch(pictures)
+    found = captured.predict_batch(images)
 
     assert [result.image_size.height for result in found] == [8, 9, 10]
-    assert_same(found[2], stepwise.predict(pictures[2]))
+    assert_same(found[2], stepwise.predict(images[2]))
 
 
 def test_results_keep_their_values(monkeypatch, backend, capture):
@@ -255,7 +255,7 @@ class Kernels:
     """Stand-ins that only know the shapes of the kernels' results."""
 
     @staticmethod
-    def preprocess_pictures(arena, layout, size, mean, std, dtype):
+    def preprocess_images(arena, layout, size, mean, std, dtype):
         return torch.empty(len(layout), 3, size, size, dtype=dtype)
 
     @staticmethod
@@ -296,7 +296,7 @@ def test_no_torch_operation_between_the_kernels_waits_for_the_device(monkeypatch
 
 
 def test_images_too_large_for_one_batch_are_split(monkeypatch, backend, capture):
-    monkeypatch.setattr(cache, 'MOST_PICTURE_BYTES', 3 * 2 * 4096)
+    monkeypatch.setattr(cache, 'MOST_IMAGE_BYTES', 3 * 2 * 4096)
     captured, eager = make_pair(monkeypatch, ScriptedBackend(backend, 2), capture)
     images = [noise(8 + index, 20, seed=index) for index in range(3)]
 

@@ -15,7 +15,7 @@ DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 NAMES = ('cup', 'fork', 'pan', 'spoon')
 
 
-def predictions(pictures=2, anchors=60, spread=0.05, seed=0):
+def predictions(images=2, anchors=60, spread=0.05, seed=0):
     """Return raw predictions and priors: anchors around ten places, scores all over [0, 1]."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -25,9 +25,9 @@ def predictions(pictures=2, anchors=60, spread=0.05, seed=0):
     centre = torch.rand(10, 2, generator=generator)[torch.arange(anchors) % 10]
     priors = torch.cat((centre + normal(anchors, 2) * spread,
                         torch.full((anchors, 2), 0.2) + 0.02 * normal(anchors, 2)), 1)
-    logits = 2 * normal(pictures, anchors, len(NAMES) + 1)
-    raw = RawPredictions(normal(pictures, anchors, 4), logits, normal(pictures, anchors, 6),
-                         torch.zeros(pictures, 8, 8, 6))
+    logits = 2 * normal(images, anchors, len(NAMES) + 1)
+    raw = RawPredictions(normal(images, anchors, 4), logits, normal(images, anchors, 6),
+                         torch.zeros(images, 8, 8, 6))
     return RawPredictions(*(part.to(DEVICE) for part in raw[:4])), priors.to(DEVICE)
 
 
@@ -57,7 +57,7 @@ def select_fixed(raw, priors, config, count):
 
 
 def assert_same_selection(raw, priors, config, count=100):
-    """Compare every picture's detections with those of all candidates; return how many."""
+    """Compare every image's detections with those of all candidates; return how many."""
     found = select_fixed(raw, priors, config, count)
     for index, taken in enumerate(found.counts.tolist()):
         expected = select_from_all(raw, index, priors, config)
@@ -90,7 +90,7 @@ def test_nothing_is_selected_where_nothing_passes(options):
 
 
 def test_equal_scores_keep_the_order_of_class_and_anchor():
-    raw, priors = predictions(pictures=1, spread=0.5)
+    raw, priors = predictions(images=1, spread=0.5)
     # Only a few different numbers, as half precision has them
     raw = raw._replace(class_logits=raw.class_logits.round())
 

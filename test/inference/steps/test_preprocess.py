@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from yolact_ros.config import yolact_darknet53, yolact_resnet50
-from yolact_ros.inference.steps.preprocess import check_picture, preprocess
+from yolact_ros.inference.steps.preprocess import check_image, preprocess
 
 CPU = torch.device('cpu')
 
@@ -25,7 +25,7 @@ def naive_resized(rgb, size):
 
 
 @pytest.mark.parametrize('shape', [(90, 120), (1, 1), (1, 50), (200, 64)])
-def test_a_picture_is_stretched_as_float_then_normalised(shape):
+def test_a_image_is_stretched_as_float_then_normalised(shape):
     rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     config = yolact_resnet50()
     small = type(config)(**{**config.__dict__, 'input_size': 64})
@@ -44,7 +44,7 @@ def test_darknet_only_divides_by_255():
     assert torch.allclose(x, torch.tensor(0.2))
 
 
-@pytest.mark.parametrize('picture, error, message', [
+@pytest.mark.parametrize('image, error, message', [
     (None, TypeError, 'got a NoneType'),
     (np.zeros((4, 4, 3), np.float32), TypeError, 'got a float32 array; scale'),
     (np.zeros((4, 4, 3), np.uint16), TypeError, 'got a uint16 array'),
@@ -52,16 +52,16 @@ def test_darknet_only_divides_by_255():
     (np.zeros((4, 4, 4), np.uint8), ValueError, 'drop alpha'),
     (np.zeros((0, 4, 3), np.uint8), ValueError, r'must have pixels, got \(0, 4, 3\)')],
     ids=['none', 'float', '16 bit', 'grey', 'rgba', 'empty'])
-def test_what_is_no_picture_is_refused_with_the_cure(picture, error, message):
+def test_what_is_no_image_is_refused_with_the_cure(image, error, message):
     with pytest.raises(error, match=message):
-        check_picture(picture)
+        check_image(image)
 
 
-def test_flipped_and_read_only_views_are_pictures_too():
+def test_flipped_and_read_only_views_are_images_too():
     rgb = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
     frozen = rgb.copy()
     frozen.flags.writeable = False
 
     for view in (rgb[:, :, ::-1], rgb[::-1], frozen):
-        assert np.array_equal(check_picture(view), view)
-    assert check_picture(rgb) is rgb
+        assert np.array_equal(check_image(view), view)
+    assert check_image(rgb) is rgb

@@ -1,4 +1,4 @@
-"""Which detections a picture's raw predictions give."""
+"""Which detections an image's raw predictions give."""
 
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ CPU = torch.device('cpu')
 
 
 def raw_predictions(probabilities, count=None):
-    """Return predictions of one picture with given class probabilities on separate priors."""
+    """Return predictions of one image with given class probabilities on separate priors."""
     probabilities = torch.tensor(probabilities, dtype=torch.float32)
     rows = len(probabilities)
     background = 1 - probabilities.sum(1, keepdim=True)

@@ -24,7 +24,7 @@ def detections_of(boxes, class_ids, scores, coefficients):
 
 
 def random_detections(count, seed=0):
-    """Return detections whose boxes lie in, across and outside the picture."""
+    """Return detections whose boxes lie in, across and outside the image."""
     generator = torch.Generator().manual_seed(seed)
     centre = torch.rand(count, 2, generator=generator) * 1.3 - 0.15
     size = torch.rand(count, 2, generator=generator) ** 2
@@ -56,7 +56,7 @@ def test_masks_have_the_pixels_of_the_dense_route(size):
     assert found.any()
 
 
-def test_a_mask_of_the_whole_picture_is_resized_in_bands():
+def test_a_mask_of_the_whole_image_is_resized_in_bands():
     everything = detections_of(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.tensor([0]),
                             torch.tensor([0.9]), torch.randn(1, 6))
     masks, scores = soft_masks(everything, (138, 138))
@@ -95,7 +95,7 @@ def test_interpolation_by_hand():
     assert InterpolationMatrix(1, 3).weights.tolist() == [[1], [1], [1]]
 
 
-def test_boxes_are_ordered_and_clipped_to_the_picture():
+def test_boxes_are_ordered_and_clipped_to_the_image():
     boxes = torch.tensor([[-0.5, 0.25, 0.5, 1.5], [0.75, 0.5, 0.25, 0.0], [1.5, 1.5, 2.0, 2.0]])
     detections = detections_of(boxes, torch.zeros(3, dtype=torch.long),
                             torch.tensor([0.9, 0.8, 0.7]), torch.zeros(3, 6))

@@ -20,8 +20,8 @@ BOXES = {
 def in_torch(prototypes, coefficients, boxes, counts):
     masks = torch.stack([crop_masks(assemble_masks(*one), box) for *one, box in
                          zip(prototypes.float(), coefficients, boxes)])
-    for picture, count in enumerate(counts):
-        masks[picture, count:] = 0
+    for image, count in enumerate(counts):
+        masks[image, count:] = 0
     return masks
 
 
@@ -32,7 +32,7 @@ def in_kernel(prototypes, coefficients, boxes, counts, device):
 
 
 def random_inputs(grid, channels, dtype, limit=10):
-    """Return (2, *grid, K) prototypes, coefficients and boxes of two pictures."""
+    """Return (2, *grid, K) prototypes, coefficients and boxes of two images."""
     generator = torch.Generator().manual_seed(channels)
     prototypes = torch.rand(2, *grid, channels, generator=generator).to(dtype)
     coefficients = torch.rand(2, limit, channels, generator=generator) * 2 - 1

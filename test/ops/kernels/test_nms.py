@@ -40,9 +40,9 @@ def test_it_keeps_what_torch_keeps_of_the_valid(device, count, top_k):
     class_ids = torch.randint(0, 5, (2, count), generator=generator, dtype=torch.int32)
     valid = torch.rand(2, count, generator=generator) < 0.8
     expected = torch.zeros(2, count, dtype=torch.bool)
-    for picture in range(2):
-        rows = valid[picture].nonzero()[:, 0]
-        expected[picture, rows] = fast_nms_mixed(boxes[picture, rows], class_ids[picture, rows],
+    for image in range(2):
+        rows = valid[image].nonzero()[:, 0]
+        expected[image, rows] = fast_nms_mixed(boxes[image, rows], class_ids[image, rows],
                                                  0.4, top_k)
 
     keep = kernel.fast_nms_keep(boxes.to(device), class_ids.to(device), valid.to(device),

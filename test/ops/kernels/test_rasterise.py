@@ -61,16 +61,16 @@ def random_masks(batch, grid=(9, 13)):
     return torch.stack([crop_masks(*one) for one in zip(soft, boxes)]), boxes
 
 
-def test_pictures_of_different_sizes_equal_those_of_the_host(device):
+def test_images_of_different_sizes_equal_those_of_the_host(device):
     sizes = [(1, 1), (3, 41), (41, 3), (22, 27), (4, 4)]
     masks, boxes = random_masks(len(sizes))
 
     table, bits = rasterise(masks, boxes, [len(BOXES)] * len(sizes), sizes, device)
 
-    for picture, size in enumerate(sizes):
-        for row, soft, box in zip(table[picture], masks[picture], boxes[picture]):
+    for image, size in enumerate(sizes):
+        for row, soft, box in zip(table[image], masks[image], boxes[image]):
             roi, expected = on_the_host(soft, box, size)
-            assert np.array_equal(unpack(row, bits[picture], size), expected)
+            assert np.array_equal(unpack(row, bits[image], size), expected)
             assert row[4:8].tolist() == list(roi) or (row[6] == 0 and roi == (0, 0, 0, 0))
 
 
@@ -114,7 +114,7 @@ def test_instances_lie_one_after_another(device):
     assert table[0, :, 8].tolist() == [0, *np.cumsum(sizes)[:-1].tolist()]
 
 
-def test_a_box_outside_the_picture_has_no_pixels(device):
+def test_a_box_outside_the_image_has_no_pixels(device):
     masks, boxes = random_masks(1)
 
     table, _ = rasterise(masks, boxes, [len(BOXES)], [(37, 53)], device)
@@ -128,10 +128,10 @@ def test_rows_behind_the_last_instance_are_zero(device, counts):
 
     table, bits = rasterise(masks, boxes, counts, [(20, 30)] * 2, device)
 
-    for picture, count in enumerate(counts):
-        assert not table[picture, count:].any()
-        assert (table[picture, :count, :8] >= 0).all()
-        assert (bits[picture] != 255).any() == (count > 0)
+    for image, count in enumerate(counts):
+        assert not table[image, count:].any()
+        assert (table[image, :count, :8] >= 0).all()
+        assert (bits[image] != 255).any() == (count > 0)
 
 
 def test_without_room_for_instances_nothing_happens(device):

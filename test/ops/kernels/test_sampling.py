@@ -25,7 +25,7 @@ def in_torch(x, raw, stride):
 
 
 def random_inputs(channels, stride, dtype):
-    """Return x and raw on the CPU; the offsets leave the picture often."""
+    """Return x and raw on the CPU; the offsets leave the image often."""
     generator = torch.Generator().manual_seed(channels)
     out_h, out_w = (4 - 1) // stride + 1, (5 - 1) // stride + 1
     return (torch.randn(2, channels, 4, 5, generator=generator).to(dtype),
@@ -43,7 +43,7 @@ def test_it_equals_the_sampling_in_torch(device, channels, stride, dtype):
     torch.testing.assert_close(columns.cpu(), in_torch(x, raw, stride).to(dtype))
 
 
-def test_half_the_picture_may_meet_offsets_in_float32(device):
+def test_half_the_image_may_meet_offsets_in_float32(device):
     x, raw = random_inputs(16, 1, torch.float32)
     x = x.half()
 

@@ -35,7 +35,7 @@ def image(value, encoding='mono8'):
     return message
 
 
-def test_the_real_bag_yields_every_picture_as_recorded_with_its_camera_info(shared_data):
+def test_the_real_bag_yields_every_image_as_recorded_with_its_camera_info(shared_data):
     path = shared_data / 'media' / 'bags' / 'coffee_mcap'
     store = get_typestore(Stores.LATEST)
     with Reader(path) as reader:
@@ -58,7 +58,7 @@ def test_the_real_bag_is_played_at_the_rate_of_its_recording(shared_data):
 
 
 @pytest.mark.parametrize('storage', STORES, ids=lambda storage: storage.name)
-def test_raw_pictures_come_unchanged_from_both_kinds_of_storage(tmp_path, storage):
+def test_raw_images_come_unchanged_from_both_kinds_of_storage(tmp_path, storage):
     rows = [('/cam/image', 10 ** 9 * value, image(value, 'bayer_rggb8')) for value in (1, 2, 4)]
     source = BagSource(write_bag(tmp_path / 'bag', rows, storage))
     frames = list(source)
@@ -67,7 +67,7 @@ def test_raw_pictures_come_unchanged_from_both_kinds_of_storage(tmp_path, storag
         (3.0, 'bayer_rggb8', b'\4\4')]
 
 
-def test_each_picture_has_the_camera_info_that_was_valid_then(tmp_path):
+def test_each_image_has_the_camera_info_that_was_valid_then(tmp_path):
     rows = [('/cam/image', 1, image(1)), ('/cam/camera_info', 2, CameraInfo(width=2)),
             ('/cam/image', 3, image(3)), ('/cam/camera_info', 4, CameraInfo(width=4)),
             ('/cam/image', 5, image(5)), ('/other/camera_info', 6, CameraInfo(width=6))]
@@ -80,7 +80,7 @@ def test_a_bag_without_calibration_leaves_the_camera_info_open(tmp_path):
     assert [frame.camera_info for frame in source] == [None]
 
 
-def test_a_bag_without_pictures_is_refused_and_its_topics_are_named(tmp_path):
+def test_a_bag_without_images_is_refused_and_its_topics_are_named(tmp_path):
     path = write_bag(tmp_path / 'bag', [('/chatter', 1, String(data='hello'))])
     with pytest.raises(ValueError, match=r'no topic with images.*/chatter \(std_msgs/msg/String'):
         BagSource(path)

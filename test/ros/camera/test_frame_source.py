@@ -126,8 +126,8 @@ def test_a_real_video_arrives_raw_at_the_asked_rate_with_a_guessed_camera(listen
     begin = time.time_ns()
     with playing(source=path, rate=5, wait_for_subscriber=PATIENCE):
         listener.spin_until(lambda: len(images) >= 8 and infos)
-    for message, picture in zip(images, expected):
-        np.testing.assert_array_equal(decode_image(message), picture)
+    for message, image in zip(images, expected):
+        np.testing.assert_array_equal(decode_image(message), image)
     assert np.median(np.diff(stamps(images))) / 1e9 == pytest.approx(0.2, rel=0.1)
     assert begin < stamps(images)[0] < stamps(images)[-1] < time.time_ns()
     assert images[0].header.frame_id == 'camera_optical_frame'
@@ -148,7 +148,7 @@ def test_a_video_can_be_sent_best_effort_as_jpeg(listener, shared_data):
     assert difference.mean() < 5  # what JPEG of quality 90 may lose
 
 
-def test_raw_pictures_of_a_bag_keep_their_encoding_and_loop_with_new_stamps(listener, tmp_path):
+def test_raw_images_of_a_bag_keep_their_encoding_and_loop_with_new_stamps(listener, tmp_path):
     image = Image(height=2, width=3, step=8, encoding='mono16', is_bigendian=1)
     image.header.frame_id = 'recorded_frame'
     image.data.frombytes(bytes(range(16)))

@@ -11,7 +11,7 @@ RED = (255, 0, 0)
 BLUE = (0, 0, 255)
 
 
-def write_picture(path, rgb, size=(6, 8)):
+def write_image(path, rgb, size=(6, 8)):
     cv2.imwrite(str(path), np.full((*size, 3), rgb[::-1], np.uint8))
 
 
@@ -19,16 +19,16 @@ def play(source, **parameters):
     return list(open_source(SourceParameters(source=str(source), **parameters)))
 
 
-def test_a_folder_plays_its_pictures_by_name_and_leaves_the_rest_out(tmp_path):
-    write_picture(tmp_path / 'b.png', BLUE)
-    write_picture(tmp_path / 'a.PNG', RED)
+def test_a_folder_plays_its_images_by_name_and_leaves_the_rest_out(tmp_path):
+    write_image(tmp_path / 'b.png', BLUE)
+    write_image(tmp_path / 'a.PNG', RED)
     (tmp_path / 'notes.txt').write_text('no picture')
     frames = play(tmp_path)
     assert [tuple(frame.image[0, 0]) for frame in frames] == [RED, BLUE]
 
 
-def test_a_damaged_picture_is_left_out_and_named_once(tmp_path, caplog):
-    write_picture(tmp_path / 'a.png', RED)
+def test_a_damaged_image_is_left_out_and_named_once(tmp_path, caplog):
+    write_image(tmp_path / 'a.png', RED)
     (tmp_path / 'b.jpg').write_bytes(b'not a picture')
     source = open_source(SourceParameters(source=str(tmp_path)))
     frames = [*source, *source]
@@ -36,8 +36,8 @@ def test_a_damaged_picture_is_left_out_and_named_once(tmp_path, caplog):
     assert [record.message.count('b.jpg') for record in caplog.records] == [1]
 
 
-def test_one_picture_is_a_source(tmp_path):
-    write_picture(tmp_path / 'only.png', RED, size=(3, 5))
+def test_one_image_is_a_source(tmp_path):
+    write_image(tmp_path / 'only.png', RED, size=(3, 5))
     assert [frame.image.shape for frame in play(tmp_path / 'only.png')] == [(3, 5, 3)]
 
 
@@ -87,7 +87,7 @@ def test_a_webcam_that_is_not_there_is_refused(spec):
 
 
 def test_depth_is_refused_where_nobody_knows_it(tmp_path):
-    write_picture(tmp_path / 'a.png', RED)
+    write_image(tmp_path / 'a.png', RED)
     with pytest.raises(ValueError, match='depth is known of synthetic scenes only'):
         play(tmp_path, depth=True)
 

@@ -101,29 +101,29 @@ def spin_until(executor, condition):
         executor.spin_once(timeout_sec=0.1)
 
 
-def be_perfect(node, picture):
-    """Find exactly what is true, and publish one picture as the overlay."""
+def be_perfect(node, image):
+    """Find exactly what is true, and publish one image as the overlay."""
     instances = node.create_publisher(InstanceMaskArray, '/yolact/instances', 10)
     overlay = node.create_publisher(Image, '/yolact/overlay', 1)
 
     def repeat(truth):
         truth.instances = [item for item in truth.instances if item.score > 0]
         instances.publish(truth)
-        overlay.publish(encode_image(picture, 'bgr8', Header()))
+        overlay.publish(encode_image(image, 'bgr8', Header()))
 
     node.create_subscription(InstanceMaskArray, '/frame_source/truth', repeat, QoSProfile(depth=5))
 
 
 def test_the_viewer_scores_a_perfect_node_with_one_and_saves_its_overlays(environment, tmp_path):
     (tmp_path / 'overlay_9.png').write_bytes(b'from an earlier demo')
-    picture = np.zeros((48, 64, 3), np.uint8)
-    picture[:, :32] = (250, 120, 10)
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:, :32] = (250, 120, 10)
     viewer = start_viewer(environment, '--duration', '2', '--out', tmp_path)
     subprocess.Popen(
         [sys.executable, str(ROOT / 'scripts' / 'frame_source'), '--ros-args', '-p', 'width:=160',
          '-p', 'height:=120', '-p', 'source:=synthetic:shuffle'], env=environment)
     with spinning_node('yolact') as (node, executor):
-        be_perfect(node, picture)
+        be_perfect(node, image)
         spin_until(executor, lambda: viewer.poll() is not None)
     output, _ = viewer.communicate(timeout=PATIENCE)
     assert viewer.returncode == 0, output
@@ -132,7 +132,7 @@ def test_the_viewer_scores_a_perfect_node_with_one_and_saves_its_overlays(enviro
     saved = sorted(tmp_path.glob('*.png'))
     assert [path.name for path in saved] == [f'overlay_{index}.png' for index in (1, 2, 3, 4)]
     assert all(str(path) in output for path in saved)
-    np.testing.assert_array_equal(cv2.imread(str(saved[0])), picture[..., ::-1])
+    np.testing.assert_array_equal(cv2.imread(str(saved[0])), image[..., ::-1])
 
 
 def test_the_viewer_says_why_nothing_came(environment, tmp_path):
@@ -150,7 +150,7 @@ def test_the_demo_shows_masks_and_leaves_nothing_running(environment, tmp_path):
     assert re.search(r'\d+ frames in 2\.\d s .*from camera to masks \d+ ms', output)
     assert 'against the truth: mask IoU' in output
     overlays = [cv2.imread(str(path)) for path in tmp_path.glob('overlay_*.png')]
-    assert {picture.shape for picture in overlays} == {(480, 640, 3)}
+    assert {image.shape for image in overlays} == {(480, 640, 3)}
     assert marked_processes(environment) == {}
 
 

@@ -138,7 +138,7 @@ def test_newest_image_wins_and_the_skipped_are_counted(bench, make_image):
     before = len(messages)
     predictor.gate.set()
     bench.wait(lambda: len(messages) == before + 2)
-    assert [picture[0, 0, 0] for picture in predictor.seen[-2:]] == [1, 4]
+    assert [image[0, 0, 0] for image in predictor.seen[-2:]] == [1, 4]
     assert messages[-1].dropped == 2 or messages[-2].dropped == 2
 
 

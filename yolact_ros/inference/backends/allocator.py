@@ -1,4 +1,4 @@
-"""Memory that stays mapped from picture to picture."""
+"""Memory that stays mapped from image to image."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ logger = logging.getLogger(__name__)
 
 # Parameters of glibc's mallopt (malloc.h).
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-KEPT_BLOCKS = 256 << 20, 32 << 20   # [bytes]; a 4K picture as float32, what an older glibc takes
+KEPT_BLOCKS = 256 << 20, 32 << 20   # [bytes]; a 4K image as float32, what an older glibc takes
 KEPT_MEMORY = 512 << 20             # [bytes]
 
 
 def keep_freed_memory() -> bool:
     """
-    Ask glibc to keep freed memory for the next picture instead of returning it to the kernel.
+    Ask glibc to keep freed memory for the next image instead of returning it to the kernel.
 
     A frame allocates some 60 MB of feature maps and frees them again. Mapping and zeroing
     them anew costs 15 000 page faults, 15 % of the time of yolact_plus_resnet50 in bfloat16.

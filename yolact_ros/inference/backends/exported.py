@@ -157,7 +157,7 @@ class OpenVinoRunner:
         self._core, self._model, self._options = core, model, options
         self._outputs = len(model.outputs)
         self._requests: dict[tuple[int, ...], Any] = {}
-        # Re-scoring has another number of masks in every picture: not worth compiling for.
+        # Re-scoring has another number of masks in every image: not worth compiling for.
         self._fixed = len(model.outputs) > 1
 
     def __call__(self, array: np.ndarray) -> list[np.ndarray]:
@@ -168,7 +168,7 @@ class OpenVinoRunner:
                 del self._requests[next(iter(self._requests))]
             self._requests[key] = self._compile(array.shape).create_infer_request()
         results = self._requests[key].infer({0: array})
-        # The request's memory is written again by the next picture.
+        # The request's memory is written again by the next image.
         return [results[index].copy() for index in range(self._outputs)]
 
     def _compile(self, shape: tuple[int, ...]) -> Any:

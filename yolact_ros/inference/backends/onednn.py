@@ -80,7 +80,7 @@ class OneDnnConv(nn.Module):
 
     def _pack(self, x: Tensor) -> Tensor:
         """Return the weight in the layout that oneDNN wants for an input of this shape."""
-        # The batch of re-scoring is the number of objects, another one in every picture.
+        # The batch of re-scoring is the number of objects, another one in every image.
         shape = x.shape[1:] if self._any_batch else x.shape
         packed = self._packed.get(shape)
         if packed is None:

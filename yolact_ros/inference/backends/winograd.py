@@ -1,7 +1,7 @@
 """
 3x3 convolutions with a quarter of the multiplications (Lavin and Gray 2016, F(4x4, 3x3)).
 
-The picture is cut into tiles of 4x4 results. Each is transformed to 6x6 numbers for which a
+The image is cut into tiles of 4x4 results. Each is transformed to 6x6 numbers for which a
 convolution is one product each, so all tiles together are 36 matrix products; 36 instead of 144
 multiplications for 16 results. The transforms are sums, which is worth it for many channels. The
 rounding error is five times that of the plain way, some 1e-5 of the largest result in float32;
@@ -24,7 +24,7 @@ LEAST_TILES = 64
 # Tiles of more than this are worked off in bands [bytes].
 LARGEST_BAND = 96 << 20
 
-# Transform of the kernel, 6x3; those of picture and result are the functions below.
+# Transform of the kernel, 6x3; those of image and result are the functions below.
 KERNEL = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
           (1 / 24, 1 / 12, 1 / 6), (1 / 24, -1 / 12, 1 / 6), (0, 0, 1))
 
@@ -42,7 +42,7 @@ class WinogradConv(nn.Module):
     A 3x3 convolution of stride 1 with its activation, for the CPU.
 
     :param conv: one that suits.
-    :param direct: module for the same convolution and activation, for pictures of few tiles.
+    :param direct: module for the same convolution and activation, for images of few tiles.
     :param activation: nn.ReLU, nn.LeakyReLU or None.
     """
 
@@ -71,7 +71,7 @@ class WinogradConv(nn.Module):
         return activate(total.add_(self._convolve(x)), self._activation)
 
     def _is_small(self, x: Tensor) -> bool:
-        """Return whether a picture has too few tiles; make the kernel ready where it has not."""
+        """Return whether an image has too few tiles; make the kernel ready where it has not."""
         if -(-x.shape[2] // 4) * -(-x.shape[3] // 4) < LEAST_TILES:
             return True
         if self._kernel is None:
@@ -91,24 +91,24 @@ class WinogradConv(nn.Module):
         result = x.new_empty(batch, 4 * down, 4 * across, out_channels)
         row_bytes = 36 * across * (channels + out_channels) * x.element_size()
         rows = min(max(LARGEST_BAND // row_bytes, 1), down)
-        for picture in range(batch):
+        for image in range(batch):
             for start in range(0, down, rows):
                 stop = min(start + rows, down)
-                self._convolve_band(padded[picture, 4 * start:4 * stop + 2],
-                                    result[picture, 4 * start:4 * stop])
+                self._convolve_band(padded[image, 4 * start:4 * stop + 2],
+                                    result[image, 4 * start:4 * stop])
         return result[:, :height, :width].permute(0, 3, 1, 2)
 
-    def _convolve_band(self, picture: Tensor, result: Tensor) -> None:
+    def _convolve_band(self, image: Tensor, result: Tensor) -> None:
         """
         Write some rows of tiles.
 
-        :param picture: (4 * rows + 2, 4 * columns + 2, C).
+        :param image: (4 * rows + 2, 4 * columns + 2, C).
         :param result: (4 * rows, 4 * columns, O).
         """
-        rows, columns, channels = len(result) // 4, result.shape[1] // 4, picture.shape[2]
-        half = picture.new_empty(6, rows, 4 * columns + 2, channels)
-        _transform([picture[row:row + 4 * rows - 3:4] for row in range(6)], half.unbind(0))
-        tiles = picture.new_empty(6, 6, rows, columns, channels)
+        rows, columns, channels = len(result) // 4, result.shape[1] // 4, image.shape[2]
+        half = image.new_empty(6, rows, 4 * columns + 2, channels)
+        _transform([image[row:row + 4 * rows - 3:4] for row in range(6)], half.unbind(0))
+        tiles = image.new_empty(6, 6, rows, columns, channels)
         _transform([half[:, :, column:column + 4 * columns - 3:4] for column in range(6)],
                    tiles.unbind(1))
         products = torch.bmm(tiles.view(36, rows * columns, channels), self._kernel)
@@ -116,7 +116,7 @@ class WinogradConv(nn.Module):
             # What is added to this one reaches every result once.
             products[7] += self._bias
         products = products.view(6, 6, rows, columns, -1)
-        half = picture.new_empty(4, 6, rows, columns, products.shape[-1])
+        half = image.new_empty(4, 6, rows, columns, products.shape[-1])
         _transform_back(products.unbind(0), half.unbind(0))
         result = result.view(rows, 4, columns, 4, -1)
         _transform_back(half.unbind(1), [result[:, :, :, column].transpose(0, 1)

@@ -24,10 +24,10 @@ class FrameLimits:
     """
     What a frame has room for.
 
-    :param batch: B, pictures.
-    :param room: N, detections of each picture.
-    :param pixels: of each picture.
-    :param mask_bytes: for all masks of each picture, eight pixels a byte.
+    :param batch: B, images.
+    :param room: N, detections of each image.
+    :param pixels: of each image.
+    :param mask_bytes: for all masks of each image, eight pixels a byte.
     """
 
     batch: int
@@ -38,15 +38,15 @@ class FrameLimits:
 
 class FrameRequest(NamedTuple):
     """
-    What the host sends: steps.thresholds.Thresholds, where the pictures lie, the pictures.
+    What the host sends: steps.thresholds.Thresholds, where the images lie, the images.
 
     :param classes: (C,) float32.
     :param candidate: (1,) float32.
     :param iou: (1,) float32.
     :param top_k: (1,) int32.
     :param max_instances: (1,) int32.
-    :param layout: (B, 3) int32: where in pictures each one begins [bytes], height, width [px].
-    :param pictures: (bytes,) uint8, (H, W, 3) RGB one after another; the last part of the block.
+    :param layout: (B, 3) int32: where in images each one begins [bytes], height, width [px].
+    :param images: (bytes,) uint8, (H, W, 3) RGB one after another; the last part of the block.
     """
 
     classes: Tensor
@@ -55,12 +55,12 @@ class FrameRequest(NamedTuple):
     top_k: Tensor
     max_instances: Tensor
     layout: Tensor
-    pictures: Tensor
+    images: Tensor
 
 
 class FrameResult(NamedTuple):
     """
-    What the device sends back, N detections with padding for each of B pictures.
+    What the device sends back, N detections with padding for each of B images.
 
     :param counts: (B,) int32, detections.
     :param complete: (B,) int32, see steps.select.Detections.
@@ -135,31 +135,31 @@ def make_result(limits: FrameLimits, device: torch.device) -> Block:
         device)
 
 
-def write_request(request: FrameRequest, pictures: Sequence[np.ndarray],
+def write_request(request: FrameRequest, images: Sequence[np.ndarray],
                   thresholds: Thresholds) -> int:
     """
     Fill a request on the host.
 
-    :param pictures: B of (H, W, 3) uint8 that fit in.
-    :returns: bytes of the pictures.
+    :param images: B of (H, W, 3) uint8 that fit in.
+    :returns: bytes of the images.
     """
     for part, value in zip(request, thresholds):
         part.copy_(torch.as_tensor(value))
     layout, stop = request.layout.numpy(), 0
-    for index, rgb in enumerate(pictures):
+    for index, rgb in enumerate(images):
         start, stop = stop, stop + rgb.size
         layout[index] = start, *rgb.shape[:2]
-        # torch copies a large picture with several threads.
-        request.pictures[start:stop].view(rgb.shape).copy_(torch.from_numpy(rgb))
+        # torch copies a large image with several threads.
+        request.images[start:stop].view(rgb.shape).copy_(torch.from_numpy(rgb))
     return stop
 
 
 def read_result(result: FrameResult, index: int, size: ImageSize) -> Instances:
     """
-    Return the objects in one picture; nothing of it shares memory with the result.
+    Return the objects in one image; nothing of it shares memory with the result.
 
     :param result: on the host.
-    :param size: of the picture.
+    :param size: of the image.
     """
     count = int(result.counts[index])
     boxes, class_ids, class_scores, ious, table = (
@@ -171,7 +171,7 @@ def read_result(result: FrameResult, index: int, size: ImageSize) -> Instances:
 
 
 def mask_bytes(result: FrameResult, index: int) -> int:
-    """Return the bytes that the masks of one picture need, also where they had no room."""
+    """Return the bytes that the masks of one image need, also where they had no room."""
     rows = RasterRow(*result.table[index, :int(result.counts[index])].numpy().T)
     return int((rows.first_byte + _row_bytes(rows.x0, rows.x1)
                 * (rows.y1 - rows.y0)).max(initial=0))

@@ -1,8 +1,8 @@
 """
-Pictures to Instances by captured frames, the fast way on CUDA.
+Images to Instances by captured frames, the fast way on CUDA.
 
-A frame of one picture is shorter than launching its kernels one by one takes. It is captured once
-for a number of pictures and the room they need; how large the pictures are, how many objects they
+A frame of one image is shorter than launching its kernels one by one takes. It is captured once
+for a number of images and the room they need; how large the images are, how many objects they
 show and all thresholds are numbers in device memory, so changing those captures nothing anew.
 """
 
@@ -42,10 +42,10 @@ logger = logging.getLogger(__name__)
 FEWEST_PIXELS = 1 << 21
 FEWEST_DETECTIONS = 100  # what a frame of the default configuration takes
 MOST_DETECTIONS = 1024
-# For all masks of a picture, two bits for each of FEWEST_PIXELS; grows when masks need more.
+# For all masks of an image, two bits for each of FEWEST_PIXELS; grows when masks need more.
 FEWEST_MASK_BYTES = 1 << 19
-MOST_PICTURES = 16
-MOST_PICTURE_BYTES = 1 << 30  # of a batch; int32 counts where each picture begins
+MOST_IMAGES = 16
+MOST_IMAGE_BYTES = 1 << 30  # of a batch; int32 counts where each image begins
 KEPT_FRAMES = 4
 
 
@@ -61,7 +61,7 @@ class Capture(Protocol):
 
 class CapturedFrames:
     """
-    Captured graphs for the numbers and sizes of pictures that came lately.
+    Captured graphs for the numbers and sizes of images that came lately.
 
     :param backend: on the device.
     :param capture: of the device.
@@ -85,7 +85,7 @@ class CapturedFrames:
         if config.nms == 'traditional' or \
                 config.max_instances > min(MOST_DETECTIONS, len(self._backend.priors)):
             return self._eager.predict(images, thresholds, config, clock)
-        step = max(min(MOST_PICTURES, MOST_PICTURE_BYTES // (3 * _picture_room(images))), 1)
+        step = max(min(MOST_IMAGES, MOST_IMAGE_BYTES // (3 * _image_room(images))), 1)
         results: list[Instances] = []
         for start in range(0, len(images), step):
             results += self._predict(images[start:start + step], thresholds, config, clock)
@@ -118,12 +118,12 @@ class CapturedFrames:
             logger.info('masks need %d kB, room is made for %d kB', needed >> 10,
                         self._mask_bytes >> 10)
 
-    def _frame_for(self, pictures: Sequence[np.ndarray], config: PostprocessConfig) -> _Frame:
-        """Return a frame with room for the pictures."""
+    def _frame_for(self, images: Sequence[np.ndarray], config: PostprocessConfig) -> _Frame:
+        """Return a frame with room for the images."""
         # A tiny network has fewer anchors than the usual room.
         room = min(round_up_capacity(config.max_instances, FEWEST_DETECTIONS),
                    len(self._backend.priors))
-        limits = FrameLimits(len(pictures), room, _picture_room(pictures), self._mask_bytes)
+        limits = FrameLimits(len(images), room, _image_room(images), self._mask_bytes)
         key = limits, config.nms
         if key not in self._kept:
             while len(self._kept) >= KEPT_FRAMES:
@@ -135,7 +135,7 @@ class CapturedFrames:
 
 class _Frame:
     """
-    Memory and captured work for some pictures.
+    Memory and captured work for some images.
 
     :ivar result: on the host, of the last run.
     :ivar raw: the network's predictions on the device, of the last run.
@@ -152,14 +152,14 @@ class _Frame:
         self._replay: Replay | None = None
         self.raw: RawPredictions
 
-    def run(self, pictures: Sequence[np.ndarray], thresholds: Thresholds,
+    def run(self, images: Sequence[np.ndarray], thresholds: Thresholds,
             clock: StageClock) -> None:
         """Fill the result."""
         with self._capture.current():
-            self._request.send(write_request(self._request.host, pictures, thresholds))
+            self._request.send(write_request(self._request.host, images, thresholds))
             clock.mark('upload')
             if self._replay is None:
-                # Only now: trying it out needs pictures.
+                # Only now: trying it out needs images.
                 self._replay = self._capture.capture(self._work)
             clock.skip(self._replay())
 
@@ -175,9 +175,9 @@ class _Frame:
         mark('download')
 
 
-def _picture_room(pictures: Sequence[np.ndarray]) -> int:
-    """Return the pixels that there is room for in every picture of a batch."""
-    return round_up_capacity(max(rgb.shape[0] * rgb.shape[1] for rgb in pictures), FEWEST_PIXELS)
+def _image_room(images: Sequence[np.ndarray]) -> int:
+    """Return the pixels that there is room for in every image of a batch."""
+    return round_up_capacity(max(rgb.shape[0] * rgb.shape[1] for rgb in images), FEWEST_PIXELS)
 
 
 def round_up_capacity(needed: int, fewest: int) -> int:

@@ -21,10 +21,10 @@ class FrameMemory(NamedTuple):
 
 
 def _preprocess(memory: FrameMemory, backend: Backend) -> Tensor:
-    """Read the pictures of the request."""
+    """Read the images of the request."""
     config = backend.config
-    return preprocess.preprocess_pictures(
-        memory.request.pictures, memory.request.layout, config.input_size, config.pixel_mean,
+    return preprocess.preprocess_images(
+        memory.request.images, memory.request.layout, config.input_size, config.pixel_mean,
         config.pixel_std, backend.dtype)
 
 

@@ -1,4 +1,4 @@
-"""From a picture in host memory to the network's input."""
+"""From an image in host memory to the network's input."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch.nn import functional
 from yolact_ros.config import ModelConfig
 
 
-def check_picture(rgb: np.ndarray, name: str = 'a picture') -> np.ndarray:
+def check_image(rgb: np.ndarray, name: str = 'a picture') -> np.ndarray:
     """
-    Return the picture if it is one, in memory that torch can share.
+    Return the image if it is one, in memory that torch can share.
 
     :param name: what the error calls it.
     :raises TypeError: when it is no array of uint8.
@@ -35,17 +35,17 @@ def check_picture(rgb: np.ndarray, name: str = 'a picture') -> np.ndarray:
 
 def preprocess(rgb: np.ndarray, config: ModelConfig, device: torch.device) -> Tensor:
     """
-    Return the (1, 3, S, S) float32 input of one picture on the device, channels last.
+    Return the (1, 3, S, S) float32 input of one image on the device, channels last.
 
-    The picture is stretched to the square without keeping its aspect ratio. It is resized as
+    The image is stretched to the square without keeping its aspect ratio. It is resized as
     float32, before normalising: resizing bytes gives other numbers (reference section 3).
 
     :param rgb: (H, W, 3) uint8.
     """
     size = config.input_size
     # (1, H, W, 3) seen as (1, 3, H, W): so torch knows the channels-last layout and keeps it.
-    picture = torch.from_numpy(rgb).to(device)[None].permute(0, 3, 1, 2).float()
-    picture = functional.interpolate(picture, (size, size), mode='bilinear', align_corners=False)
+    image = torch.from_numpy(rgb).to(device)[None].permute(0, 3, 1, 2).float()
+    image = functional.interpolate(image, (size, size), mode='bilinear', align_corners=False)
     mean = torch.tensor(config.pixel_mean, device=device).reshape(1, 3, 1, 1)
     std = torch.tensor(config.pixel_std, device=device).reshape(1, 3, 1, 1)
-    return picture.sub_(mean).div_(std)
+    return image.sub_(mean).div_(std)

@@ -62,7 +62,7 @@ def to_instances(boxes: np.ndarray, class_ids: np.ndarray, class_scores: np.ndar
 
 
 def pixel_boxes(relative: np.ndarray, size: ImageSize) -> np.ndarray:
-    """Return (D, 4) float32 corners [px], ordered and clipped to the picture."""
+    """Return (D, 4) float32 corners [px], ordered and clipped to the image."""
     extent = np.array([size.width, size.height], np.float32)
     first, second = relative[:, :2] * extent, relative[:, 2:] * extent
     low, high = np.minimum(first, second), np.maximum(first, second)
@@ -80,7 +80,7 @@ def _grid_limits(boxes: Tensor, grid: Sequence[int]) -> list[list[int]]:
 def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
                    size: ImageSize) -> PixelMask:
     """
-    Resize one soft mask bilinearly to the picture and threshold it, only where it lives.
+    Resize one soft mask bilinearly to the image and threshold it, only where it lives.
 
     :param soft: (Hp, Wp) in [0, 1], zero outside the limits.
     :param limits: left, top, right, bottom [cells], half-open.

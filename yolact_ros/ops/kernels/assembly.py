@@ -60,22 +60,22 @@ def kept_cells(boxes, size: tl.constexpr):
 def _assemble(prototypes, stride_b, stride_y, stride_x, stride_k, coefficients, boxes, counts,
               masks, limit, height: tl.constexpr, width: tl.constexpr, channels: tl.constexpr,
               cells: tl.constexpr, instances: tl.constexpr, block: tl.constexpr):
-    """Write one block of cells of some instances of one picture."""
-    picture = tl.program_id(2).to(tl.int64)
+    """Write one block of cells of some instances of one image."""
+    image = tl.program_id(2).to(tl.int64)
     start = tl.program_id(0) * cells
     cell = start + tl.arange(0, cells)
     row, column = cell // width, cell % width
     inside = cell < height * width
     channel = tl.arange(0, block)
-    source = prototypes + picture * stride_b \
+    source = prototypes + image * stride_b \
         + (row.to(tl.int64) * stride_y + column.to(tl.int64) * stride_x)[:, None] \
         + channel.to(tl.int64)[None, :] * stride_k
     prototype = tl.load(source, mask=inside[:, None] & (channel < channels)[None, :],
                         other=0.0).to(tl.float32)                             # (cells, block)
-    count = tl.load(counts + picture)
+    count = tl.load(counts + image)
     first = tl.program_id(1) * instances
     for index in range(first, tl.minimum(first + instances, limit)):
-        instance = picture * limit + index
+        instance = image * limit + index
         soft = tl.zeros((cells,), tl.float32)
         if index < count:
             left, right = kept_cells(boxes + instance * 4, width)

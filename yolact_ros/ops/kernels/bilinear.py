@@ -19,7 +19,7 @@ def source_cells(index, target, source):
     :param source: cells along it before; of none, cell 0 is named.
     :returns: int32, int32 and float32 in [0, 1).
     """
-    # The usual division may be an ulp off, which would move the far end of a large picture.
+    # The usual division may be an ulp off, which would move the far end of a large image.
     scale = tl.div_rn(source * 1.0, target * 1.0)
     at = tl.maximum((index.to(tl.float32) + 0.5) * scale - 0.5, 0.0)
     last = tl.maximum(source - 1, 0)

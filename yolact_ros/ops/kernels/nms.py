@@ -39,7 +39,7 @@ def fast_nms_keep(boxes: Tensor, class_ids: Tensor, valid: Tensor, iou_threshold
 
 @triton.jit
 def _load(boxes, class_ids, valid, index, count):
-    """Return the corners, classes and validity of some candidates of one picture."""
+    """Return the corners, classes and validity of some candidates of one image."""
     inside = index < count
     left = tl.load(boxes + 4 * index, mask=inside, other=0.0)
     top = tl.load(boxes + 4 * index + 1, mask=inside, other=0.0)
@@ -53,7 +53,7 @@ def _load(boxes, class_ids, valid, index, count):
 @triton.jit
 def _judge(boxes, class_ids, valid, iou_threshold, top_k, keep, count,
            rows: tl.constexpr, columns: tl.constexpr):
-    """Write the verdict on a block of candidates of one picture."""
+    """Write the verdict on a block of candidates of one image."""
     first = tl.program_id(1).to(tl.int64) * count
     boxes, class_ids, valid = boxes + 4 * first, class_ids + first, valid + first
     start = tl.program_id(0) * columns

@@ -1,4 +1,4 @@
-"""From pictures in device memory to the network's input."""
+"""From images in device memory to the network's input."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from yolact_ros.ops.kernels.bilinear import source_cells
 BLOCK = 512  # values of the output per program
 
 
-def preprocess_pictures(arena: Tensor, layout: Tensor, size: int,
+def preprocess_images(arena: Tensor, layout: Tensor, size: int,
                         mean: tuple[float, float, float], std: tuple[float, float, float],
                         dtype: torch.dtype) -> Tensor:
     """
-    Return the network's input of a batch of pictures: resized to a square, then normalised.
+    Return the network's input of a batch of images: resized to a square, then normalised.
 
     The numbers of inference.steps.preprocess: bilinear, align_corners=False, in float32.
 
-    :param arena: (bytes,) uint8, the pictures (H, W, 3) RGB one after another.
+    :param arena: (bytes,) uint8, the images (H, W, 3) RGB one after another.
     :param layout: (B, 3) int32, byte offset in the arena, height [px], width [px] of each; a
         placeholder of size 0 reads the three bytes at its offset.
     :param size: side S of the input [px].
@@ -39,11 +39,11 @@ def preprocess_pictures(arena: Tensor, layout: Tensor, size: int,
 @triton.jit
 def _resize(arena, layout, out, mean_r, mean_g, mean_b, std_r, std_g, std_b,
             size: tl.constexpr, block: tl.constexpr):
-    """Write one block of the (S, S, 3) values of one picture."""
-    picture = tl.program_id(1)
-    offset = tl.load(layout + 3 * picture).to(tl.int64)
-    height = tl.load(layout + 3 * picture + 1)
-    width = tl.load(layout + 3 * picture + 2)
+    """Write one block of the (S, S, 3) values of one image."""
+    image = tl.program_id(1)
+    offset = tl.load(layout + 3 * image).to(tl.int64)
+    height = tl.load(layout + 3 * image + 1)
+    width = tl.load(layout + 3 * image + 2)
     index = tl.program_id(0) * block + tl.arange(0, block)
     inside = index < 3 * size * size
     channel = index % 3
@@ -59,5 +59,5 @@ def _resize(arena, layout, out, mean_r, mean_g, mean_b, std_r, std_g, std_b,
         + (bottom_left * (1 - across) + bottom_right * across) * down
     mean = tl.where(channel == 0, mean_r, tl.where(channel == 1, mean_g, mean_b))
     std = tl.where(channel == 0, std_r, tl.where(channel == 1, std_g, std_b))
-    first = picture.to(tl.int64) * (3 * size * size)
+    first = image.to(tl.int64) * (3 * size * size)
     tl.store(out + first + index, ((value - mean) / std).to(out.dtype.element_ty), mask=inside)

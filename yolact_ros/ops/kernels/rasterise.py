@@ -1,4 +1,4 @@
-"""From soft masks on the prototype grid to packed bits of the pictures' pixels."""
+"""From soft masks on the prototype grid to packed bits of the images' pixels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RasterRow(NamedTuple):
 
     :param x0: loose roi of the bits [px], with y0, x1, y1; half-open.
     :param left: tight bounds of the mask [px], with top, right, bottom; half-open.
-    :param first_byte: of the mask in the bits of its picture.
+    :param first_byte: of the mask in the bits of its image.
     """
 
     x0: int
@@ -41,10 +41,10 @@ COLUMNS = len(RasterRow._fields)
 def rasterise_masks(masks: Tensor, boxes: Tensor, counts: Tensor, layout: Tensor, table: Tensor,
                     bits: Tensor) -> None:
     """
-    Resize soft masks to the pictures' pixels, threshold them at 0.5 and pack the result.
+    Resize soft masks to the images' pixels, threshold them at 0.5 and pack the result.
 
     Every instance is written in its loose roi, the pixels that the kept cells can touch, half
-    open and clipped to the picture; all 0 when there are none. The tight bounds enclose the
+    open and clipped to the image; all 0 when there are none. The tight bounds enclose the
     pixels above 0.5; without any they are width, height, 0, 0, so x1 is 0 only then. The bits
     of one instance follow those of the one before: row by row, each row padded to whole bytes,
     the most significant bit first, as numpy.unpackbits reads them.
@@ -55,7 +55,7 @@ def rasterise_masks(masks: Tensor, boxes: Tensor, counts: Tensor, layout: Tensor
     :param masks: (B, N, Hp, Wp) float32, contiguous, zero outside the boxes' crop.
     :param boxes: (B, N, 4) float32 relative corners, contiguous.
     :param counts: (B,) int32, how many of the N <= 1024 are instances.
-    :param layout: (B, 3) int32, as of preprocess_pictures; the offset is not read.
+    :param layout: (B, 3) int32, as of preprocess_images; the offset is not read.
     :param table: (B, N, 9) int32, contiguous, overwritten, see RasterRow; 0 behind the last
         instance.
     :param bits: (B, capacity) uint8, contiguous, written where instances lie.
@@ -89,14 +89,14 @@ def _touched_pixels(start, stop, cells, pixels):
 @triton.jit
 def _plan(boxes, counts, layout, table, limit, height: tl.constexpr, width: tl.constexpr,
           block: tl.constexpr):
-    """Write the table of one picture, its tight bounds as those of empty masks."""
-    picture = tl.program_id(0)
-    high, wide = tl.load(layout + 3 * picture + 1), tl.load(layout + 3 * picture + 2)
+    """Write the table of one image, its tight bounds as those of empty masks."""
+    image = tl.program_id(0)
+    high, wide = tl.load(layout + 3 * image + 1), tl.load(layout + 3 * image + 2)
     index = tl.arange(0, block)
-    row = picture * limit + tl.minimum(index, limit - 1)
+    row = image * limit + tl.minimum(index, limit - 1)
     left, right = kept_cells(boxes + 4 * row, width)
     top, bottom = kept_cells(boxes + 4 * row + 1, height)
-    exists = index < tl.load(counts + picture)
+    exists = index < tl.load(counts + image)
     filled = exists & (left < right) & (top < bottom)
     x0, x1 = _touched_pixels(left, right, width, wide)
     y0, y1 = _touched_pixels(top, bottom, height, high)
@@ -133,15 +133,15 @@ def _rasterise(masks, counts, layout, table, bits, limit, capacity, height: tl.c
                width: tl.constexpr, shares: tl.constexpr, block: tl.constexpr):
     """Write a share of the bits of one instance and let its tight bounds enclose them."""
     instance = tl.program_id(0)
-    picture = instance // limit
-    if instance % limit < tl.load(counts + picture):
-        high, wide = tl.load(layout + 3 * picture + 1), tl.load(layout + 3 * picture + 2)
+    image = instance // limit
+    if instance % limit < tl.load(counts + image):
+        high, wide = tl.load(layout + 3 * image + 1), tl.load(layout + 3 * image + 2)
         entry = table + 9 * instance
         x0, y0 = tl.load(entry), tl.load(entry + 1)
         x1, y1 = tl.load(entry + 2), tl.load(entry + 3)
         offset = tl.load(entry + 8).to(tl.int64)
         mask = masks + instance.to(tl.int64) * (height * width)
-        target = bits + picture.to(tl.int64) * capacity
+        target = bits + image.to(tl.int64) * capacity
         row_bytes = tl.maximum((x1 - x0 + 7) // 8, 1)
         size = row_bytes * (y1 - y0)
         # Bounds of what each lane has seen

@@ -66,7 +66,7 @@ def _sample(x, raw, columns, positions, height, width, out_h, out_w, channels: t
     y, above = _split(start_y.to(tl.float32) + shift_y, height)
     x_low, before = _split(start_x.to(tl.float32) + shift_x, width)
 
-    # (rows, block): the picture's rows above and below, in each the pixels left and right
+    # (rows, block): the image's rows above and below, in each the pixels left and right
     wanted = inside[:, None] & (channel < channels)[None, :]
     total = tl.zeros((rows, block), tl.float32)
     first = (row // out_h).to(tl.int64) * height

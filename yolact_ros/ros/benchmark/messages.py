@@ -63,7 +63,7 @@ class _MessageWay:
                    and self._results.get_subscription_count())
 
     def run(self) -> dict[str, float]:
-        """Send one picture through and return milliseconds by stage."""
+        """Send one image through and return milliseconds by stage."""
         clock = [time.perf_counter()]
         self._images.publish(self._image)
         message = self._receive()

@@ -37,24 +37,24 @@ WARM_UP = 30
 
 
 class InstantPredictor:
-    """Finds the same ellipses in every picture, in no time."""
+    """Finds the same ellipses in every image, in no time."""
 
     class_names, description = ('thing',), 'no network'
 
     def __init__(self, count: int) -> None:
-        """:param count: instances in every picture."""
+        """:param count: instances in every image."""
         self.postprocess = PostprocessConfig()
         self.stage_ms: dict[str, float] = {}
         self._instances = ellipses(count)
 
     def predict(self, rgb: np.ndarray) -> Instances:
-        """Return the instances, or none for a picture of another size."""
+        """Return the instances, or none for an image of another size."""
         size = ImageSize(*rgb.shape[:2])
         return self._instances if size == SIZE else Instances.empty(size)
 
 
 def ellipses(count: int) -> Instances:
-    """Return objects of 240 x 160 pixels all over the picture."""
+    """Return objects of 240 x 160 pixels all over the image."""
     random = np.random.default_rng(0)
     height, width = 160, 240
     y, x = np.mgrid[-1:1:complex(height), -1:1:complex(width)]
@@ -95,8 +95,8 @@ class Consumer(Node):
         self.create_subscription(InstanceMaskArray, 'yolact/instances', self._receive, 1)
         if options.overlay:
             self.create_subscription(Image, 'yolact/overlay', lambda _: None, 1)
-        picture = np.random.default_rng(0).integers(0, 256, (SIZE.height, SIZE.width, 3), np.uint8)
-        self._image = encode_image(picture, 'bgr8', Image().header)
+        image = np.random.default_rng(0).integers(0, 256, (SIZE.height, SIZE.width, 3), np.uint8)
+        self._image = encode_image(image, 'bgr8', Image().header)
         self.sent, self.latency_ms = 0, []
         self.create_timer(1 / options.rate, self._send)
 

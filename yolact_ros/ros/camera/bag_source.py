@@ -22,7 +22,7 @@ NOT_COLOUR = ('depth', 'infra', 'disparity', 'confidence')
 
 
 class BagSource:
-    """One image topic of a bag, each picture with the camera_info that was valid then."""
+    """One image topic of a bag, each image with the camera_info that was valid then."""
 
     knows_truth = False
 
@@ -64,7 +64,7 @@ class BagSource:
             yield Frame((stamp - start) / 1e9, message, camera_info)
 
     def _first_camera_info(self) -> CameraInfo | None:
-        """Return the first recorded one: it may follow its picture."""
+        """Return the first recorded one: it may follow its image."""
         if self._info:
             for _, _, raw in self._messages([self._info]):
                 return deserialize_message(raw, CameraInfo)

@@ -1,4 +1,4 @@
-"""The node `frame_source`: plays pictures, a video, a bag or synthetic scenes as a camera."""
+"""The node `frame_source`: plays images, a video, a bag or synthetic scenes as a camera."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class FrameSource(Node):
         self.published += 1
 
     def _try_publish(self, frame: Frame) -> None:
-        """Publish; a damaged recorded picture costs this frame only."""
+        """Publish; a damaged recorded image costs this frame only."""
         try:
             self.publish(frame)
         except ValueError as error:

@@ -31,12 +31,12 @@ class Truth:
 @dataclass(frozen=True, eq=False)
 class Frame:
     """
-    One picture on its way to the camera topic.
+    One image on its way to the camera topic.
 
     :param time: since the start of the source [s]; says when to publish it.
     :param image: (H, W, 3) uint8 RGB, or the recorded message.
     :param camera_info: recorded or known intrinsics, None where they must be guessed.
-    :param truth: what is in the picture, where that is known.
+    :param truth: what is in the image, where that is known.
     :param depth: (H, W) uint16 [mm], 0 where unknown.
     """
 

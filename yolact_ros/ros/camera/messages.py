@@ -1,4 +1,4 @@
-"""What a camera driver publishes: pictures as messages and the intrinsics that go with them."""
+"""What a camera driver publishes: images as messages and the intrinsics that go with them."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from yolact_ros.structures import ImageSize
 
 FOCAL_LENGTH_PER_WIDTH = 0.9  # a lens with 58 degrees across, like most webcams
 
-Picture = np.ndarray | Image | CompressedImage
+AnyImage = np.ndarray | Image | CompressedImage
 
 
-def to_rgb(picture: Picture) -> np.ndarray:
+def to_rgb(image: AnyImage) -> np.ndarray:
     """
     Return (H, W, 3) uint8 RGB.
 
     :raises ValueError: when a recorded message is damaged or of an unknown encoding.
     """
-    if isinstance(picture, Image):
-        return decode_image(picture)
-    if isinstance(picture, CompressedImage):
-        return decode_compressed(picture)
-    return picture
+    if isinstance(image, Image):
+        return decode_image(image)
+    if isinstance(image, CompressedImage):
+        return decode_compressed(image)
+    return image
 
 
-def image_message(picture: Picture, header: Header) -> Image:
+def image_message(image: AnyImage, header: Header) -> Image:
     """Return the raw message; a recorded one stays as it is but for its header."""
-    if isinstance(picture, Image):
-        picture.header = header
-        return picture
-    return encode_image(to_rgb(picture), 'rgb8', header)
+    if isinstance(image, Image):
+        image.header = header
+        return image
+    return encode_image(to_rgb(image), 'rgb8', header)
 
 
 def depth_message(depth_mm: np.ndarray, header: Header) -> Image:
     """
-    Return a depth picture as depth cameras publish it (REP 118).
+    Return a depth image as depth cameras publish it (REP 118).
 
     :param depth_mm: (H, W) uint16 [mm], 0 where unknown.
     """
@@ -46,19 +46,19 @@ def depth_message(depth_mm: np.ndarray, header: Header) -> Image:
     return message
 
 
-def jpeg_message(picture: Picture, header: Header, quality: int) -> CompressedImage:
+def jpeg_message(image: AnyImage, header: Header, quality: int) -> CompressedImage:
     """Return the compressed message; a recorded one stays as it is but for its header."""
-    if isinstance(picture, CompressedImage):
-        picture.header = header
-        return picture
-    return encode_jpeg(to_rgb(picture), header, quality)
+    if isinstance(image, CompressedImage):
+        image.header = header
+        return image
+    return encode_jpeg(to_rgb(image), header, quality)
 
 
-def size_of(picture: Picture) -> ImageSize:
-    """Return the size of the picture; a compressed one has to be decoded for it."""
-    if isinstance(picture, Image):
-        return ImageSize(picture.height, picture.width)
-    return ImageSize(*to_rgb(picture).shape[:2])
+def size_of(image: AnyImage) -> ImageSize:
+    """Return the size of the image; a compressed one has to be decoded for it."""
+    if isinstance(image, Image):
+        return ImageSize(image.height, image.width)
+    return ImageSize(*to_rgb(image).shape[:2])
 
 
 def guessed_matrix(size: ImageSize) -> np.ndarray:

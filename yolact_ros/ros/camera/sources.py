@@ -1,4 +1,4 @@
-"""Where frames come from: pictures, videos, webcams; and which of them the user means."""
+"""Where frames come from: images, videos, webcams; and which of them the user means."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from yolact_ros.media.images import Pictures, Video, find_source, read_picture
+from yolact_ros.media.images import Images, Video, find_source, read_image
 from yolact_ros.media.video import DEFAULT_FPS, VideoReader
 from yolact_ros.ros.camera.bag_source import BagSource
 from yolact_ros.ros.camera.frames import Frame, Source
@@ -15,7 +15,7 @@ from yolact_ros.ros.camera.parameters import SourceParameters
 from yolact_ros.ros.camera.synthetic_source import SyntheticSource
 
 BAG_SUFFIXES = ('.mcap', '.db3')
-PICTURE_RATE = 5.0  # [Hz], slow enough to look at, quick enough to feel like a camera
+IMAGE_RATE = 5.0  # [Hz], slow enough to look at, quick enough to feel like a camera
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def open_source(parameters: SourceParameters) -> Source:
     except FileNotFoundError as error:
         raise FileNotFoundError(f'{error}; a rosbag2 or synthetic:MODE will do as well. '
                                 f'Looked in {Path.cwd()}') from error
-    return PictureSource(found) if isinstance(found, Pictures) else VideoSource(found)
+    return ImageSource(found) if isinstance(found, Images) else VideoSource(found)
 
 
 def is_bag(path: Path) -> bool:
@@ -55,36 +55,36 @@ def is_bag(path: Path) -> bool:
     return path.is_file() and path.suffix in BAG_SUFFIXES
 
 
-class PictureSource:
-    """The pictures of a folder, or one picture."""
+class ImageSource:
+    """The images of a folder, or one image."""
 
-    rate = PICTURE_RATE
+    rate = IMAGE_RATE
     knows_truth = False
 
-    def __init__(self, pictures: Pictures) -> None:
+    def __init__(self, images: Images) -> None:
         """
-        Look for a picture that can be read.
+        Look for an image that can be read.
 
         :raises OSError, ValueError: when there is none; says what is wrong with the last one.
         """
-        self._paths = pictures.paths
+        self._paths = images.paths
         self._refused: dict[Path, Exception] = {}
-        self.description = f'{len(self._paths)} pictures of {pictures.folder or self._paths[0]}'
+        self.description = f'{len(self._paths)} pictures of {images.folder or self._paths[0]}'
         if next(iter(self), None) is None:
             raise self._refused[self._paths[-1]]
 
     def __iter__(self) -> Iterator[Frame]:
-        """Play all readable pictures; name each unreadable one once."""
+        """Play all readable images; name each unreadable one once."""
         count = 0
         for path in self._paths:
             try:
-                picture = read_picture(path)
+                image = read_image(path)
             except (OSError, ValueError) as error:
                 if path not in self._refused:
                     logger.warning('left out: %s', error)
                 self._refused[path] = error
                 continue
-            yield Frame(count / self.rate, picture)
+            yield Frame(count / self.rate, image)
             count += 1
 
 
@@ -114,9 +114,9 @@ class VideoSource:
         reader, self._opened = self._opened or VideoReader(self._video), None
         start = time.monotonic()
         with reader:
-            for count, picture in enumerate(reader):
+            for count, image in enumerate(reader):
                 elapsed = time.monotonic() - start if self.rate is None else count / self.rate
-                yield Frame(elapsed, picture)
+                yield Frame(elapsed, image)
         if reader.problem and self._video.live:
             raise OSError(reader.problem)
         if reader.problem:

@@ -26,7 +26,7 @@ from yolact_ros.ros.demo.score import Region, RunningScore
 from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import to_bool
 
-PICTURES = 4
+IMAGES = 4
 NAMED_OBJECTS = 6  # what fits into a line
 JOIN_DEPTH = 100  # frames of truth and results that wait for each other
 
@@ -128,9 +128,9 @@ class DemoViewer(Node):
         self._known_classes = set(json.loads(message.data))
 
     def _on_overlay(self, message: Image) -> None:
-        """Save the picture when the next of the evenly spread moments has come."""
-        moment = self._seconds * (len(self.overlays) + 0.5) / PICTURES
-        if len(self.overlays) < PICTURES and self.running_for >= moment:
+        """Save the image when the next of the evenly spread moments has come."""
+        moment = self._seconds * (len(self.overlays) + 0.5) / IMAGES
+        if len(self.overlays) < IMAGES and self.running_for >= moment:
             path = self._folder / f'overlay_{len(self.overlays) + 1}.png'
             bgr = cv2.cvtColor(decode_image(message), cv2.COLOR_RGB2BGR)
             if not cv2.imwrite(str(path), bgr):

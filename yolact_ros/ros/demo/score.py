@@ -18,8 +18,8 @@ class Region:
     One object's pixels.
 
     :param class_name: what it is.
-    :param x0: left end of the mask in the picture [px].
-    :param y0: upper end of the mask in the picture [px].
+    :param x0: left end of the mask in the image [px].
+    :param y0: upper end of the mask in the image [px].
     :param mask: (h, w) bool.
     """
 

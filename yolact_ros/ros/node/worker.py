@@ -37,7 +37,7 @@ class Predictor(Protocol):
     postprocess: PostprocessConfig
 
     def predict(self, rgb: np.ndarray) -> Instances:
-        """Return the instances in a (H, W, 3) uint8 RGB picture."""
+        """Return the instances in a (H, W, 3) uint8 RGB image."""
 
 
 @dataclass(frozen=True)

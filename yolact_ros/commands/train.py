@@ -13,6 +13,7 @@ from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.data.datasets import open_source
 from yolact_ros.data.sample import SampleSource
+from yolact_ros.data.split import split, split_share
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.anchors import report_anchors
 from yolact_ros.training.config import TrainConfig
@@ -24,7 +25,6 @@ from yolact_ros.training.config_file import (
 )
 from yolact_ros.training.processes import Processes, default_threads, joined_processes
 from yolact_ros.training.run_folder import RunFolder
-from yolact_ros.training.split import split, split_share
 from yolact_ros.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)

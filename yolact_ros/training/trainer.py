@@ -15,10 +15,10 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.checkpoint import save_model
+from yolact_ros.data.fingerprint import check_same_data, fingerprint
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.fingerprint import check_same_data, fingerprint
 from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.loader import BatchOrder, TrainingImages, open_batches
 from yolact_ros.training.optimizer import (

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from small_training import Blocks
 
-from yolact_ros.training.split import choose, split, split_share
+from yolact_ros.data.datasets import SyntheticScenes
+from yolact_ros.data.split import choose, split, split_share
 
 
 def classes_in(photos):
@@ -47,4 +47,4 @@ def test_a_share_out_of_range_is_refused(val):
 
 def test_scenes_made_on_demand_are_not_split():
     with pytest.raises(ValueError, match='--val synthetic:easy'):
-        split(Blocks(), 0.2, 0)
+        split(SyntheticScenes('easy', 6, 96), 0.2, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.data.coco import CocoDataset
-from yolact_ros.training.fingerprint import check_same_data, fingerprint
+from yolact_ros.data.fingerprint import check_same_data, fingerprint
 
 
 def data_set(folder, files=('a.png', 'b.png'), names=('cup', 'fork'), left=10):

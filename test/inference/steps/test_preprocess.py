@@ -45,7 +45,7 @@ def test_darknet_only_divides_by_255():
 
 
 @pytest.mark.parametrize('image, error, message', [
-    (None, TypeError, 'got a NoneType'),
+    (None, TypeError, 'got NoneType'),
     (np.zeros((4, 4, 3), np.float32), TypeError, 'got a float32 array; scale'),
     (np.zeros((4, 4, 3), np.uint16), TypeError, 'got a uint16 array'),
     (np.zeros((4, 4), np.uint8), ValueError, r'must be \(H, W, 3\) RGB, got \(4, 4\); turn grey'),

@@ -19,6 +19,7 @@ from yolact_ros.checkpoint import (
 )
 from yolact_ros.config import MODEL_PRESETS, yolact_base, yolact_plus_tiny, yolact_resnet50
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.weights.state_dict import clean_published_keys
 
 
 def make_model(config=None):
@@ -70,6 +71,30 @@ def test_quirks_of_old_files_are_mended(tmp_path, resnet50_state):
     torch.save(old, tmp_path / 'old.pth')
 
     assert_same_weights(load_model(tmp_path / 'old.pth')[0], resnet50_state)
+
+
+@pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', 'model.', 'module._orig_mod.model.'])
+def test_keys_lose_the_prefixes_of_wrappers(prefix, tmp_path):
+    model = make_model()
+    state = {prefix + key: tensor for key, tensor in model.state_dict().items()}
+    torch.save(state, tmp_path / 'wrapped.pth')
+    safetensors.torch.save_file(state, tmp_path / 'wrapped.safetensors')
+
+    for name in ('wrapped.pth', 'wrapped.safetensors'):
+        loaded, _ = load_model(tmp_path / name, model.config)
+        assert_same_weights(loaded, model.state_dict())
+
+
+def test_a_wrapper_is_stripped_at_the_beginning_only():
+    tensor = torch.zeros(1)
+    assert list(clean_published_keys({'fpn.model.weight': tensor})) == ['fpn.model.weight']
+
+
+def test_what_stands_beside_the_tensors_is_left_out(tmp_path):
+    model = make_model()
+    torch.save({'epoch': 3, 'optimizer': {'lr': 0.1}, **model.state_dict()}, tmp_path / 'my.pth')
+
+    assert_same_weights(load_model(tmp_path / 'my.pth', model.config)[0], model.state_dict())
 
 
 def test_an_ambiguous_file_takes_the_explicit_config(tmp_path):
@@ -133,6 +158,10 @@ def broken_files(folder, state):
     yield 'truncated.pth', 'truncated or damaged.*again'
     torch.save({'state_dict': state}, folder / 'wrapped.pth')
     yield 'wrapped.pth', 'not a bare state dict.*keys state_dict'
+    torch.save({'step': torch.tensor(3), 'model': state}, folder / 'step.pth')
+    yield 'step.pth', 'not a bare state dict.*keys step, model'
+    torch.save({0: torch.zeros(1)}, folder / 'list.pth')
+    yield 'list.pth', 'not a bare state dict.*keys 0'
     torch.save({'a': torch.full((2,), torch.nan)}, folder / 'nan.pth')
     yield 'nan.pth', 'NaN or infinite weights in 1 tensors, first a'
     torch.save({'conv1.weight': torch.zeros(1), 'layer1.0.conv1.weight': torch.zeros(1)},

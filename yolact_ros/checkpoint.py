@@ -181,7 +181,7 @@ def _reject_foreign(head: bytes, path: Path) -> None:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    """Return the state dict of a torch.save file; nothing but tensors is accepted."""
+    """Return the tensors of a torch.save file; a number beside them, as an epoch, is left out."""
     try:
         with warnings.catch_warnings():  # about pickles of other programs; the error says enough
             warnings.simplefilter('ignore', UserWarning)
@@ -195,13 +195,23 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         reason = str(error).splitlines()[0].partition('. ')[0]
         raise ValueError(f'{path} is truncated or damaged ({reason}); download or copy it again, '
                          f'its size is {path.stat().st_size} bytes') from error
-    if not isinstance(loaded, dict) or not loaded or not all(
-            isinstance(value, Tensor) for value in loaded.values()):
+    state = _only_tensors(loaded)
+    if not state:
         found = f'a dict with keys {", ".join(map(str, list(loaded)[:5]))}' \
             if isinstance(loaded, dict) else type(loaded).__name__
         raise ValueError(f'{path} is not a bare state dict (name -> tensor) but {found}; save '
                          'only the weights: torch.save(model.state_dict(), path)')
-    return {key.removeprefix('module.'): value for key, value in loaded.items()}
+    return state
+
+
+def _only_tensors(loaded: object) -> dict[str, Tensor]:
+    """Return the tensors of a state dict, none where it is no state dict or only holds one."""
+    if not isinstance(loaded, dict):
+        return {}
+    state = {key: value for key, value in loaded.items()
+             if isinstance(key, str) and isinstance(value, Tensor)}
+    bare = len(state) == len(loaded) or any('.' in key for key in state)  # {'step': tensor, ...}
+    return state if bare else {}
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None]:

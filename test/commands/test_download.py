@@ -1,6 +1,7 @@
 """`yolact download` and `yolact models`, against a server on this machine."""
 
 import functools
+import hashlib
 import http.server
 import threading
 
@@ -41,6 +42,7 @@ def server(tmp_path):
     file.parent.mkdir(parents=True)
     handler = functools.partial(QuietHandler, directory=str(tmp_path / 'www'))
     running = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    running.digest = None
     running.file, running.url = file, f'http://127.0.0.1:{running.server_port}'
     thread = threading.Thread(target=running.serve_forever, args=(0.01,))
     thread.start()
@@ -51,7 +53,12 @@ def server(tmp_path):
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files without writing a line for each."""
+    """Serves files without writing a line for each; names the server's digest, if it has one."""
+
+    def end_headers(self):
+        if self.server.digest:
+            self.send_header('X-Linked-Etag', f'"{self.server.digest}"')
+        super().end_headers()
 
     def log_message(self, *_):
         pass
@@ -64,6 +71,31 @@ def test_downloaded_weights_are_complete_and_can_be_used(server, state, cache):
     torch.testing.assert_close(model.state_dict()['proto_net.0.weight'],
                                state['proto_net.0.weight'])
     assert list((cache / 'partial').iterdir()) == []
+
+
+def test_weights_with_the_digest_that_the_hub_names_are_taken(server, state, cache, caplog):
+    caplog.set_level('INFO')
+    torch.save(state, server.file)
+    server.digest = hashlib.sha256(server.file.read_bytes()).hexdigest()
+    download.download(TINY, cache / TINY.file_name, server.url)
+    assert (cache / TINY.file_name).read_bytes() == server.file.read_bytes()
+    assert 'SHA-256' not in caplog.text
+
+
+def test_weights_with_another_digest_are_removed(server, state, cache):
+    torch.save(state, server.file)
+    got = hashlib.sha256(server.file.read_bytes()).hexdigest()
+    server.digest = 'ab' * 32
+    with pytest.raises(ValueError, match=f'got SHA-256 {got}, wanted {server.digest}; .* again'):
+        download.download(TINY, cache / TINY.file_name, server.url)
+    assert [path.name for path in cache.rglob('*')] == ['partial']
+
+
+def test_a_mirror_without_digests_is_told(server, state, cache, caplog):
+    caplog.set_level('INFO')
+    torch.save(state, server.file)
+    download.download(TINY, cache / TINY.file_name, server.url)
+    assert caplog.text.count('names no SHA-256 of the file: only its size and loading') == 1
 
 
 @pytest.mark.parametrize(('content', 'message'), [

@@ -118,6 +118,19 @@ def test_thresholds_change_while_running_and_bad_ones_do_not(tiny):
     assert predictor.predict(noise(50, 50)).class_ids.tolist() == [2] * 7
 
 
+@pytest.mark.parametrize(('weights', 'options', 'line'), [
+    ('tiny', {}, 'yolact_plus_tiny on cpu, float32, torch, 4 classes: a checkpoint; chosen by '
+                 'itself: backend, precision'),
+    ('tiny', {'backend': 'torch', 'precision': 'float32'},
+     'yolact_plus_tiny on cpu, float32, torch, 4 classes: a checkpoint'),
+    ('demo', {'backend': 'torch'}, 'yolact_plus_tiny on cpu, float32, torch, 8 classes: the '
+                                   'packaged demo model; chosen by itself: precision')])
+def test_what_was_chosen_is_told_once(weights, options, line, tiny, caplog):
+    caplog.set_level('INFO', 'yolact_ros')
+    open_predictor(tiny if weights == 'tiny' else weights, device='cpu', **options)
+    assert caplog.messages == [line]
+
+
 def test_a_predictor_tells_what_it_is(tiny):
     predictor = open_predictor(tiny, device='cpu')
     predictor.predict(noise(50, 50))

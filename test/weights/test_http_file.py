@@ -1,5 +1,6 @@
 """Fetching files from servers that behave and servers that do not."""
 
+import hashlib
 import http.server
 import threading
 from contextlib import contextmanager
@@ -7,9 +8,10 @@ from contextlib import contextmanager
 import pytest
 
 from yolact_ros.weights import http_file
-from yolact_ros.weights.http_file import fetch
+from yolact_ros.weights.http_file import fetch, sha256_of
 
 CONTENT = bytes(range(256)) * 40
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -60,6 +62,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.manner = 'with_ranges'
         self._send(302, b'', Location='/elsewhere')
 
+    def hub(self):
+        self.server.manner = 'store'
+        self._send(302, b'', Location='/store', X_Linked_Etag=f'"{DIGEST.upper()}"',
+                   ETag='"0123"')
+
+    def store(self):  # its word about its own file must not count
+        self.server.manner = 'hub'
+        asked = self.headers.get('Range', 'bytes=0-')
+        if int(asked.removeprefix('bytes=').rstrip('-')) >= len(CONTENT):
+            self._send(416, b'', Content_Range=f'bytes */{len(CONTENT)}')
+            return
+        self._send(200, CONTENT, X_Linked_Etag=f'"{"0" * 64}"')
+
+    def git_etag(self):
+        self._send(200, CONTENT, ETag=f'"{"a" * 40}"', X_Linked_Etag=f'"{"a" * 40}"')
+
     def huge(self):
         self._send(200, b'', Content_Length=str(1 << 60))
 
@@ -88,6 +106,21 @@ def test_a_file_arrives_whole(tmp_path, manner):
     with serving(manner) as server:
         fetch(server.url, tmp_path / 'part')
     assert (tmp_path / 'part').read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize('have', [b'', CONTENT[:1000], CONTENT, CONTENT + b'more'],
+                         ids=['nothing', 'a part', 'all', 'too much'])
+def test_the_digest_is_what_the_first_answer_names(tmp_path, have):
+    (tmp_path / 'part').write_bytes(have)
+    with serving('hub') as server:
+        assert fetch(server.url, tmp_path / 'part') == DIGEST
+    assert sha256_of(tmp_path / 'part') == DIGEST
+
+
+@pytest.mark.parametrize('manner', ['plain', 'redirect', 'git_etag'])
+def test_without_a_sha256_no_digest_is_made_up(tmp_path, manner):
+    with serving(manner) as server:
+        assert fetch(server.url, tmp_path / 'part') is None
 
 
 @pytest.mark.parametrize('manner', ['with_ranges', 'redirect'])

@@ -106,7 +106,7 @@ def _run_one(args: argparse.Namespace) -> int:
         copy = BagCopy(args.output)
         from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
         predictor = open_predictor(args.weights, device=args.device)
-        logger.info('%s of %s, %s', topic, args.bag, predictor.description)
+        logger.info('%s of %s', topic, args.bag)
         job = _Job(args, store, topic, predictor, copy)
         try:
             with copy, logging_redirect_tqdm():

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from yolact_ros.files import make_folder
-from yolact_ros.weights.http_file import fetch
+from yolact_ros.weights.http_file import fetch, sha256_of
 from yolact_ros.weights.published import (
     HUGGING_FACE,
     PUBLISHED,
@@ -21,7 +21,8 @@ from yolact_ros.weights.published import (
 NOTES = """
 The files come from the authors' repositories on Hugging Face and are kept in
 $XDG_CACHE_HOME/yolact_ros or ~/.cache/yolact_ros. A broken download goes on where it stopped
-when the same command is run again. A file is used only after it has been loaded once.
+when the same command is run again. A file is used only after its SHA-256 has been compared
+with the one that Hugging Face names, and after it has been loaded once.
 
 examples:
   yolact download yolact_plus_resnet50
@@ -75,16 +76,32 @@ def download(weights: PublishedWeights, target: Path, base: str = HUGGING_FACE) 
     part.parent.mkdir(exist_ok=True)
     url = weights.url(base)
     try:
-        fetch(url, part)
+        digest = fetch(url, part)
     except OSError as error:
         raise OSError(f'{error}. You may also fetch it with a browser and put it at '
                       f'{target}') from error
     try:
+        check_digest(part, digest, url)
         check_weights(weights, part)
     except ValueError as error:
         part.unlink()
         raise ValueError(f'what {url} sent is not {weights.name}: {error}') from error
     os.replace(part, target)
+
+
+def check_digest(path: Path, wanted: str | None, url: str) -> None:
+    """
+    Compare a file with the SHA-256 that its server names; a mirror may name none.
+
+    :raises ValueError: when they differ.
+    """
+    if wanted is None:
+        logger.info('%s names no SHA-256 of the file: only its size and loading are checked', url)
+        return
+    got = sha256_of(path)
+    if got != wanted:
+        raise ValueError(f'got SHA-256 {got}, wanted {wanted}; the file was damaged on its way or '
+                         'changed, and is removed: run the same command again to fetch it anew')
 
 
 def check_weights(weights: PublishedWeights, path: Path) -> None:

@@ -136,7 +136,6 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
                                PostprocessConfig(
                                    score_threshold=0.0, nms=args.nms, iou_threshold=args.iou,
                                    top_k=args.top_k, max_instances=args.max_instances))
-    logger.info('evaluating %s', predictor.description)
     progress = partial(tqdm, desc='evaluating', unit='image', mininterval=progress_interval())
     if source is not None:
         return (evaluate_source(predictor, source, args.max_images, args.original_ap, progress),

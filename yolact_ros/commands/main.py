@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
+from yolact_ros.inference.backends.allocator import keep_freed_memory
+
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
 # A module of this room for each; only that of the chosen command is imported.
 COMMANDS: dict[str, str] = {
@@ -26,6 +28,8 @@ COMMANDS: dict[str, str] = {
     'export': 'write the network for other runtimes',
     'quantize': 'make an int8 network for fast inference on the CPU',
 }
+# Their process is there for pictures, so it may keep a frame's memory for the next one.
+PREDICTING = {'segment', 'bag', 'extract', 'eval', 'benchmark'}
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -85,6 +89,8 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
         if args is None:
             return code
         logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format='%(message)s')
+        if name in PREDICTING:
+            keep_freed_memory()
         return module.run(args)
     except argparse.ArgumentError as error:  # what only run() can find out about the arguments
         return _report(name, error, MISUSED, debug)

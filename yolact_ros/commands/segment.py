@@ -141,11 +141,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _open_predictor(args: argparse.Namespace, postprocess: PostprocessConfig) -> Predictor:
-    """Return the predictor and say what it is."""
+    """Return the predictor and say what the demo model knows."""
     from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
     predictor = open_predictor(args.weights, args.config, args.device, args.backend,
                                args.precision, postprocess)
-    logger.info('%s, %d classes', predictor.description, len(predictor.class_names))
     if args.weights == 'demo':
         logger.info('the demo model knows only %s; choose another with --weights, see '
                     '"yolact models"', ', '.join(predictor.class_names))

@@ -15,6 +15,7 @@ from yolact_ros.checkpoint import load_model, resolve_weights
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
 from yolact_ros.devices import choose_device, choose_precision
 from yolact_ros.export.openvino import convert_network, convert_rescoring
+from yolact_ros.inference.backends.allocator import keep_freed_memory as keep_freed_memory
 from yolact_ros.inference.backends.exported import (
     RUNTIME_OF_SUFFIX,
     ExportedBackend,
@@ -155,7 +156,7 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
                    device: str = 'auto', backend: str = 'auto', precision: str = 'auto',
                    postprocess: PostprocessConfig = DEFAULT_POSTPROCESS) -> Predictor:
     """
-    Return a predictor that is ready for images.
+    Return a predictor that is ready for images; what was chosen is told in one INFO line.
 
     :param weights: path of a checkpoint, a published name, 'demo' for the packaged model, or a
         file that yolact export wrote (.onnx, .xml).
@@ -172,7 +173,19 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     :raises RuntimeError: when the device is.
     :raises ImportError: when the backend's package is, naming the pip line.
     """
-    return Predictor(_open_backend(weights, config, device, backend, precision), postprocess)
+    predictor = Predictor(_open_backend(weights, config, device, backend, precision), postprocess)
+    chosen = [name for name, value in (('device', device), ('backend', backend),
+                                       ('precision', precision)) if value == 'auto']
+    logger.info('%s, %d classes: %s%s', predictor.description, len(predictor.class_names),
+                _kind(weights), f'; chosen by itself: {", ".join(chosen)}' if chosen else '')
+    return predictor
+
+
+def _kind(weights: str | Path) -> str:
+    """Return what weights are, on which the choice of what runs them depends."""
+    if str(weights) == 'demo':
+        return 'the packaged demo model'
+    return 'an exported file' if Path(weights).suffix in RUNTIME_OF_SUFFIX else 'a checkpoint'
 
 
 def _open_backend(weights: str | Path, config: ModelConfig | str | None, device: str,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import re
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from tqdm import tqdm
 
 BLOCK = 1 << 18  # [bytes] small enough for a lively progress bar, large enough for full speed
 TIMEOUT = 30.0  # [s] without a single byte
+# How Hugging Face names the SHA-256 of a large file, in the answer that redirects to its store.
+DIGEST_HEADER, DIGEST = 'X-Linked-Etag', re.compile(r'"?([0-9a-fA-F]{64})"?')
 
 
 @dataclass(frozen=True)
@@ -29,21 +33,55 @@ class Answer:
     total: int | None
 
 
-def fetch(url: str, part: Path) -> None:
+class _Digests(urllib.request.HTTPRedirectHandler):
+    """
+    Follows redirects and remembers the first SHA-256 that one of the answers names.
+
+    :ivar found: in lower case; None where none has named one.
+    """
+
+    def __init__(self) -> None:
+        self.found: str | None = None
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # noqa: D102, ANN
+        self.look(headers)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def look(self, headers: Mapping[str, str]) -> None:
+        """Read the headers of one answer; the first that names a digest counts."""
+        named = DIGEST.fullmatch(headers.get(DIGEST_HEADER, ''))
+        if self.found is None and named is not None:
+            self.found = named[1].lower()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fetch(url: str, part: Path) -> str | None:
     """
     Complete a partial file from a URL; what arrives stays there whatever happens.
 
     :param part: bytes fetched so far, may not exist yet.
+    :returns: the SHA-256 that the server says the whole file has, None where it does not say.
     :raises OSError: when the server refuses, answers with a web page, or the line breaks.
     """
     have = part.stat().st_size if part.exists() else 0
+    digests = _Digests()
     try:
-        with _open(url, have) as response:
+        with _open(url, have, digests) as response:
+            digests.look(response.headers)
             _receive(response, part, have, url)
+        return digests.found
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            _settle_refused_range(error, part, have, url)
-            return
+            digests.look(error.headers)
+            return _settle_refused_range(error, part, have, url) or digests.found
         raise OSError(f'{url} answered {error.code} {error.reason}') from error
     except urllib.error.URLError as error:
         raise OSError(f'{url} cannot be reached: {error.reason}') from error
@@ -52,12 +90,13 @@ def fetch(url: str, part: Path) -> None:
                       'same command again, it goes on where it stopped') from error
 
 
-def _open(url: str, have: int) -> http.client.HTTPResponse:
+def _open(url: str, have: int, redirects: _Digests) -> http.client.HTTPResponse:
     """Send the request, for the missing bytes only."""
     headers = {'User-Agent': 'yolact_ros', 'Accept-Encoding': 'identity'}
     if have:
         headers['Range'] = f'bytes={have}-'
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+    opener = urllib.request.build_opener(redirects)
+    return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
 
 
 def _receive(response: http.client.HTTPResponse, part: Path, have: int, url: str) -> None:
@@ -94,12 +133,17 @@ def _read_headers(response: http.client.HTTPResponse, have: int) -> Answer:
 
 
 def _settle_refused_range(error: urllib.error.HTTPError, part: Path, have: int,
-                          url: str) -> None:
-    """Decide what a partial file is that has no bytes missing: complete, or to be thrown away."""
+                          url: str) -> str | None:
+    """
+    Decide what a partial file is that has no bytes missing: complete, or to be thrown away.
+
+    :returns: the digest that the server names when the file is fetched anew.
+    """
     total = re.fullmatch(r'bytes \*/(\d+)', error.headers.get('Content-Range', ''))
     if total is None or int(total[1]) != have:
         part.unlink()
-        fetch(url, part)
+        return fetch(url, part)
+    return None
 
 
 def _check_space(part: Path, answer: Answer) -> None:

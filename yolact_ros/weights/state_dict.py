@@ -15,15 +15,18 @@ from yolact_ros.model.yolact import Yolact
 logger = logging.getLogger(__name__)
 
 BOX_VALUES = 4
+# What DataParallel, torch.compile and a class around the network put before every key.
+WRAPPERS = re.compile(r'^(?:module\.|_orig_mod\.|model\.)+')
 
 
 def clean_published_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """
-    Return a state dict without what old versions of the original left in it.
+    Return a state dict without what wrappers and old versions of the original left in it.
 
     Dropped are the duplicates backbone.layerN... beside backbone.layers..., and FPN downsample
-    layers beyond P7 that version 1.0 wrote.
+    layers beyond P7 that version 1.0 wrote; keys lose the prefixes of wrappers.
     """
+    state = {WRAPPERS.sub('', key): tensor for key, tensor in state.items()}
     return {key: tensor for key, tensor in state.items()
             if not _is_duplicate(key) and not _is_unused_level(key)}
 

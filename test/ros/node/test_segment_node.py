@@ -17,9 +17,11 @@ from sensor_msgs.msg import Image
 
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import yolact_plus_tiny
+from yolact_ros.inference import predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.msg import InstanceMaskArray
 from yolact_ros.ros.image_codec import encode_image
+from yolact_ros.ros.node import node
 from yolact_ros.srv import Reload
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -277,3 +279,11 @@ def test_device_that_fails_for_good_ends_the_process_with_the_cure(
     assert status == 1 and len(last) == 1
     assert reason in last[0] and 'precision:=float16' in last[0]
     assert 'Traceback' not in text
+
+
+def test_the_node_keeps_freed_memory_once_the_model_is_there(monkeypatch):
+    calls = []
+    monkeypatch.setattr(predictor, 'open_predictor', lambda *_, **__: calls.append('open') or 7)
+    monkeypatch.setattr(predictor, 'keep_freed_memory', lambda: calls.append('keep'))
+    assert node._open_predictor('demo', device='cpu') == 7
+    assert calls == ['open', 'keep']

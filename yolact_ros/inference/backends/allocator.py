@@ -20,7 +20,8 @@ def keep_freed_memory() -> bool:
 
     A frame allocates some 60 MB of feature maps and frees them again. Mapping and zeroing
     them anew costs 15 000 page faults, 15 % of the time of yolact_plus_resnet50 in bfloat16.
-    This holds for the whole process; its memory stays at the peak of a frame.
+    This holds for the whole process, whose memory then stays at the peak of a frame: a program
+    that has nothing else to do asks for it, a library must not.
 
     :returns: whether the C library could be told; others than glibc are left as they are.
     """

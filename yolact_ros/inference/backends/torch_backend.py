@@ -10,7 +10,6 @@ from torch import Tensor
 
 from yolact_ros.config import ModelConfig
 from yolact_ros.devices import dtype_of
-from yolact_ros.inference.backends.allocator import keep_freed_memory
 from yolact_ros.inference.backends.cudnn import cudnn_operators
 from yolact_ros.inference.backends.fuse import fuse_activations
 from yolact_ros.inference.backends.onednn import onednn_operators
@@ -61,8 +60,6 @@ class TorchBackend:
         self.description = f'{device}, {precision}, torch'
         self._model = fold_batch_norm(model).to(
             device, self.dtype, memory_format=torch.channels_last).eval()
-        if device.type == 'cpu':
-            keep_freed_memory()
         operators = cudnn_operators() if device.type == 'cuda' else onednn_operators()
         if operators is not None:
             fuse_activations(self._model, operators)

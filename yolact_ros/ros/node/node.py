@@ -273,5 +273,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _open_predictor(*arguments: Any, **options: Any) -> Predictor:
     """Import the network only when it is needed: a refused parameter is told at once."""
-    from yolact_ros.inference.predictor import open_predictor
-    return open_predictor(*arguments, **options)
+    from yolact_ros.inference.predictor import keep_freed_memory, open_predictor
+    predictor = open_predictor(*arguments, **options)
+    keep_freed_memory()  # of frames, not of the file that was read
+    return predictor

@@ -19,7 +19,8 @@ from yolact_ros.benchmark.measure import Work, count_flop, measure, speedup
 from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.checkpoint import load_model
 from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
-from yolact_ros.inference.backends.torch_backend import Backend, TorchBackend
+from yolact_ros.inference.backends.protocol import Backend
+from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor, openvino_backend
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize

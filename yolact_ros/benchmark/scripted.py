@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from yolact_ros.inference.backends.torch_backend import Backend
+from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.model.yolact import RawPredictions
 from yolact_ros.ops.boxes import encode_boxes, xyxy_to_cxcywh
 

@@ -28,11 +28,8 @@ from yolact_ros.export.quantize import (
     quantize_within,
     require_quantizer,
 )
-from yolact_ros.inference.backends.exported import (
-    RUNTIME_OF_SUFFIX,
-    ExportedBackend,
-    run_openvino,
-)
+from yolact_ros.inference.backends.exported import RUNTIME_OF_SUFFIX, ExportedBackend
+from yolact_ros.inference.backends.openvino import run_openvino
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.inference.steps.preprocess import preprocess
 

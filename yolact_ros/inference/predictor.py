@@ -20,10 +20,11 @@ from yolact_ros.inference.backends.exported import (
     RUNTIME_OF_SUFFIX,
     ExportedBackend,
     open_exported,
-    run_openvino,
 )
 from yolact_ros.inference.backends.int8 import int8_twin
-from yolact_ros.inference.backends.torch_backend import Backend, TorchBackend
+from yolact_ros.inference.backends.openvino import run_openvino
+from yolact_ros.inference.backends.protocol import Backend
+from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
 from yolact_ros.inference.steps.eager import EagerFrames
 from yolact_ros.inference.steps.preprocess import check_image

@@ -16,9 +16,9 @@ from yolact_ros.checkpoint import DEMO_WEIGHTS, save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig
 from yolact_ros.devices import fast_precisions
 from yolact_ros.inference.backends.cudnn import CudnnConv
-from yolact_ros.inference.backends.exported import _openvino_core
 from yolact_ros.inference.backends.fuse import Operators, fuse_activations
 from yolact_ros.inference.backends.onednn import OneDnnConv, onednn_operators, sample_taps
+from yolact_ros.inference.backends.openvino import _openvino_core
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.fold import fold_batch_norm

@@ -1,46 +1,18 @@
-"""What runs the network: a backend turns inputs into raw predictions."""
+"""The network in torch."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from yolact_ros.config import ModelConfig
 from yolact_ros.devices import dtype_of
 from yolact_ros.inference.backends.cudnn import cudnn_operators
 from yolact_ros.inference.backends.fuse import fuse_activations
 from yolact_ros.inference.backends.onednn import onednn_operators
 from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import RawPredictions, Yolact
-
-
-class Backend(Protocol):
-    """
-    The network behind a predictor.
-
-    :ivar config: of the model.
-    :ivar priors: (P, 4) on the device.
-    :ivar device: where inputs are wanted and predictions appear.
-    :ivar dtype: that the network computes in; inputs of it need no conversion.
-    :ivar description: device, precision and runtime for people.
-    :ivar has_rescoring: whether rescore may be called.
-    """
-
-    config: ModelConfig
-    priors: Tensor
-    device: torch.device
-    dtype: torch.dtype
-    description: str
-    has_rescoring: bool
-
-    def __call__(self, x: Tensor) -> RawPredictions:
-        """Return raw predictions of (B, 3, S, S) of any float type."""
-
-    def rescore(self, masks: Tensor) -> Tensor:
-        """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""
 
 
 class TorchBackend:

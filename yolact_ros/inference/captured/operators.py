@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from yolact_ros.inference.backends.torch_backend import Backend
+from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.captured.buffers import FrameRequest, FrameResult
 from yolact_ros.inference.steps.operators import Operators
 from yolact_ros.inference.steps.select import Detections

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.inference.backends.torch_backend import Backend
+from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.steps.candidates import candidate_scores
 from yolact_ros.inference.steps.operators import Operators
 from yolact_ros.inference.steps.preprocess import preprocess

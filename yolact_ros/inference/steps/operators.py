@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from yolact_ros.inference.backends.torch_backend import Backend
+    from yolact_ros.inference.backends.protocol import Backend
     from yolact_ros.inference.steps.select import Detections
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from yolact_ros.inference.backends.torch_backend import Backend
+from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.steps.operators import Operators
 from yolact_ros.inference.steps.select import Detections
 from yolact_ros.model.yolact import RawPredictions

@@ -22,7 +22,7 @@ setup(
     package_data={'yolact_ros': ['weights/*.safetensors', 'weights/*.xml', 'weights/*.bin']},
     python_requires='>=3.10',
     install_requires=[
-        'torch>=2.1',
+        'torch>=2.4',  # brings torch.library.custom_op, without which no predictor can be opened
         'numpy>=1.24',
         'opencv-python-headless>=4.5,<5',
         'simplejpeg>=1.7',

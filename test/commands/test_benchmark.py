@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 import torch
 
+from yolact_ros.benchmark import measure as measure_module
 from yolact_ros.benchmark.baseline import PlainPredictor
 from yolact_ros.benchmark.frames import noise_image, seeded_network
-from yolact_ros.benchmark.measure import Timing, count_flop, measure, peak_memory_mb, speedup
+from yolact_ros.benchmark.measure import (
+    Timing,
+    count_flop,
+    measure,
+    measured_peak,
+    peak_memory_mb,
+    speedup,
+)
 from yolact_ros.benchmark.plots import plot_scaling
 from yolact_ros.benchmark.scaling import measure_scaling
 from yolact_ros.benchmark.scripted import ScriptedBackend
@@ -89,6 +97,27 @@ def test_operations_of_published_networks():
     assert small == pytest.approx(118e9 * (136 / 550) ** 2, rel=0.1)
 
 
+def test_the_peak_is_that_of_the_fastest_kernel(monkeypatch):
+    now = [0.0]
+
+    def kernel(flop, seconds):
+        def work():
+            now[0] += seconds
+            return torch.zeros(1)
+        return lambda dtype, device: (work, flop)
+
+    monkeypatch.setattr(measure_module.time, 'perf_counter', lambda: now[0])
+    monkeypatch.setattr(measure_module, 'PEAK_KERNELS', (kernel(8, 4), kernel(6, 2), kernel(5, 5)))
+    assert measured_peak(torch.float32, CPU) == 3
+
+
+@pytest.mark.parametrize(('make', 'products'), [
+    (measure_module._matrix_product, 2048), (measure_module._convolution, 256 * 3 * 3)])
+def test_every_kernel_of_the_peak_knows_its_operations(make, products):
+    work, flop = make(torch.float32, CPU)
+    assert flop == 2 * work().numel() * products  # each value of the result is a sum of products
+
+
 def test_peak_memory_sees_a_temporary():
     before = peak_memory_mb(lambda: None, CPU)
     if before is None:
@@ -118,7 +147,7 @@ def test_the_command_writes_json_and_a_plot(tmp_path, capsys):
     assert [row['variant'] for row in report['frames']] == [
         'baseline', *(f'torch {precision}' for precision in fast_precisions(CPU))] * 2
     assert all(row['speedup']['wall'] > 0 for row in report['frames'] if 'speedup' in row)
-    assert report['matmul_peak']['float32'] > 1e9
+    assert report['peak']['float32'] > 1e9
     assert count_pixels(tmp_path / 'out' / 'frames.png', (47, 93, 138)) > 1000  # network bars
     assert 'x baseline' in capsys.readouterr().out
 

@@ -160,10 +160,10 @@ def test_an_exr_is_refused_with_the_switch_that_opens_it():
 
 def test_exr_is_read_where_opencv_may(tmp_path):
     script = ('import cv2, numpy as np, pathlib\n'
-              'from yolact_ros.media.images import read_picture\n'
+              'from yolact_ros.media.images import read_image\n'
               f'path = pathlib.Path({str(tmp_path)!r}) / "a.exr"\n'
               'cv2.imwrite(str(path), np.full((4, 5, 3), 0.4, np.float32))\n'
-              'print(read_picture(path)[0, 0].tolist())')
+              'print(read_image(path)[0, 0].tolist())')
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True,
                           env={'OPENCV_IO_ENABLE_OPENEXR': '1', 'PYTHONPATH': ':'.join(sys.path)})
     assert done.stdout.strip() == '[102, 102, 102]', done.stderr

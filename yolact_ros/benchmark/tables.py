@@ -45,7 +45,7 @@ def format_heading(report: dict) -> str:
     """Return what the figures were measured on."""
     machine = report['machine']
     peaks = ', '.join(f'{name} {peak / 1e12:.2f} TFLOP/s'
-                      for name, peak in report['matmul_peak'].items())
+                      for name, peak in report['peak'].items())
     return (f'{report["date"]}  {machine["processor"]}, {machine["threads"]} threads, '
             f'load {machine["load"]}, {machine["device"]}, torch {machine["torch"]}\n'
-            f'matrix product: {peaks}')
+            f'peak, the faster of a matrix product and a convolution: {peaks}')

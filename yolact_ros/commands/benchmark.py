@@ -17,7 +17,7 @@ from yolact_ros.benchmark.frames import (
     noise_image,
     open_network,
 )
-from yolact_ros.benchmark.measure import Machine, matmul_peak, measure
+from yolact_ros.benchmark.measure import Machine, measure, measured_peak
 from yolact_ros.benchmark.plots import plot_frames, plot_scaling
 from yolact_ros.benchmark.scaling import measure_scaling
 from yolact_ros.benchmark.scripted import ScriptedBackend
@@ -73,11 +73,11 @@ def run(args: argparse.Namespace) -> int:
     report = {'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
               'command': 'yolact ' + ' '.join(sys.argv[1:]),
               'machine': Machine.here(device).as_dict(),
-              'matmul_peak': {name: matmul_peak(dtype_of(name), device)
-                              for name in args.precisions}}
+              'peak': {name: measured_peak(dtype_of(name), device)
+                       for name in args.precisions}}
     print(format_heading(report))
     report['frames'] = []
-    for row in measure_frames(args, device, report['matmul_peak']):
+    for row in measure_frames(args, device, report['peak']):
         report['frames'].append(row)
         print(format_row(row), flush=True)
     if args.scaling:

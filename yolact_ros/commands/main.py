@@ -28,7 +28,7 @@ COMMANDS: dict[str, str] = {
     'export': 'write the network for other runtimes',
     'quantize': 'make an int8 network for fast inference on the CPU',
 }
-# Their process is there for pictures, so it may keep a frame's memory for the next one.
+# Their process is there for images, so it may keep a frame's memory for the next one.
 PREDICTING = {'segment', 'bag', 'extract', 'eval', 'benchmark'}
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 

@@ -42,7 +42,7 @@ def test_four_scenes_are_learnt_by_heart(tmp_path):
         out=str(tmp_path), preset='yolact_plus_tiny', batch_size=4, autoscale=False,
         iterations=120, optimizer='adamw', learning_rate=3e-3, weight_decay=1e-4,
         schedule='onecycle', warmup=20, clip_norm=10, precision='auto', workers=0, log_every=20,
-        sample_images=0, loss=LossConfig(masks_to_train=30),
+        sample_pictures=0, loss=LossConfig(masks_to_train=30),
         augment=AugmentConfig(photometric=False, max_expand=1, crop=False, mirror=False))
     model = build_model(config, build_model_config(config, scenes.class_names), True)
     trainer = Trainer(model, config, scenes)

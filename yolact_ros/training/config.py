@@ -71,7 +71,7 @@ class TrainConfig:
     :param checkpoint_every: steps between checkpoints
     :param evaluate_every: steps between measurements of AP; 0 only at the end
     :param evaluate_images: most images a measurement uses; 0 uses all
-    :param sample_images: images drawn with truth and prediction at every measurement
+    :param sample_pictures: images drawn with truth and prediction at every measurement
     :param max_nonfinite: steps in a row whose loss may be NaN or infinite before giving up
     """
 
@@ -113,7 +113,7 @@ class TrainConfig:
     checkpoint_every: int = 1000
     evaluate_every: int = 0
     evaluate_images: int = 0
-    sample_images: int = 4
+    sample_pictures: int = 4
     max_nonfinite: int = 20
 
     def __post_init__(self) -> None:

@@ -249,7 +249,7 @@ class Trainer:
             if scores['mask_ap'] > self.progress.best_ap:
                 save_model(self.folder.best, self.model)
                 self.progress.best_ap = scores['mask_ap']
-            draw_samples(self.model, val, self.config.sample_images,
+            draw_samples(self.model, val, self.config.sample_pictures,
                          self.folder.samples / f'step_{self.progress.step:06d}.jpg')
         plot_history(self.folder)
 

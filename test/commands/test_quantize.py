@@ -1,5 +1,6 @@
 """`yolact quantize` writes an int8 network that finds the same, or says why it does not."""
 
+import logging
 import re
 import sys
 from argparse import Namespace
@@ -19,6 +20,7 @@ from yolact_ros.export.quantize import (
     float_layers,
     quantize,
     quantize_within,
+    require_quantizer,
 )
 from yolact_ros.files import sha256_of
 
@@ -183,3 +185,13 @@ def test_layers_go_back_to_float_until_the_score_is_reached():
     assert float_layers(everything) == []
     assert len(float_layers(found)) > 0
     assert 1e3 - score(openvino.compile_model(found, 'CPU')) <= limit
+
+
+def test_quieting_nncf_leaves_the_log_of_the_process(caplog):
+    before = [handler.level for handler in logging.root.handlers]
+
+    require_quantizer()
+    logging.getLogger('yolact_ros').warning('still heard')
+
+    assert [handler.level for handler in logging.root.handlers] == before
+    assert 'still heard' in caplog.text

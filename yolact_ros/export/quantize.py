@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ def require_quantizer() -> ModuleType:
     """
     require('openvino', 'int8')
     nncf = require('nncf', 'int8')
-    nncf.set_log_level(40)
+    # Not nncf.set_log_level: that also silences the handlers of the whole process.
+    logging.getLogger('nncf').setLevel(logging.ERROR)
     return nncf
 
 

@@ -189,6 +189,7 @@ def test_reload_swaps_the_model_and_announces_its_classes(bench):
     camera, messages = bench.camera(), bench.listen()
     names = bench.listen('yolact/class_names', String, latched=True)
     bench.segment(camera, messages)
+    bench.wait(lambda: len(names) == 1)
     answer = bench.call(Reload, 'yolact/reload', Reload.Request(weights='new.pth'))
     assert answer.success and answer.message == 'loaded new.pth: fake new.pth'
     assert bench.segment(camera, messages).model == 'fake new.pth'

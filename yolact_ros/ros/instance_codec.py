@@ -201,6 +201,7 @@ def _encode_row(row: _Row, class_names: Sequence[str], header: Header, size: Ima
     area, (x, y) = _area_and_centroid(row.crop)
     message.area = area
     message.centroid_x, message.centroid_y = x0 + x, y0 + y
+    message.truncated = area > 0 and (min(x0, y0) == 0 or x1 == size.width or y1 == size.height)
     message.encoding = MASK_ENCODINGS[encoding]
     ENCODERS[message.encoding](row.crop, message)
     return message

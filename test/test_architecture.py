@@ -59,7 +59,8 @@ ARROWS = {
                  'ros.node.parameters', 'ros.node.camera', 'ros.node.outputs', 'srv'},
     'ros.camera': {'structures', 'media', 'scenes', 'ros', 'msg'},
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
-    'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
+    'ros.benchmark': {'structures', 'config', 'scenes', 'ros', 'ros.node', 'ros.health', 'msg',
+                      'srv'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
         'overlay', 'tracking', 'ros.benchmark'},

@@ -165,7 +165,8 @@ def print_tables(rounds: np.ndarray, calls: np.ndarray,
         print(f'| {count} | {np.median(times):.1f} | {ratio:.2f} | {network:.1f} | {peak:.0f} | '
               f'{peak / memory:.2f} |')
     print('\n| call of ~/segment | p50 [ms] | p95 [ms] |\n' + '| --- ' * 3 + '|')
-    names = 'one image of a stream, for comparison', 'without a stream', 'an image came just before'
+    names = ('one image of a stream, for comparison', 'without a stream',
+             'an image came just before')
     for name, times in zip(names, (single, *calls.T)):
         median, high = np.percentile(times, (50, 95))
         print(f'| {name} | {median:.1f} | {high:.1f} |')

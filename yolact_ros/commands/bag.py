@@ -19,7 +19,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.extras import require
 from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
-from yolact_ros.media.bags import BagCopy, choose_image_topic, decode, is_whole, open_bag
+from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag
+from yolact_ros.messages.images import decode_message
 from yolact_ros.overlay import draw_instances
 from yolact_ros.progress import progress_interval
 from yolact_ros.tracking import Tracker
@@ -211,7 +212,7 @@ class _Job:
         """Add the results of one image."""
         try:
             message = self._store.deserialize_cdr(data, kind)
-            rgb = decode(message)
+            rgb = decode_message(message)
         except Exception as error:  # rosbags' deserialiser fails in any way on damaged bytes
             logger.error('left out: image %d of %s: %s', self.done + self.bad + 1, self.topic,
                          error)

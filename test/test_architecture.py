@@ -49,7 +49,7 @@ ARROWS = {
     'training': VALUES | NETWORK | STEPS | {'inference', 'overlay', 'data', 'evaluation',
                                             'scenes', 'media', 'figures'},
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export', 'figures'},
-    'ros': {'structures', 'coded_images', 'msg'},
+    'ros': {'structures', 'coded_images', 'geometry', 'msg'},
     'ros.health': {'structures'},
     'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'tracking', 'ros',
                  'ros.health', 'msg', 'srv'},

@@ -73,6 +73,21 @@ class Places:
         """Return the number of objects."""
         return len(self.points)
 
+    @property
+    def known(self) -> np.ndarray:
+        """(N,) bool, the objects whose place is known."""
+        return self.points > 0
+
+    @property
+    def box_quaternions(self) -> np.ndarray:
+        """(N, 4) float64 x, y, z, w of the boxes' rotations; NaN where unknown."""
+        r = self.box_rotations
+        # Rotations this close to none (see smallest_boxes) have a w well above 0.
+        w = np.sqrt(1 + np.trace(r, axis1=1, axis2=2)) / 2
+        turns = np.stack([r[:, 2, 1] - r[:, 1, 2], r[:, 0, 2] - r[:, 2, 0],
+                          r[:, 1, 0] - r[:, 0, 1]], axis=1)
+        return np.column_stack([turns / (4 * w[:, None]), w])
+
 
 def lift(instances: Instances, depth_m: np.ndarray, K: np.ndarray) -> Places:  # noqa: N803
     """

@@ -112,7 +112,17 @@ def _mask(store: Typestore, instances: Instances, row: int, class_names: Sequenc
     mask.centroid_y = float(y.mean() + y0 + 0.5) if mask.area else np.nan
     packed = np.packbits(crop, axis=1)
     mask.encoding, mask.step, mask.data = 1, packed.shape[1], packed.ravel()
+    _forget_place(mask)
     return mask
+
+
+def _forget_place(mask: Any) -> None:
+    """Say that nobody has looked at a depth image (the message is modified in place)."""
+    for field, axes in ((mask.position, 'xyz'), (mask.box_pose.position, 'xyz'),
+                        (mask.box_pose.orientation, 'xyzw'), (mask.box_size, 'xyz')):
+        for axis in axes:
+            setattr(field, axis, np.nan)
+    mask.depth_spread = np.nan
 
 
 def jpeg_message(store: Typestore, rgb: np.ndarray, header: Any) -> Any:

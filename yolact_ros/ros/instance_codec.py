@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from yolact_ros.coded_images import MAX_PIXELS
+from yolact_ros.geometry import Places
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.ros.mask_payload import DECODERS, ENCODERS
 from yolact_ros.structures import ImageSize, Instances
@@ -36,8 +38,8 @@ class Contour:
 
 def encode_array(instances: Instances, class_names: Sequence[str], header: Header,
                  encoding: str = 'packed', model: str = '', sequence: int = 0, dropped: int = 0,
-                 processing_time_s: float = 0.0, track_ids: Sequence[int] = ()
-                 ) -> InstanceMaskArray:
+                 processing_time_s: float = 0.0, track_ids: Sequence[int] = (),
+                 places: Places | None = None) -> InstanceMaskArray:
     """
     Return the message of one image's instances, ids 1 to N, best score first.
 
@@ -48,6 +50,7 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
     :param encoding: 'packed', 'rle' or 'mono8'.
     :param processing_time_s: [s].
     :param track_ids: number of every instance, 0 for none; empty when nothing is tracked.
+    :param places: where the instances are, None when nobody knows.
     :raises ValueError: for another encoding.
     """
     if encoding not in MASK_ENCODINGS:
@@ -63,6 +66,7 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
                          for row in _rows(instances)]
     for mask, number in zip(message.instances, track_ids):
         mask.track_id = str(number) if number else ''
+    _write_places(message.instances, places or Places.unknown(len(instances)))
     return message
 
 
@@ -204,6 +208,24 @@ def _encode_row(row: _Row, class_names: Sequence[str], header: Header, size: Ima
     message.encoding = MASK_ENCODINGS[encoding]
     ENCODERS[message.encoding](row.crop, message)
     return message
+
+
+def _write_places(masks: Sequence[InstanceMask], places: Places) -> None:
+    """Fill in where each object is (the messages are modified in place)."""
+    columns = (places.positions, places.box_centers, places.box_quaternions, places.box_sizes,
+               places.points, places.spreads)
+    for mask, position, center, turn, size, points, spread in zip(
+            masks, *(column.tolist() for column in columns)):
+        mask.position = _point(position)
+        mask.box_pose = Pose(position=_point(center), orientation=Quaternion(
+            **dict(zip('xyzw', turn))))
+        mask.box_size = Vector3(**dict(zip('xyz', size)))
+        mask.depth_points, mask.depth_spread = points, spread
+
+
+def _point(values: Sequence[float]) -> Point:
+    """Return x, y, z as a message."""
+    return Point(**dict(zip('xyz', values)))
 
 
 def _area_and_centroid(crop: np.ndarray) -> tuple[int, tuple[float, float]]:

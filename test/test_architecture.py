@@ -53,7 +53,7 @@ ARROWS = {
     'ros.health': {'structures'},
     'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'tracking', 'ros',
                  'ros.health', 'msg', 'srv'},
-    'ros.camera': {'structures', 'media', 'scenes', 'ros', 'msg'},
+    'ros.camera': {'structures', 'geometry', 'media', 'scenes', 'ros', 'msg'},
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {

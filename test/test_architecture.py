@@ -53,6 +53,7 @@ ARROWS = {
     'ros.health': {'structures'},
     'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'tracking', 'ros',
                  'ros.health', 'msg', 'srv'},
+    'ros.node.depth': {'structures', 'geometry', 'msg'},
     'ros.camera': {'structures', 'geometry', 'media', 'scenes', 'ros', 'msg'},
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 
+from yolact_ros.geometry import Places
 from yolact_ros.ros.camera.frames import Frame, Truth
 from yolact_ros.ros.camera.messages import pinhole
 from yolact_ros.ros.camera.parameters import SourceParameters
@@ -64,7 +66,17 @@ def truth_of(shown: Scene) -> Truth:
         boxes=rois.astype(np.float32), class_scores=counts, mask_scores=counts, scores=counts,
         class_ids=np.array([item.class_id for item in objects], np.int64), rois=rois,
         crops=tuple(item.mask[y0:y1, x0:x1] for item, (x0, y0, x1, y1) in zip(objects, rois)))
-    return Truth(instances, CLASS_NAMES, tuple(item.track_id for item in objects))
+    places = None if shown.depth_mm is None else replace(
+        Places.unknown(len(objects)), points=instances.areas,
+        positions=np.reshape([visible_centre(item.mask, shown) for item in objects], (-1, 3)))
+    return Truth(instances, CLASS_NAMES, tuple(item.track_id for item in objects), places)
+
+
+def visible_centre(mask: np.ndarray, shown: Scene) -> np.ndarray:
+    """Return (3,) the mean of the points behind all pixels of a mask [m]."""
+    y, x = np.nonzero(mask)
+    rays = np.linalg.solve(shown.camera_matrix, np.stack([x, y, np.ones_like(x)]))
+    return (rays * shown.depth_mm[mask] / 1000).mean(axis=1)
 
 
 def tight_roi(mask: np.ndarray) -> tuple[int, int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import deque
@@ -157,13 +158,20 @@ def stamp_of(array: InstanceMaskArray) -> int:
 
 def regions(instances: Sequence[InstanceMask]) -> list[Region]:
     """Return the masks in the same order."""
-    return [Region(item.class_name, item.roi.x_offset, item.roi.y_offset, to_bool(item))
-            for item in instances]
+    return [Region(item.class_name, item.roi.x_offset, item.roi.y_offset, to_bool(item),
+                   distance(item)) for item in instances]
+
+
+def distance(item: InstanceMask) -> float:
+    """Return how far an object is from the camera [m], NaN where nobody knows."""
+    return math.hypot(item.position.x, item.position.y, item.position.z)
 
 
 def describe(instances: Sequence[InstanceMask]) -> str:
-    """Return the best objects with their scores."""
-    names = [f'{item.class_name} {item.score:.2f}' for item in instances[:NAMED_OBJECTS]]
+    """Return the best objects with their scores, and their distances where they are known."""
+    names = [f'{item.class_name} {item.score:.2f}'
+             + (f' at {distance(item):.2f} m' if item.depth_points else '')
+             for item in instances[:NAMED_OBJECTS]]
     if len(instances) > NAMED_OBJECTS:
         names.append(f'{len(instances) - NAMED_OBJECTS} more')
     return ', '.join(names) or 'no object'

@@ -55,7 +55,7 @@ ARROWS = {
     'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'tracking', 'ros',
                  'ros.health', 'msg', 'srv'},
     'ros.camera': {'structures', 'masks', 'media', 'scenes', 'messages', 'ros', 'msg'},
-    'ros.demo': {'structures', 'masks', 'ros', 'msg'},
+    'ros.demo': {'structures', 'masks', 'files', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',

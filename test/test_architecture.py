@@ -62,7 +62,7 @@ ARROWS = {
                  'ros.node.camera', 'ros.node.outputs', 'srv'},
     'ros.camera': {'structures', 'masks', 'geometry', 'media', 'scenes', 'messages', 'ros',
                    'msg'},
-    'ros.demo': {'structures', 'masks', 'ros', 'msg'},
+    'ros.demo': {'structures', 'masks', 'files', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',

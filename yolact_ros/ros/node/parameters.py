@@ -62,6 +62,11 @@ class Parameters:
                       low=1, high=1000)
     candidate_threshold: float = live(0.05, 'Anchors with no class score above it are ignored '
                                       'from the start.', low=0.0, high=1.0)
+    min_mask_area: int = live(0, 'Objects with fewer mask pixels are left out [px].',
+                              low=0, high=2 ** 30)
+    edge_margin: int = live(0, "Objects whose mask comes nearer to the image's border are left "
+                            'out [px]: 1 leaves out those that touch it (field truncated), 0 '
+                            'keeps all.', low=0, high=10000)
     tracking: bool = live(True, 'Number the objects: track_id stays with an object from image '
                           'to image.')
     mask_encoding: str = live('packed', 'How masks are stored in ~/instances.',

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from yolact_ros.config import PostprocessConfig
+from yolact_ros.overlay import TrackMarks
 from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.camera.camera import Arrival, Camera
 from yolact_ros.ros.node.outputs.publishers import Result
+from yolact_ros.ros.node.outputs.usable import usable_rows
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.structures import Instances
 
@@ -95,7 +97,18 @@ class Frame:
             self.watch.lap('tracks')
         else:
             self.camera.identity.forget()
-        return Result(header, self.rgb, instances, job.predictor.class_names, marks)
+        return self._usable(Result(header, self.rgb, instances, job.predictor.class_names, marks))
+
+    def _usable(self, result: Result) -> Result:
+        """Return the result without the objects that the parameters leave out."""
+        parameters, marks = self._job.parameters, result.marks
+        rows = usable_rows(result.instances, parameters.min_mask_area, parameters.edge_margin)
+        if rows.all():
+            return result
+        if marks is not None:
+            trails = tuple(trail for trail, keep in zip(marks.trails, rows) if keep)
+            marks = TrackMarks(marks.ids[rows], trails)
+        return replace(result, instances=result.instances.select(rows), marks=marks)
 
     def _publish_array(self, result: Result) -> None:
         """Publish the instances, with how many images were skipped for it."""

@@ -10,6 +10,8 @@ from yolact_ros.ros.health.diagnostics import INPUT_KEYS, OUTPUT_KEYS
 from yolact_ros.ros.node.outputs.publishers import CLASS_NAMES, TOPICS
 from yolact_ros.ros.node.outputs.vision_messages import VisionMessages
 from yolact_ros.ros.node.parameters import PARAMETERS
+from yolact_ros.ros.node.segment_service import SEGMENT
+from yolact_ros.ros.node.services import ENABLE, RELOAD
 from yolact_ros.ros.parameter_table import default_of, rule_of
 
 TYPE_NAMES = {bool: 'bool', int: 'int', float: 'double', str: 'string', tuple: 'string[]'}
@@ -24,7 +26,8 @@ def parameter_table() -> str:
 def topic_table() -> str:
     """Return name, type and meaning of every topic."""
     vision = [(f'vision_msgs/{kind}', topic, text) for kind, topic, text in
-              (VisionMessages.DETECTIONS, VisionMessages.LABEL_INFO)]
+              (VisionMessages.DETECTIONS, VisionMessages.LABEL_INFO,
+               VisionMessages.CLASS_IMAGE_INFO)]
     own = [(_type_name(kind), topic, text) for kind, topic, text in
            (*TOPICS.values(), CLASS_NAMES)]
     rows = [('`image`', 'sensor_msgs/Image', 'In: the camera (`image_transport` raw).'),
@@ -35,6 +38,13 @@ def topic_table() -> str:
     return markdown(('Topic', 'Type', 'Meaning'), rows)
 
 
+def service_table() -> str:
+    """Return name, type and meaning of every service."""
+    rows = [(f'`{name}`', _type_name(kind), text) for kind, name, text in
+            (ENABLE, RELOAD, SEGMENT)]
+    return markdown(('Service', 'Type', 'Meaning'), rows)
+
+
 def diagnostics_table() -> str:
     """Return the values of both diagnostics of the node."""
     return markdown(('Status', 'Value', 'Meaning'), [
@@ -43,7 +53,7 @@ def diagnostics_table() -> str:
         ('output', '`decode`, `model`, `preprocess`, `network`, `detect`, `assemble`, `rescore`, '
          '`pixels`, `tracks`, `encode`, `publish`, `views` `[ms]`', 'Median time of every '
          'stage; model is the sum of preprocess to pixels (on CUDA also `upload`, `download`, '
-         '`unpack`), views are overlay, label image and detections.')])
+         '`unpack`), views are overlay, images of labels and classes, and detections.')])
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -82,4 +92,4 @@ def _type_name(kind: type) -> str:
 
 
 if __name__ == '__main__':
-    print(parameter_table(), topic_table(), diagnostics_table(), sep='\n\n')
+    print(parameter_table(), topic_table(), service_table(), diagnostics_table(), sep='\n\n')

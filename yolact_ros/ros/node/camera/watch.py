@@ -35,7 +35,8 @@ class Watch:
     def look_at_depth(self) -> Finding:
         """Return what is to be said of the camera's depth images; log it when it is news."""
         finding = self.camera.depth.finding()
-        self._depth_news.tell(finding)
+        if finding.cause != 'idle':
+            self._depth_news.tell(finding)
         return finding
 
     def describe_source(self) -> dict[str, str]:

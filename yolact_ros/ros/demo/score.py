@@ -91,7 +91,7 @@ class RunningScore:
                 f'recall {self.recall:.2f} over {self.frames} frames')
         if self.distance_errors:
             middle, late = 1000 * np.percentile(self.distance_errors, (50, 95))
-            text += f', distances {middle:.0f} mm off (median), {late:.0f} mm (95 %)'
+            text += f', distances {middle:.1f} mm off (median), {late:.1f} mm (95 %)'
         return text
 
 

@@ -38,6 +38,8 @@ class Parameters:
     cameras: tuple[str, ...] = fixed((), 'Names of cameras that share the model, each a '
                                      'namespace: front/image in, ~/front/instances out; empty '
                                      'for one camera without a name.')
+    use_depth: bool = fixed(False, 'Listen to depth and camera_info too and say where in space '
+                            'the objects are.')
     autostart: bool = fixed(True, 'Configure and activate the lifecycle node at the start.')
 
     enabled: bool = live(True, 'Process images; the same switch as service ~/enable.')
@@ -69,6 +71,10 @@ class Parameters:
                             'keeps all.', low=0, high=10000)
     tracking: bool = live(True, 'Number the objects: track_id stays with an object from image '
                           'to image.')
+    depth_slop: float = live(0.05, 'Stamps of image and depth may be so far apart [s]; an image '
+                             'waits for its depth no longer than this.', low=0.0, high=10.0)
+    points_background: bool = live(False, 'Points of ~/points beside the objects are known too; '
+                                   'else NaN.')
     mask_encoding: str = live('packed', 'How masks are stored in ~/instances.',
                               choices=tuple(MASK_ENCODINGS))
     overlay_alpha: float = live(0.45, 'Opacity of the masks in ~/overlay.', low=0.0, high=1.0)

@@ -80,6 +80,16 @@ def test_nobody_waits_for_a_camera_that_is_silent(monkeypatch):
         pairing.partner(0.05, now + 1000)
 
 
+def test_a_camera_that_falls_silent_is_given_up(monkeypatch):
+    monkeypatch.setattr('yolact_ros.ros.node.depth.pairing.SILENCE_S', 4 * SOON)
+    pairing = pairing_of(4.0)
+    pairing.expect(header(5.0))
+    started = time.monotonic()
+    with pytest.raises(DepthError):
+        pairing.partner(0.05, started + 1000)
+    assert time.monotonic() - started < 20
+
+
 def test_opening_again_forgets_what_came_before():
     pairing = pairing_of(5.0)
     pairing.open()

@@ -82,7 +82,7 @@ class DepthPairing:
         """
         with self._arrived:
             while self._may_improve() and (left := deadline - time.monotonic()) > 0:
-                self._arrived.wait(left)
+                self._arrived.wait(min(left, max(SILENCE_S - self.silent_s, 0.001)))
             if self._best is None:
                 raise DepthError('no depth', f'no depth picture arrives on {self._topic}; start '
                                  "the camera's depth stream, or name its topic (depth_topic:=)")

@@ -54,6 +54,7 @@ ARROWS = {
     'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'tracking', 'ros',
                  'ros.health', 'msg', 'srv'},
     'ros.camera': {'structures', 'media', 'scenes', 'ros', 'msg'},
+    'ros.viewer': {'extras', 'overlay', 'ros', 'ros.node', 'msg'},
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {

@@ -51,6 +51,29 @@ class Page:
             time.sleep(0.05)
         return value
 
+    def go(self, url):
+        """Show another page."""
+        self.call('Page.navigate', url=url)
+        self.wait(f'location.href.startsWith({url!r}) && document.readyState != "loading"')
+
+    def click(self, selector, across=0.5):
+        """Click on an element, as far across it as a number in [0, 1] says."""
+        x, y = self.evaluate(
+            f'(() => {{ const box = document.querySelector({selector!r}); '
+            'box.scrollIntoView({block: "center"}); const at = box.getBoundingClientRect(); '
+            f'return [at.x + {across} * at.width, at.y + at.height / 2]; }})()')
+        for kind in ('mousePressed', 'mouseReleased'):
+            self.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left',
+                      clickCount=1)
+
+    def type(self, selector, text):
+        """Type into a field and press Enter."""
+        self.click(selector)
+        self.call('Input.insertText', text=text)
+        for kind in ('rawKeyDown', 'char', 'keyUp'):
+            self.call('Input.dispatchKeyEvent', type=kind, key='Enter', code='Enter', text='\r',
+                      windowsVirtualKeyCode=13)
+
     def look(self, width, height, scheme='light', mobile=False):
         """Set the size of the window and whether the user likes it dark."""
         self.call('Emulation.setDeviceMetricsOverride', width=width, height=height,
@@ -65,8 +88,8 @@ class Page:
 
 
 @contextmanager
-def open_page(url, folder: Path):
-    """Show a page in a browser of its own, whose files go into a folder."""
+def open_browser(folder: Path):
+    """Return the page of a browser whose files go into a folder."""
     browser = subprocess.Popen(
         [PROGRAM, '--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
          '--hide-scrollbars', '--disable-dev-shm-usage', '--remote-debugging-port=0',
@@ -76,9 +99,7 @@ def open_page(url, folder: Path):
     try:
         port = _debugging_port(browser, folder / 'DevToolsActivePort')
         session, socket = loop.run_until_complete(_connect(port))
-        page = Page(loop, socket)
-        page.call('Page.navigate', url=url)
-        yield page
+        yield Page(loop, socket)
         loop.run_until_complete(session.close())
     finally:
         browser.terminate()

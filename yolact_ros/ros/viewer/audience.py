@@ -47,6 +47,7 @@ class Audience:
         self._changed, self._keeps = changed, keeps
         self._slots: dict[Slot, asyncio.Task] = {}
         self._newest: dict[str, Any] = {}
+        self._over = False
 
     def __len__(self) -> int:
         """Return how many look; any thread may ask."""
@@ -64,6 +65,8 @@ class Audience:
         """Look, in the running task, until the end of the block."""
         slot = Slot(self._newest)
         self._slots[slot] = asyncio.current_task()
+        if self._over:
+            asyncio.current_task().cancel()
         if len(self._slots) == 1:
             self._changed()
         try:
@@ -76,7 +79,8 @@ class Audience:
                 self._changed()
 
     async def send_home(self) -> None:
-        """End the tasks of all who look."""
+        """End the tasks of all who look, and of those who still come."""
+        self._over = True
         tasks = list(self._slots.values())
         for task in tasks:
             task.cancel()

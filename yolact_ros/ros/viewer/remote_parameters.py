@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -61,8 +62,8 @@ class RemoteParameters:
             return
         try:
             message = _parameter(name, value).to_parameter_msg()
-        except (TypeError, ValueError, AssertionError, OverflowError):
-            answer(f'{name} cannot be {value!r}')
+        except ValueError as error:
+            answer(str(error))
             return
 
         def tell(future: Future) -> None:
@@ -107,9 +108,17 @@ def _group(name: str) -> str:
 
 
 def _parameter(name: str, value: Any) -> Parameter:
-    """Return a parameter of a value that was JSON."""
-    if isinstance(value, list):
+    """
+    Return a parameter of a value that was JSON.
+
+    :raises ValueError: when ROS has no such values.
+    """
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return Parameter(name, Parameter.Type.STRING_ARRAY, value)
+    fits = (isinstance(value, (bool, str)) or isinstance(value, int) and abs(value) < 2 ** 63
+            or isinstance(value, float) and math.isfinite(value))
+    if not fits:
+        raise ValueError(f'{name} cannot be {value!r}')
     return Parameter(name, value=value)
 
 

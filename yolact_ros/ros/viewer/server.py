@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import secrets
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,9 @@ from yolact_ros.ros.viewer.doors import own_names, refusal
 from yolact_ros.ros.viewer.page import read_page
 
 LARGEST_REQUEST = 16 * 1024  # [bytes]
-PART = b'Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n--image\r\n'
+BOUNDARY = secrets.token_hex(16)  # long: it must not occur in an image
+# Ends an image and begins the next one at once: browsers show an image only then.
+BETWEEN = f'\r\n--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n'.encode()
 STUCK_S = 10.0  # a viewer that takes nothing for so long has gone
 LOOK_ROUND_S = 1.0  # how soon a viewer who left while nothing came is noticed
 REPORT_PERIOD_S = 0.1  # nobody reads a table faster
@@ -118,18 +121,16 @@ class Server:
     async def _stream_images(self, request: web.Request) -> web.StreamResponse:
         """Send every image, or of those that came while the viewer was busy the newest."""
         response = web.StreamResponse(headers={
-            'Content-Type': 'multipart/x-mixed-replace; boundary=image',
+            'Content-Type': f'multipart/x-mixed-replace; boundary={BOUNDARY}',
             'Cache-Control': 'no-store'})
         await response.prepare(request)
         _keep_little(request)
         with self.images.join() as slot:
             try:
-                # The boundary after an image, not before the next: browsers show it only then.
-                await response.write(b'--image\r\n')
+                await response.write(BETWEEN)
                 while request.transport is not None and not request.transport.is_closing():
                     for jpeg in (await slot.take(LOOK_ROUND_S)).values():
-                        await asyncio.wait_for(
-                            response.write(PART % (len(jpeg), jpeg)), STUCK_S)
+                        await asyncio.wait_for(response.write(jpeg + BETWEEN), STUCK_S)
             except (ConnectionError, asyncio.TimeoutError):
                 _hang_up(request)
         return response

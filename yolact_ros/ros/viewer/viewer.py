@@ -21,14 +21,15 @@ HERE = ('127.0.0.1', '0.0.0.0', '::1', '::')  # all of them are reached as local
 class ViewerNode(Node):
     """Joins the web server with the topics and parameters of the segmentation node."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, **node_options: Any) -> None:
         """
         Prepare; nothing is listened on yet.
 
         :param options: of `parse_arguments`.
+        :param node_options: passed to rclpy's Node.
         :raises ImportError: when aiohttp is missing.
         """
-        super().__init__('yolact_viewer')
+        super().__init__('yolact_viewer', **node_options)
         require('aiohttp', 'viewer')
         from yolact_ros.ros.viewer.server import Server
         source = self.resolve_topic_name(options.node)

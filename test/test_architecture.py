@@ -62,6 +62,7 @@ ARROWS = {
                  'ros.node.parameters', 'ros.node.camera', 'ros.node.outputs', 'srv'},
     'ros.camera': {'structures', 'masks', 'geometry', 'media', 'scenes', 'messages', 'ros',
                    'msg'},
+    'ros.viewer': {'extras', 'overlay', 'ros', 'ros.node.parameters', 'msg'},
     'ros.demo': {'structures', 'masks', 'files', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'scenes', 'ros', 'ros.node', 'ros.health', 'msg',
                       'srv'},

@@ -10,10 +10,17 @@ from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.training.augment import AugmentConfig
 from yolact_ros.training.losses import LossConfig
 from yolact_ros.training.schedule import SCHEDULES
+from yolact_ros.weights.lite import LITE_WEIGHTS
 
 # The published recipe's rates are for this batch; autoscale converts them to others.
 PUBLISHED_BATCH = 8
+# What a training starts from -> the values that it stands for; auto is the first that is here.
+STARTS: dict[str, dict[str, str]] = {
+    'lite': {'preset': 'yolact_plus_lite', 'backbone_weights': LITE_WEIGHTS},
+    'demo': {'preset': 'yolact_plus_tiny', 'weights': 'demo'},
+}
 CHOICES = {
+    'start': ('', 'auto', *STARTS),
     'preset': tuple(MODEL_PRESETS),
     'optimizer': ('sgd', 'adamw'),
     'schedule': SCHEDULES,
@@ -38,6 +45,8 @@ class TrainConfig:
     :param classes: class names in the order of class ids; empty takes the categories of train
     :param scenes: synthetic images in an epoch
     :param out: folder for checkpoints, logs and plots; empty is runs/NAME of the config file
+    :param start: lite (ImageNet weights of EfficientNet-Lite0, extra [lite]), demo (the packaged
+        model), auto for lite where it is installed; stands for preset and weights
     :param preset: network to build
     :param model: fields of the network that differ from the preset
     :param weights: checkpoint to fine-tune; what fits is loaded, other class counts are fine
@@ -82,6 +91,7 @@ class TrainConfig:
     classes: tuple[str, ...] = ()
     scenes: int = 10000
     out: str = ''
+    start: str = ''
     preset: str = 'yolact_resnet50'
     model: Mapping[str, Any] = field(default_factory=dict)
     weights: str = ''

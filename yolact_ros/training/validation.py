@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import numpy as np
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.evaluation.detections import Detection
-from yolact_ros.evaluation.evaluate import evaluate_source
+from yolact_ros.evaluation.evaluate import evaluate_detections, evaluate_source
 from yolact_ros.files import write_image
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
@@ -34,13 +35,18 @@ def measure_ap(model: Yolact, source: SampleSource, most: int = 0) -> dict[str, 
     """
     Return box and mask AP and AP50 as COCO defines them.
 
+    Where the re-scoring net ranks nothing, masks are ranked by their class scores.
+
     :param model: left as it is.
     :param most: images to use, evenly spread; 0 for all.
     """
     result = evaluate_source(open_copy(model, EVERYTHING), source, most or None)
     if model.maskiou_net is not None and are_mask_scores_equal(result.detections):
         logger.warning('the re-scoring net gives all masks the same score, so it ranks nothing '
-                       'yet; if this lasts, train longer or with --model mask_rescoring=false')
+                       'yet: this AP is by class scores; if it lasts, train longer or with '
+                       '--model mask_rescoring=false')
+        result = evaluate_detections(result.truth, [replace(item, mask_score=item.score)
+                                                    for item in result.detections])
     scores = {}
     for name, summary in (('box', result.box), ('mask', result.mask)):
         for metric in ('AP', 'AP50'):

@@ -11,7 +11,9 @@ import torch
 
 from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
+from yolact_ros.data.classes import parse_classes
 from yolact_ros.data.datasets import open_source
+from yolact_ros.data.formats.labels import has_split
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.data.split import split, split_share
 from yolact_ros.model.yolact import Yolact
@@ -36,6 +38,9 @@ LEAST_RESCORED = 249    # the first input whose prototypes have the 63 cells tha
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    parser.add_argument('data', nargs='?', metavar='DATA', help='what to learn from, short for '
+                        '--train: a COCO JSON, data.yaml of YOLO, or a folder that a labelling '
+                        'tool wrote; a part of it named val is measured on')
     parser.add_argument('--config', metavar='FILE', help='YAML file, for instance '
                         'config/train_demo.yaml; flags override it')
     parser.add_argument('--resume', action='store_true',
@@ -63,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
 def read_config(args: argparse.Namespace) -> TrainConfig:
     """Return the configuration of file and flags; resuming falls back on the folder's own."""
     overrides = overrides_of(args)
+    if args.data:
+        overrides.setdefault('train', args.data)
     path = args.config
     if args.resume and path is None and 'out' in overrides:
         folder = RunFolder(overrides['out'])
@@ -103,8 +110,8 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     if processes.is_main:
         folder.check(resume)
     model_config = build_model_config(config, ())
-    source = open_source(config.train, config.train_images, config.classes, config.scenes,
-                         model_config.input_size)
+    source = open_source(config.train, config.train_images, parse_classes(config.classes),
+                         config.scenes, model_config.input_size)
     model_config = build_model_config(config, source.class_names)
     source, val = _open_val(config, source, model_config.input_size)
     if processes.is_main:
@@ -128,9 +135,11 @@ def _open_val(config: TrainConfig, source: SampleSource,
         logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
                     config.seed)
         return learnt, val
-    if not config.val:
+    val = config.val or (config.train if has_split(config.train, 'val') else '')
+    if not val:
         return source, None
-    return source, open_source(config.val, config.val_images, source.class_names, size=size)
+    choice = replace(parse_classes(config.classes), names=tuple(source.class_names))
+    return source, open_source(val, config.val_images, choice, size=size, split='val')
 
 
 def _run_trainer(trainer: Trainer) -> bool:

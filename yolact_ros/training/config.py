@@ -37,12 +37,14 @@ class TrainConfig:
 
     The texts below are also the help of the command's flags.
 
-    :param train: COCO JSON to learn from, or synthetic:easy, synthetic:hard, synthetic:mixed
+    :param train: COCO JSON to learn from, data.yaml of YOLO, a folder of a labelling tool, or
+        synthetic:easy, synthetic:hard, synthetic:mixed
     :param train_images: folder of its images; empty looks near the JSON
-    :param val: COCO JSON to measure AP on, synthetic:..., or a share of train to keep for it,
-        such as 0.2; empty measures none
+    :param val: what to measure AP on, in the same forms, or a share of train to keep for it,
+        such as 0.2; empty takes the part val of a folder, if there is one
     :param val_images: folder of its images; empty looks near the JSON
-    :param classes: class names in the order of class ids; empty takes the categories of train
+    :param classes: classes to learn, in the order of class ids, others are ignored; OLD=NEW
+        learns a class under another name; empty takes all of train
     :param scenes: synthetic images in an epoch
     :param out: folder for checkpoints, logs and plots; empty is runs/NAME of the config file
     :param start: lite (ImageNet weights of EfficientNet-Lite0, extra [lite]), demo (the packaged

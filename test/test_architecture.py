@@ -45,6 +45,8 @@ ARROWS = {
     'geometry': {'structures'},
     'media': {'structures', 'masks', 'files', 'config', 'extras', 'coded_images'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
+    'checking': {'structures', 'masks', 'files', 'coded_images', 'progress', 'overlay', 'media',
+                 'data'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'figures'},
     'training': VALUES | NETWORK | STEPS | {'inference', 'overlay', 'data', 'evaluation',
                                             'scenes', 'media', 'figures'},
@@ -57,7 +59,8 @@ ARROWS = {
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
-        'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
+        'inference', 'export', 'data', 'checking', 'scenes', 'media', 'evaluation', 'training',
+        'benchmark',
         'overlay', 'tracking', 'ros.benchmark'},
 }
 

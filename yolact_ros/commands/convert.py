@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from yolact_ros.data.bookkeeping import Bookkeeping
 from yolact_ros.data.classes import ClassChoice, match_categories, parse_classes
-from yolact_ros.data.coco_file import Bookkeeping, read_image_entries, read_objects
+from yolact_ros.data.coco_file import read_image_entries, read_objects
 from yolact_ros.data.formats.labels import NOTES, find_label_sets, read_labels
 from yolact_ros.files import replace_file
 

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     'download': 'fetch published weights into the cache',
     'models': 'list the weights that can be used by name',
     'train': 'train a network on your own objects',
+    'check': 'look for everything that can be wrong with a data set',
     'convert': 'write the labels of any tool as one COCO file',
     'eval': 'measure box and mask AP on a COCO data set',
     'synth': 'make a data set of synthetic tabletop scenes',

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
 
 import torch
 
+from yolact_ros.checking.check import check_lists
+from yolact_ros.checking.contact_sheet import write_contact_sheet
+from yolact_ros.checking.findings import NOTE, Finding, is_clean
 from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.data.classes import parse_classes
+from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.datasets import open_source
 from yolact_ros.data.formats.labels import has_split
 from yolact_ros.data.sample import SampleSource
@@ -114,14 +119,15 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
                          config.scenes, model_config.input_size)
     model_config = build_model_config(config, source.class_names)
     source, val = _open_val(config, source, model_config.input_size)
-    if processes.is_main:
-        _report_data(source, val, model_config, config)
+    _check_data(source, val, model_config, config, processes)
     model = build_model(config, model_config, from_files=not resume)
     # After everything that can be wrong with data and weights.
     with folder.locked() if processes.is_main else nullcontext():
         if processes.is_main:
             folder.prepare(resume)
             write_train_config(config, folder.config)
+            if isinstance(source, CocoDataset):
+                write_contact_sheet(folder.path / 'contact_sheet.jpg', source)
         processes.wait()
         return _run_trainer(Trainer(model, config, source, val, processes, resume, new_data))
 
@@ -200,15 +206,42 @@ def build_model(config: TrainConfig, model_config: ModelConfig, from_files: bool
     return model
 
 
-def _report_data(source: SampleSource, val: SampleSource | None, model_config: ModelConfig,
-                 config: TrainConfig) -> None:
-    """Say what there is to learn from, what was left out, and whether the anchors fit."""
-    for data in (source, val):
-        report = getattr(data, 'report', None)
-        for line in report.lines() if report else ():
+def _check_data(source: SampleSource, val: SampleSource | None, model_config: ModelConfig,
+                config: TrainConfig, processes: Processes) -> None:
+    """
+    Find what is wrong with the data, leave out what can be left out, and say so.
+
+    :raises ValueError: when nothing can be learnt; when anything is wrong and that is an error.
+    """
+    files = [data for data in (source, val) if isinstance(data, CocoDataset)]
+    if config.ignore_exif:
+        for data in files:
+            data.ignore_exif()
+    if not processes.is_main:
+        processes.wait()  # the images are then read already
+    findings: list[Finding] = []
+    if isinstance(source, CocoDataset):
+        findings = check_lists(source, val if isinstance(val, CocoDataset) else None,
+                               model_config.input_size)
+    if processes.is_main:
+        processes.wait()
+        _log_findings(files, findings)
+        for line in report_anchors(model_config, source, config.loss.positive_iou).lines():
             logger.info(line)
-    for line in report_anchors(model_config, source, config.loss.positive_iou).lines():
-        logger.info(line)
+    if not is_clean(findings, config.strict):
+        raise ValueError('the data is not fit to be learnt: ' + '; '.join(
+            ' '.join(' '.join(finding.lines()).split()) for finding in findings
+            if not is_clean([finding], config.strict)))
+
+
+def _log_findings(files: Sequence[CocoDataset], findings: Sequence[Finding]) -> None:
+    """Say what there is to learn from, and what is wrong with it."""
+    for data in files:
+        for line in data.report.lines()[:2] if data.report else ():
+            logger.info(line)
+    for finding in findings:
+        level = logging.INFO if finding.kind == NOTE else logging.WARNING
+        logger.log(level, '%s', '\n'.join(finding.lines()))
 
 
 def _report_load(report: LoadReport, path: str) -> None:

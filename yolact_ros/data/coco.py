@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from yolact_ros.data.bookkeeping import Bookkeeping
 from yolact_ros.data.classes import ClassChoice, match_categories
 from yolact_ros.data.coco_file import (
-    Bookkeeping,
     ImageEntry,
     ImageId,
     TrueObject,
@@ -30,19 +30,30 @@ from yolact_ros.structures import ImageSize
 
 @dataclass(frozen=True)
 class CocoObject:
-    """What can be learnt: box x_min, y_min, x_max, y_max inside the image [px], and mask."""
+    """
+    What can be learnt.
+
+    :param box: x_min, y_min, x_max, y_max inside the image [px].
+    :param name: id of the annotation.
+    """
 
     box: tuple[float, float, float, float]
     truth: TrueObject
+    name: Any = None
 
 
 @dataclass
 class CocoImage:
-    """One image and its usable annotations."""
+    """
+    One image and its usable annotations.
+
+    :param upright: False where the annotations were made without the EXIF orientation.
+    """
 
     path: Path
     size: ImageSize
     objects: list[CocoObject] = field(default_factory=list)
+    upright: bool = True
 
 
 @dataclass
@@ -91,6 +102,7 @@ class CocoDataset:
     :param class_names: classes in the order of class ids, or a choice; None takes the file's
         categories by ascending id.
     :param split: part of a folder that has several, see read_labels.
+    :ivar paths: image id -> file, also of images that a check has left out since.
     :raises FileNotFoundError: when the file or an image is missing.
     :raises ValueError: when the file is broken or does not fit the class names.
     """
@@ -107,6 +119,7 @@ class CocoDataset:
         entries = read_image_entries(content, self.path, images)
         by_id = find_images(entries, self.path)
         self.records = list(by_id.values())
+        self.paths = {key: record.path for key, record in by_id.items()}
         sizes = {key: entry.size for key, entry in entries.items()}
         self._add_objects(read_objects(content, self.path, sizes, class_of, self.report.book),
                           by_id)
@@ -121,10 +134,15 @@ class CocoDataset:
         """Return the number of images."""
         return len(self.records)
 
+    def ignore_exif(self) -> None:
+        """Take all images as they are stored, as their labels were made."""
+        for record in self.records:
+            record.upright = False
+
     def sample(self, index: int, rng: np.random.Generator | None = None) -> Sample:
         """Return image number index; rng is not used."""
         record = self.records[index]
-        image = read_sized_image(record.path, record.size)
+        image = read_sized_image(record.path, record.size, record.upright)
         masks = np.zeros((len(record.objects), *image.shape[:2]), np.uint8)
         for mask, item in zip(masks, record.objects):
             mask[:] = decode_mask(item.truth.rle)
@@ -143,10 +161,10 @@ class CocoDataset:
             try:
                 box, was_clipped = learnable_box(item, record.size)
             except LeftOut as reason:
-                self.report.book.leave_out(reason, name)
+                self.report.book.leave_out(reason, name, item.image_id)
                 continue
             clipped += was_clipped
-            record.objects.append(CocoObject(box, item))
+            record.objects.append(CocoObject(box, item, name))
             self.report.crowds += item.crowd
             counts[item.class_id] += not item.crowd
         for class_id, count in counts.items():

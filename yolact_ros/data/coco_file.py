@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from yolact_ros.data.bookkeeping import Bookkeeping
 from yolact_ros.data.image_files import ImageFinder
 from yolact_ros.data.segmentation import LeftOut, NoMask, read_segmentation
 from yolact_ros.masks import Rle, encode_crop, rle_area, rle_box
@@ -56,43 +57,6 @@ class ImageEntry:
     file_name: str
     size: ImageSize
     path: Path
-
-
-@dataclass
-class Bookkeeping:
-    """
-    What became of the annotations that are no plain objects.
-
-    :param left_out: reason -> annotation ids.
-    :param regions: ids of those with a box but no mask, which are read as crowd regions.
-    :param corners: ids of those whose box is x, y, x, y by its mask, and is replaced by it.
-    :param unlike: ids of those whose box lies elsewhere than the mask.
-    """
-
-    left_out: dict[str, list[Any]] = field(default_factory=dict)
-    regions: list[Any] = field(default_factory=list)
-    corners: list[Any] = field(default_factory=list)
-    unlike: list[Any] = field(default_factory=list)
-
-    def leave_out(self, reason: LeftOut | str, name: Any) -> None:
-        """Add an annotation that is not used."""
-        self.left_out.setdefault(str(reason), []).append(name)
-
-    def lines(self) -> list[str]:
-        """Return a sentence for each kind, with the first ids."""
-        lines = [f'left out {len(ids)} annotations: {reason} (id {_first(ids)})'
-                 for reason, ids in self.left_out.items()]
-        if self.regions:
-            lines.append(f'{len(self.regions)} objects have a box but no mask; their boxes are '
-                         'ignored regions, neither learnt nor counted as false alarms '
-                         f'(id {_first(self.regions)})')
-        if self.corners:
-            lines.append(f'{len(self.corners)} boxes are x, y, x, y instead of x, y, width, '
-                         f'height; those of the masks are taken (id {_first(self.corners)})')
-        if self.unlike:
-            lines.append(f'{len(self.unlike)} boxes do not fit their masks; look at them '
-                         f'(id {_first(self.unlike)})')
-        return lines
 
 
 def load_json(path: Path) -> Any:
@@ -212,11 +176,12 @@ def read_objects(content: Mapping[str, Any], path: Path, sizes: Mapping[ImageId,
             if content_of in seen:
                 raise LeftOut('the same object a second time')
         except LeftOut as reason:
-            book.leave_out(reason, name)
+            book.leave_out(reason, name, annotation.get('image_id'))
             continue
         seen.add(content_of)
         if not annotation.get('segmentation'):
             book.regions.append(name)
+            book.images[name] = item.image_id
         yield name, item
 
 
@@ -249,8 +214,10 @@ def _with_fitting_box(item: TrueObject, name: Any, book: Bookkeeping) -> TrueObj
         return item
     if _box_iou((x, y, extent[0] - x, extent[1] - y), mask_box) >= ALIKE:
         book.corners.append(name)
+        book.images[name] = item.image_id
         return replace(item, bbox=mask_box)
     book.unlike.append(name)
+    book.images[name] = item.image_id
     return item
 
 
@@ -312,8 +279,3 @@ def _hashable(value: Any, path: Path) -> Any:
     if isinstance(value, (list, dict)):
         raise ValueError(f'{path}: an id must be a number or text, got {str(value)[:50]}')
     return value
-
-
-def _first(ids: Sequence[Any], most: int = 3) -> str:
-    """Return the first ids as text."""
-    return ', '.join(map(str, ids[:most])) + (', ...' if len(ids) > most else '')

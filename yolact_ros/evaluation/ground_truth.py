@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from yolact_ros.data.bookkeeping import Bookkeeping
 from yolact_ros.data.coco_file import (
-    Bookkeeping,
     ImageId,
     TrueObject,
     read_categories,

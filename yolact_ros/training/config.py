@@ -45,6 +45,8 @@ class TrainConfig:
     :param val_images: folder of its images; empty looks near the JSON
     :param classes: classes to learn, in the order of class ids, others are ignored; OLD=NEW
         learns a class under another name; empty takes all of train
+    :param strict: what could be left out, or wants a look, is an error (see yolact check)
+    :param ignore_exif: labels were made without the EXIF orientation of the images
     :param scenes: synthetic images in an epoch
     :param out: folder for checkpoints, logs and plots; empty is runs/NAME of the config file
     :param start: lite (ImageNet weights of EfficientNet-Lite0, extra [lite]), demo (the packaged
@@ -91,6 +93,8 @@ class TrainConfig:
     val: str = ''
     val_images: str = ''
     classes: tuple[str, ...] = ()
+    strict: bool = False
+    ignore_exif: bool = False
     scenes: int = 10000
     out: str = ''
     start: str = ''

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import fields, replace
 
 import torch
 
-from yolact_ros.checking.check import check_lists
-from yolact_ros.checking.contact_sheet import write_contact_sheet
-from yolact_ros.checking.findings import NOTE, Finding, is_clean
 from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
+from yolact_ros.commands.train_data import check_data, open_data, prepare_images
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
-from yolact_ros.data.classes import parse_classes
-from yolact_ros.data.coco import CocoDataset
-from yolact_ros.data.datasets import open_source
-from yolact_ros.data.formats.labels import has_split
-from yolact_ros.data.sample import SampleSource
-from yolact_ros.data.split import split, split_share
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.training.anchors import report_anchors
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.config_file import (
     add_flags,
@@ -115,37 +105,20 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     if processes.is_main:
         folder.check(resume)
     model_config = build_model_config(config, ())
-    source = open_source(config.train, config.train_images, parse_classes(config.classes),
-                         config.scenes, model_config.input_size)
+    source, val = open_data(config, model_config.input_size)
     model_config = build_model_config(config, source.class_names)
-    source, val = _open_val(config, source, model_config.input_size)
-    _check_data(source, val, model_config, config, processes)
+    check_data(source, val, model_config, config, processes)
     model = build_model(config, model_config, from_files=not resume)
     # After everything that can be wrong with data and weights.
     with folder.locked() if processes.is_main else nullcontext():
         if processes.is_main:
             folder.prepare(resume)
             write_train_config(config, folder.config)
-            if isinstance(source, CocoDataset):
-                write_contact_sheet(folder.path / 'contact_sheet.jpg', source)
+            prepare_images(source, val, config, model_config.input_size)
         processes.wait()
+        if not processes.is_main:  # what the first process has written is taken as it is
+            prepare_images(source, val, config, model_config.input_size)
         return _run_trainer(Trainer(model, config, source, val, processes, resume, new_data))
-
-
-def _open_val(config: TrainConfig, source: SampleSource,
-              size: int) -> tuple[SampleSource, SampleSource | None]:
-    """Return what to learn from and what to measure on: of its own, a share, or None."""
-    share = split_share(config.val)
-    if share is not None:
-        learnt, val = split(source, share, config.seed)
-        logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
-                    config.seed)
-        return learnt, val
-    val = config.val or (config.train if has_split(config.train, 'val') else '')
-    if not val:
-        return source, None
-    choice = replace(parse_classes(config.classes), names=tuple(source.class_names))
-    return source, open_source(val, config.val_images, choice, size=size, split='val')
 
 
 def _run_trainer(trainer: Trainer) -> bool:
@@ -204,44 +177,6 @@ def build_model(config: TrainConfig, model_config: ModelConfig, from_files: bool
     if from_files and config.backbone_weights:
         _report_load(load_backbone(model, config.backbone_weights), config.backbone_weights)
     return model
-
-
-def _check_data(source: SampleSource, val: SampleSource | None, model_config: ModelConfig,
-                config: TrainConfig, processes: Processes) -> None:
-    """
-    Find what is wrong with the data, leave out what can be left out, and say so.
-
-    :raises ValueError: when nothing can be learnt; when anything is wrong and that is an error.
-    """
-    files = [data for data in (source, val) if isinstance(data, CocoDataset)]
-    if config.ignore_exif:
-        for data in files:
-            data.ignore_exif()
-    if not processes.is_main:
-        processes.wait()  # the images are then read already
-    findings: list[Finding] = []
-    if isinstance(source, CocoDataset):
-        findings = check_lists(source, val if isinstance(val, CocoDataset) else None,
-                               model_config.input_size)
-    if processes.is_main:
-        processes.wait()
-        _log_findings(files, findings)
-        for line in report_anchors(model_config, source, config.loss.positive_iou).lines():
-            logger.info(line)
-    if not is_clean(findings, config.strict):
-        raise ValueError('the data is not fit to be learnt: ' + '; '.join(
-            ' '.join(' '.join(finding.lines()).split()) for finding in findings
-            if not is_clean([finding], config.strict)))
-
-
-def _log_findings(files: Sequence[CocoDataset], findings: Sequence[Finding]) -> None:
-    """Say what there is to learn from, and what is wrong with it."""
-    for data in files:
-        for line in data.report.lines()[:2] if data.report else ():
-            logger.info(line)
-    for finding in findings:
-        level = logging.INFO if finding.kind == NOTE else logging.WARNING
-        logger.log(level, '%s', '\n'.join(finding.lines()))
 
 
 def _report_load(report: LoadReport, path: str) -> None:

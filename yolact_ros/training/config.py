@@ -47,6 +47,8 @@ class TrainConfig:
         learns a class under another name; empty takes all of train
     :param strict: what could be left out, or wants a look, is an error (see yolact check)
     :param ignore_exif: labels were made without the EXIF orientation of the images
+    :param shrink: larger images are brought once to so many times the input size, into the
+        folder of the training; 0 leaves them
     :param scenes: synthetic images in an epoch
     :param out: folder for checkpoints, logs and plots; empty is runs/NAME of the config file
     :param start: lite (ImageNet weights of EfficientNet-Lite0, extra [lite]), demo (the packaged
@@ -95,6 +97,7 @@ class TrainConfig:
     classes: tuple[str, ...] = ()
     strict: bool = False
     ignore_exif: bool = False
+    shrink: float = 3.0
     scenes: int = 10000
     out: str = ''
     start: str = ''
@@ -144,7 +147,7 @@ class TrainConfig:
                 raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
         for name in ('momentum', 'weight_decay', 'warmup', 'warmup_rate', 'clip_norm', 'workers',
                      'threads', 'evaluate_every', 'evaluate_images', 'sample_pictures',
-                     'lr_drop_factor'):
+                     'lr_drop_factor', 'shrink'):
             if getattr(self, name) < 0:
                 raise ValueError(f'{name} must be at least 0, got {getattr(self, name)}')
         if not self.learning_rate > 0:

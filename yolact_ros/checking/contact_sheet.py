@@ -27,23 +27,26 @@ def write_contact_sheet(path: Path, data: CocoDataset, most: int = 24) -> int:
     """
     indices = np.linspace(0, len(data) - 1, min(most, len(data))).round().astype(int).tolist()
     cells = [_cell(data.sample(index), data.class_names) for index in indices]
-    rows = []
-    for start in range(0, len(cells), COLUMNS):
-        row = cells[start:start + COLUMNS]
-        blank = np.full((CELL, CELL, 3), 255, np.uint8)
-        rows.append(np.hstack(row + [blank] * (min(COLUMNS, len(cells)) - len(row))))
+    columns = min(COLUMNS, len(cells))
+    rows = [_row(cells[start:start + columns], columns)
+            for start in range(0, len(cells), columns)]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, np.vstack(rows))
     return len(cells)
 
 
+def _row(cells: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Return cells side by side on white, as high as the highest."""
+    row = np.full((max(len(cell) for cell in cells), columns * CELL, 3), 255, np.uint8)
+    for number, cell in enumerate(cells):
+        row[:cell.shape[0], number * CELL:number * CELL + cell.shape[1]] = cell
+    return row
+
+
 def _cell(sample: Sample, class_names: Sequence[str]) -> np.ndarray:
-    """Return (CELL, CELL, 3) the image with its masks, white around it."""
+    """Return (h, w, 3) the image with its masks, CELL on its longer side."""
     drawn = draw_instances(sample.image, truth_instances(sample), class_names, STYLE)
     height, width = drawn.shape[:2]
     scale = CELL / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    small = cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)
-    cell = np.full((CELL, CELL, 3), 255, np.uint8)
-    cell[:size[1], :size[0]] = small
-    return cell
+    return cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)

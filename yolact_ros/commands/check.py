@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import argparse
 import logging
+import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from yolact_ros.checking.check import check_lists
 from yolact_ros.checking.contact_sheet import write_contact_sheet
 from yolact_ros.checking.findings import ERROR, LEFT_OUT, LOOK, Finding, is_clean
-from yolact_ros.checking.sizes import size_lines
+from yolact_ros.checking.sizes import (
+    FEW_OBJECTS,
+    SMALL,
+    needed_input,
+    object_sides,
+    size_lines,
+)
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.data.classes import ClassChoice, parse_classes
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.formats.labels import has_split
 from yolact_ros.data.split import split, split_share
+from yolact_ros.devices import choose_device
+from yolact_ros.inference.backends.torch_backend import TorchBackend
+from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.anchors import report_anchors
 
 EXAMPLES = """
@@ -29,6 +42,7 @@ the same before its first step. Exit code 1 when nothing can be learnt, with --s
 anything is left out or wants a look.
 """
 logger = logging.getLogger(__name__)
+WARM_UP, TIMED = 1, 3  # frames
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,15 +69,16 @@ def run(args: argparse.Namespace) -> int:
     """Check, print, draw; return the exit code."""
     train, val = _open(args)
     model = MODEL_PRESETS[args.preset](class_names=train.class_names)
-    input_size = args.input_size or model.input_size
-    findings = check_lists(train, val, input_size)
+    model = replace(model, input_size=args.input_size or model.input_size)
+    findings = check_lists(train, val, model.input_size)
     for data in (train, val):
         if data is not None:
             print('\n'.join(data.report.lines()[:2] if data.report else
                             [f'{len(data)} pictures of it to measure on']))
             if len(data):
-                print('\n'.join(size_lines(data, input_size)))
-    print('\n'.join(_input_lines(model, train, input_size)))
+                print('\n'.join(size_lines(data, model.input_size)))
+    if len(train):
+        print('\n'.join(_input_lines(model, train)))
     print('\n'.join(report(findings)))
     if len(train):
         count = write_contact_sheet(args.sheet, train)
@@ -97,6 +112,33 @@ def _open(args: argparse.Namespace) -> tuple[CocoDataset, CocoDataset | None]:
     return train, val
 
 
-def _input_lines(model: ModelConfig, train: CocoDataset, input_size: int) -> list[str]:
-    """Return whether the network's anchors reach the objects, and what would help."""
-    return report_anchors(replace(model, input_size=input_size), train).lines()
+def _input_lines(model: ModelConfig, train: CocoDataset) -> list[str]:
+    """Return whether the network reaches the objects, what would help and what that costs."""
+    anchors = report_anchors(model, train)
+    sides = object_sides(train, model.input_size)
+    wanted = {model.input_size}
+    if (sides < SMALL).mean() > FEW_OBJECTS:
+        wanted.add(needed_input(sides, model.input_size))
+    if anchors.better is not None:
+        wanted.add(anchors.better.input_size)
+    lines = anchors.lines()
+    if len(wanted) > 1:
+        costs = [f'{frame_ms(replace(model, input_size=size)):.0f} ms at input {size}'
+                 for size in sorted(wanted)]
+        lines.append(f'  the network takes {", ".join(costs)} on this machine')
+    return lines
+
+
+def frame_ms(model: ModelConfig) -> float:
+    """Return the median time of the network on one image on this machine [ms]."""
+    network = Yolact(model).eval()
+    device = choose_device('auto')
+    backend = TorchBackend(network, device, 'float32')
+    image = torch.zeros(1, 3, model.input_size, model.input_size, device=device)
+    times = []
+    with torch.inference_mode():
+        for _ in range(WARM_UP + TIMED):
+            started = time.perf_counter()
+            backend(image).box_offsets.cpu()
+            times.append(time.perf_counter() - started)
+    return 1000 * statistics.median(times[WARM_UP:])

@@ -77,7 +77,8 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
     """Import the command's module, parse its arguments, run it."""
     text = COMMANDS[name]
     debug = '--debug' in argv
-    if name == 'train':  # waiting threads spin away the loaders' cores; read when torch is loaded
+    # Waiting threads spin away the cores of others; read when torch is loaded.
+    if name in ('train', 'check'):
         os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     try:
         module = importlib.import_module(f'{__package__}.{name}')

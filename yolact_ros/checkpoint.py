@@ -13,6 +13,7 @@ from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.files import replacing
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.weights.checkpoint_file import FORMAT_VERSION, read_checkpoint
+from yolact_ros.weights.lite import LITE_WEIGHTS, find_lite_weights, rename_lite_keys
 from yolact_ros.weights.published import DEMO_WEIGHTS, PUBLISHED, cache_path
 from yolact_ros.weights.state_dict import infer_config
 
@@ -40,7 +41,8 @@ def resolve_weights(name_or_path: str | Path) -> Path:
     """
     Return the file that a name or path stands for.
 
-    :param name_or_path: 'demo' (the packaged model), a published name, or a path.
+    :param name_or_path: 'demo' (the packaged model), a published name, lite0_imagenet (of the
+        extra [lite]), or a path.
     :raises FileNotFoundError: when there is no such file, with the cure.
     """
     name = str(name_or_path)
@@ -49,7 +51,9 @@ def resolve_weights(name_or_path: str | Path) -> Path:
         return _existing(DEMO_WEIGHTS, 'the packaged demo model is missing; reinstall yolact_ros')
     if name in published:
         return _existing(cache_path(name), f'fetch it once with: yolact download {name}')
-    known = ', '.join(('demo', *published))
+    if name == LITE_WEIGHTS:
+        return _existing(find_lite_weights(), 'install its package again')
+    known = ', '.join(('demo', *published, LITE_WEIGHTS))
     return _existing(Path(name).expanduser(), f'give a path to a checkpoint or one of: {known}')
 
 
@@ -106,14 +110,14 @@ def load_matching(model: Yolact, path: str | Path) -> LoadReport:
 
 def load_backbone(model: Yolact, path: str | Path) -> LoadReport:
     """
-    Load an ImageNet backbone (torchvision's ResNet names, or DarkNet-53) into a model.
+    Load an ImageNet backbone (torchvision's ResNet names, DarkNet-53, Lite0) into a model.
 
     :raises ValueError: when the file is not that of the model's backbone.
     """
     path = resolve_weights(path)
     state, _ = read_checkpoint(path)
     renamed = {}
-    for key, tensor in state.items():
+    for key, tensor in rename_lite_keys(state).items():
         if key.startswith('layer') and key[5].isdigit():
             stage, rest = key[5:].split('.', 1)
             key = f'layers.{int(stage) - 1}.{rest}'

@@ -15,6 +15,12 @@ import numpy as np
 LONGEST_NAME = 80  # file systems take 255 bytes, a letter may need three
 
 
+def cache_dir() -> Path:
+    """Return the folder of what can be fetched or computed again; it may not exist yet."""
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'yolact_ros'
+
+
 def temporary_name(path: Path) -> Path:
     """Return a hidden name beside the path; it keeps the ending, by which writers go."""
     return path.with_name(f'.{path.stem}.part-{os.getpid()}{path.suffix}')

@@ -231,3 +231,11 @@ def test_a_missing_source_is_answered_with_what_would_do(tmp_path):
                                                ('rtsp://robot/camera', 'camera')])
 def test_a_video_has_a_name_for_its_outputs(address, name):
     assert Video(address).name == name
+
+
+def test_12_bits_in_16_are_scaled(tmp_path):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), np.uint16([[0, 2048, 4095]]))
+    assert read_image(path)[0, :, 0].tolist() == [0, 128, 255]
+    cv2.imwrite(str(path), np.uint16([[0, 2048, 65535]]))
+    assert read_image(path)[0, :, 0].tolist() == [0, 8, 255]

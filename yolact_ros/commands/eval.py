@@ -16,8 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.config import BACKENDS, NMS_KINDS, PostprocessConfig
-from yolact_ros.data.coco_file import read_sized_image
 from yolact_ros.data.datasets import PREFIX, open_source
+from yolact_ros.data.image_files import read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.devices import PRECISIONS
 from yolact_ros.evaluation.confusion import Confusion, confusion

@@ -95,7 +95,7 @@ def read_image(path: Path, upright: bool = True) -> np.ndarray:
     """
     Return an image file as (H, W, 3) uint8 RGB.
 
-    Grey becomes RGB, transparency is dropped, 16 bits become 8 by dividing by 257, floating
+    Grey becomes RGB, transparency is dropped, 16 bits (or 12 bits in 16) become 8, floating
     point is taken as 0 to 1. The EXIF orientation of photos is applied, as OpenCV does by
     default: the image, its boxes and its masks are upright. Of several pages or animation
     frames the first is taken.
@@ -147,6 +147,18 @@ def rgb_of(image: np.ndarray, name: str) -> np.ndarray:
     return cv2.cvtColor(image, codes[channels])
 
 
+def used_bits(image: np.ndarray) -> int:
+    """
+    Return how many bits the values of an image use: 8, 12 or 16.
+
+    Cameras of 12 bits are stored in 16; brighter than a sixteenth of white is every real image
+    of 16 bits.
+    """
+    if image.dtype != np.uint16:
+        return 8
+    return 12 if image.size and int(image.max()) < 2 ** 12 else 16
+
+
 def silence_opencv() -> None:
     """
     Keep OpenCV and its FFmpeg from complaining on stderr; our errors say the same in one line.
@@ -175,7 +187,7 @@ def _to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
-        return np.rint(image / 257.0).astype(np.uint8)
+        return np.rint(image * (255.0 / (2 ** used_bits(image) - 1))).astype(np.uint8)
     if image.dtype.kind != 'f':
         raise ValueError(f'{name!r} has {image.dtype} pixels; wanted 8 or 16 bits without sign, '
                          'or floating point from 0 to 1')

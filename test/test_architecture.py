@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'yolact_ros'
 
-VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'progress'}
+VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'memory', 'progress'}
 STEPS = {'inference.steps', 'inference.backends', 'inference.captured'}
 NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 
@@ -27,6 +27,7 @@ ARROWS = {
     'progress': set(),
     'devices': set(),
     'extras': set(),
+    'memory': set(),
     'coded_images': set(),
     'figures': {'extras', 'files'},
     'labels': {'structures'},
@@ -60,7 +61,7 @@ ARROWS = {
     'ros.node.camera': {'structures', 'coded_images', 'geometry', 'overlay', 'tracking', 'ros',
                         'ros.health', 'ros.node.depth', 'ros.node.outputs',
                         'ros.node.parameters'},
-    'ros.node': {'structures', 'config', 'devices', 'overlay', 'ros', 'ros.health',
+    'ros.node': {'structures', 'config', 'devices', 'memory', 'overlay', 'ros', 'ros.health',
                  'ros.node.parameters', 'ros.node.camera', 'ros.node.outputs', 'srv'},
     'ros.camera': {'structures', 'masks', 'geometry', 'media', 'scenes', 'messages', 'ros',
                    'msg'},

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
-from yolact_ros.inference.backends.allocator import keep_freed_memory
+from yolact_ros.memory import keep_freed_memory
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
 # A module of this room for each; only that of the chosen command is imported.

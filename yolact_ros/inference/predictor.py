@@ -15,7 +15,6 @@ from yolact_ros.checkpoint import load_model, resolve_weights
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
 from yolact_ros.devices import choose_device, choose_precision
 from yolact_ros.export.openvino import convert_network, convert_rescoring
-from yolact_ros.inference.backends.allocator import keep_freed_memory as keep_freed_memory
 from yolact_ros.inference.backends.exported import (
     RUNTIME_OF_SUFFIX,
     ExportedBackend,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from yolact_ros.memory import keep_freed_memory, release_freed_memory
+from yolact_ros.ros.arguments import check_arguments, warn_of_foreign_files
 from yolact_ros.ros.health.watchdog import activation
 from yolact_ros.ros.node.camera.camera import Camera
 from yolact_ros.ros.node.camera.names import check_names
@@ -25,6 +29,11 @@ from yolact_ros.ros.node.worker import Worker
 from yolact_ros.ros.reason import reason_of
 from yolact_ros.ros.spin import run
 
+USAGE = """usage: segment_node [--ros-args [-r image:=TOPIC] [-p PARAMETER:=VALUE] \\
+                    [--params-file FILE] [-r __node:=NAME] [-r __ns:=/NAMESPACE] ...]
+
+YOLACT instance segmentation of a camera topic. Parameters: ros2 param describe, or
+config/yolact.yaml."""
 FOLLOW_PERIOD_S = 0.5  # how soon a change of publishers is noticed where no event tells
 REPORT_PERIOD_S = 1.0
 STOP_TIMEOUT_S = 2.0  # a clean stop takes less than 3 s
@@ -188,6 +197,8 @@ class YolactNode(LifecycleNode):
             camera.close()
         self._model.empty()
         self._worker = None
+        gc.collect()
+        release_freed_memory()
 
     # while it runs
 
@@ -248,12 +259,21 @@ class YolactNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted and return the exit status."""
-    return run(lambda: YolactNode(_open_predictor), args)
+    args = sys.argv if args is None else args
+    status = check_arguments(args, USAGE)
+    return run(lambda: _build(args), args) if status is None else status
+
+
+def _build(args: list[str]) -> YolactNode:
+    """Return the node that the command line describes."""
+    node = YolactNode(_open_predictor)
+    warn_of_foreign_files(node, args)
+    return node
 
 
 def _open_predictor(*arguments: Any, **options: Any) -> Predictor:
     """Import the network only when it is needed: a refused parameter is told at once."""
-    from yolact_ros.inference.predictor import keep_freed_memory, open_predictor
+    from yolact_ros.inference.predictor import open_predictor
     predictor = open_predictor(*arguments, **options)
     keep_freed_memory()  # of frames, not of the file that was read
     return predictor

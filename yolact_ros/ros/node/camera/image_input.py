@@ -41,6 +41,7 @@ class ImageInput:
         self.topic = node.resolve_topic_name(self._name)
         self._subscription = None
         self.reliable, self.arrived = False, False
+        self.image_bytes = 0  # of the newest image
         self.lost = 0  # images that the middleware knows of but could not deliver
         self._last_sign = time.monotonic()
 
@@ -98,9 +99,10 @@ class ImageInput:
             return
         self._last_sign = time.monotonic()
 
-    def _on_message(self, message: object) -> None:
+    def _on_message(self, message: Image | CompressedImage) -> None:
         """Hand a message on."""
         self._last_sign, self.arrived = time.monotonic(), True
+        self.image_bytes = len(message.data)
         self._receive(message)
 
     def _events(self) -> SubscriptionEventCallbacks:

@@ -58,9 +58,11 @@ class Watch:
             tuple(status.outputs), status.active, status.parameters.enabled,
             status.listeners, source.arrived, source.silent_s, source.reliable, publishers,
             () if publishers else self._other_image_topics(status),
+            image_bytes=source.image_bytes,
             mostly_lost=lost > max(LOST_AT_LEAST, figures.received - before.received),
             too_old=too_old and figures.processed == before.processed,
-            error=figures.last_error if figures.failing else '')
+            error=figures.last_error if figures.failing else '',
+            rivals=any(self._node.count_publishers(topic) > 1 for topic in status.outputs[:1]))
 
     def _other_image_topics(self, status: CameraStatus) -> tuple[tuple[str, str], ...]:
         """Return topics that somebody publishes images on, but not the node's own."""

@@ -5,10 +5,10 @@ import sys
 import pytest
 import torch
 
+from yolact_ros import memory
 from yolact_ros.commands import models, segment
 from yolact_ros.commands.main import main
 from yolact_ros.config import yolact_plus_tiny
-from yolact_ros.inference.backends import allocator
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact
@@ -36,7 +36,7 @@ class StandInLibrary:
 def told(monkeypatch):
     """Return the parameters that mallopt is told."""
     library = StandInLibrary()
-    monkeypatch.setattr(allocator, 'ctypes', library)
+    monkeypatch.setattr(memory, 'ctypes', library)
     return library.told
 
 
@@ -49,7 +49,7 @@ def test_opening_a_predictor_leaves_the_process_as_it_is(told):
 def test_a_command_that_predicts_keeps_freed_memory(told, monkeypatch):
     monkeypatch.setattr(segment, 'run', lambda args: 0)
     assert main(['segment', 'photo.jpg']) == 0
-    assert told == [allocator._MMAP_THRESHOLD, allocator._TRIM_THRESHOLD]
+    assert told == [memory._MMAP_THRESHOLD, memory._TRIM_THRESHOLD]
 
 
 def test_a_command_that_does_not_predict_leaves_the_process_as_it_is(told, monkeypatch):

@@ -37,7 +37,7 @@ def keep_freed_memory() -> bool:
 
 
 def release_freed_memory() -> None:
-    """Return to the kernel what is kept, so that a measurement sees only what is in use."""
+    """Return to the kernel what is kept: after a model, or before memory is measured."""
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) \
         if sys.platform.startswith('linux') else None
     if trim is not None:

@@ -5,6 +5,7 @@ from yolact_ros.ros.node.readme_tables import (
     diagnostics_table,
     markdown,
     parameter_table,
+    service_table,
     topic_table,
 )
 
@@ -43,6 +44,16 @@ def compare_topics(bench):
             if topic.startswith(('~', '/')) and not kind.startswith('vision_msgs')}
     bench.wait(lambda: len(published(bench)) >= len(told), 'the publishers')
     assert published(bench) == told
+
+
+def test_services_of_the_table_are_those_of_the_running_node(bench):
+    table = dict(zip(column(service_table(), 0), column(service_table(), 1)))
+    told = {name.replace('~', '/yolact'): [kind.replace('/', '/srv/')]
+            for name, kind in table.items()}
+    offered = dict(bench.node.get_service_names_and_types_by_node('yolact', '/'))
+    assert {name: kinds for name, kinds in offered.items()
+            if name.startswith('/yolact/') and '/srv/' in kinds[0]
+            and kinds[0].split('/')[0] in ('yolact_ros', 'std_srvs')} == told
 
 
 def test_without_depth_its_topics_are_not_advertised(bench):

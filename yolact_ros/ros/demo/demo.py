@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -22,6 +21,7 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from yolact_ros.files import write_image
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.ros.demo.score import Region, RunningScore
 from yolact_ros.ros.image_codec import decode_image
@@ -133,9 +133,7 @@ class DemoViewer(Node):
         moment = self._seconds * (len(self.overlays) + 0.5) / IMAGES
         if len(self.overlays) < IMAGES and self.running_for >= moment:
             path = self._folder / f'overlay_{len(self.overlays) + 1}.png'
-            bgr = cv2.cvtColor(decode_image(message), cv2.COLOR_RGB2BGR)
-            if not cv2.imwrite(str(path), bgr):
-                raise OSError(f"cannot write '{path}'")
+            write_image(path, decode_image(message))
             self.overlays.append(path)
 
     def _score_pending(self) -> None:

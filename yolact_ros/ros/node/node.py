@@ -14,10 +14,12 @@ from yolact_ros.ros.node.camera.names import check_names
 from yolact_ros.ros.node.camera.status import CameraStatus
 from yolact_ros.ros.node.live_parameters import LiveParameters
 from yolact_ros.ros.node.model_slot import ModelSlot, ModelSource, OpenPredictor
+from yolact_ros.ros.node.on_demand import Order
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.processing import Job, Predictor
 from yolact_ros.ros.node.recovery import Recovery
 from yolact_ros.ros.node.reporter import Reporter
+from yolact_ros.ros.node.segment_service import SegmentService
 from yolact_ros.ros.node.services import Services
 from yolact_ros.ros.node.worker import Worker
 from yolact_ros.ros.reason import reason_of
@@ -52,8 +54,8 @@ class YolactNode(LifecycleNode):
         self.cameras: tuple[Camera, ...] = ()
         self._worker: Worker | None = None
         self._active = False
-        self._live = LiveParameters(self, self._check, self._follow)
-        self._look_again = self.create_guard_condition(self._follow)
+        self._live = LiveParameters(self, self._check, self.follow)
+        self._look_again = self.create_guard_condition(self.follow)
         self._names_refused, names = self._camera_names()
         self.cameras = tuple(Camera(self, name, self._live.current.image_transport,
                                     self._look_again.trigger, self._live.current.use_depth)
@@ -61,6 +63,7 @@ class YolactNode(LifecycleNode):
         self._model = self._empty_slot(open_predictor)
         self._add_recovery()
         Services(self, self._model, self._announce, self._look_again.trigger)
+        self._add_segment_services(patience_s)
         self._add_timers(patience_s)
 
     def _camera_names(self) -> tuple[str, tuple[str, ...]]:
@@ -89,11 +92,18 @@ class YolactNode(LifecycleNode):
         self._device_failed = self.create_guard_condition(
             recover, MutuallyExclusiveCallbackGroup())
 
+    def _add_segment_services(self, patience_s: float) -> None:
+        """Answer calls for single images, of any camera and of each that has a name."""
+        SegmentService(self, '', self.cameras, self, patience_s)
+        for camera in self.cameras:
+            if camera.name:
+                SegmentService(self, camera.name, [camera], self, patience_s)
+
     def _add_timers(self, patience_s: float) -> None:
         """Look and report now and then, also where /clock does not tick."""
         reporter = Reporter(self, self.cameras, self.status_of, patience_s)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(FOLLOW_PERIOD_S, self._follow, clock=steady)
+        self.create_timer(FOLLOW_PERIOD_S, self.follow, clock=steady)
         self.create_timer(REPORT_PERIOD_S, reporter.report, clock=steady)
 
     def start(self) -> bool:
@@ -133,7 +143,8 @@ class YolactNode(LifecycleNode):
         if not self._model.source.weights:
             self.get_logger().info('weights is empty: using the packaged demo model, which knows '
                                    f'{", ".join(self._model.predictor.class_names)}')
-        self._worker = Worker(self._job, lambda: self._model.batch, self._device_failed.trigger)
+        self._worker = Worker(self._job, lambda: self._model.batch, self._device_failed.trigger,
+                              self._look_again.trigger)
         for camera in self.cameras:
             camera.open(self._worker.turns)
         self._worker.start()
@@ -146,7 +157,7 @@ class YolactNode(LifecycleNode):
         outcome = super().on_activate(state)
         self._active = True
         self._announce()
-        self._follow()
+        self.follow()
         ways = [f'listens to {camera.input.topic}, publishes {camera.outputs.topics[0]}'
                 for camera in self.cameras]
         self.get_logger().info(f'{self._model.predictor.description}: {"; ".join(ways)}')
@@ -155,7 +166,7 @@ class YolactNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop serving, keep the model."""
         self._active = False
-        self._follow()
+        self.follow()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -180,11 +191,23 @@ class YolactNode(LifecycleNode):
 
     # while it runs
 
-    def _follow(self) -> None:
-        """Open or close the inputs as listeners, publishers and parameters ask for."""
+    def follow(self) -> None:
+        """Open or close the inputs as listeners, calls, publishers and parameters ask for."""
         parameters = self._live.current
         for camera in self.cameras:
-            camera.follow(self._active and parameters.enabled, parameters.image_qos)
+            camera.follow(self._active, parameters.enabled, parameters.image_qos)
+
+    def refusal(self) -> str:
+        """Return why no image can be segmented on demand now, '' when it can."""
+        if not self._active:
+            return f'the node is not active; run: {activation(self.get_fully_qualified_name())}'
+        if self._model.predictor is None:
+            return 'the model is just being loaded again; call again in a moment'
+        return ''
+
+    def ask(self, order: Order) -> bool:
+        """Queue an image on demand; return False when nobody works any more."""
+        return self._worker is not None and self._worker.turns.ask(order)
 
     def _job(self) -> Job | None:
         """Return what the worker shall do with an image (worker's thread)."""

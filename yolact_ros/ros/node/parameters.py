@@ -9,11 +9,11 @@ from functools import cached_property
 from yolact_ros.coded_images import MAX_PIXELS
 from yolact_ros.config import NMS_KINDS, PostprocessConfig
 from yolact_ros.overlay import COLOR_BY, OverlayStyle
+from yolact_ros.ros.image_codec import TRANSPORTS
+from yolact_ros.ros.instance_codec import MASK_ENCODINGS
 from yolact_ros.ros.parameter_table import check_table, fixed, live
 
-TRANSPORTS = ('raw', 'compressed')
 QOS_RULES = ('auto', 'reliable', 'best_effort')
-MASK_ENCODINGS = ('packed', 'rle', 'mono8')
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class Parameters:
                       low=1, high=1000)
     candidate_threshold: float = live(0.05, 'Anchors with no class score above it are ignored '
                                       'from the start.', low=0.0, high=1.0)
+    min_mask_area: int = live(0, 'Objects with fewer mask pixels are left out [px].',
+                              low=0, high=2 ** 30)
+    edge_margin: int = live(0, "Objects whose mask comes nearer to the image's border are left "
+                            'out [px]: 1 leaves out those that touch it (field truncated), 0 '
+                            'keeps all.', low=0, high=10000)
     tracking: bool = live(True, 'Number the objects: track_id stays with an object from image '
                           'to image.')
     depth_slop: float = live(0.05, 'Stamps of image and depth may be so far apart [s]; an image '
@@ -71,7 +76,7 @@ class Parameters:
     points_background: bool = live(False, 'Points of ~/points beside the objects are known too; '
                                    'else NaN.')
     mask_encoding: str = live('packed', 'How masks are stored in ~/instances.',
-                              choices=MASK_ENCODINGS)
+                              choices=tuple(MASK_ENCODINGS))
     overlay_alpha: float = live(0.45, 'Opacity of the masks in ~/overlay.', low=0.0, high=1.0)
     overlay_boxes: bool = live(True, 'Draw boxes in ~/overlay.')
     overlay_labels: bool = live(True, 'Draw class names and scores in ~/overlay.')

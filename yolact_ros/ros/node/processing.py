@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.ros.image_codec import decode_compressed, decode_image
+from yolact_ros.overlay import TrackMarks
+from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.camera.camera import Arrival, Camera
 from yolact_ros.ros.node.outputs.publishers import Result
+from yolact_ros.ros.node.outputs.usable import usable_rows
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.structures import Instances
 
@@ -72,7 +73,7 @@ class Frame:
         self.watch = Stopwatch()
         if camera.depth is not None:
             camera.depth.expect(arrival.message.header)
-        self.rgb = decode(arrival.message, job.parameters.max_image_pixels)
+        self.rgb = decode_image(arrival.message, job.parameters.max_image_pixels)
         self.watch.lap('decode')
 
     def publish(self, instances: Instances) -> None:
@@ -100,7 +101,18 @@ class Frame:
             self.watch.lap('tracks')
         else:
             self.camera.identity.forget()
-        return Result(header, self.rgb, instances, job.predictor.class_names, marks)
+        return self._usable(Result(header, self.rgb, instances, job.predictor.class_names, marks))
+
+    def _usable(self, result: Result) -> Result:
+        """Return the result without the objects that the parameters leave out."""
+        parameters, marks = self._job.parameters, result.marks
+        rows = usable_rows(result.instances, parameters.min_mask_area, parameters.edge_margin)
+        if rows.all():
+            return result
+        if marks is not None:
+            trails = tuple(trail for trail, keep in zip(marks.trails, rows) if keep)
+            marks = TrackMarks(marks.ids[rows], trails)
+        return replace(result, instances=result.instances.select(rows), marks=marks)
 
     def _located(self, result: Result) -> Result:
         """Return the objects with their places, where the camera has depth."""
@@ -124,16 +136,6 @@ class Frame:
         self.watch.lap('encode')
         self.camera.outputs.publish_array(array)
         self.watch.lap('publish')
-
-
-def decode(message: Image | CompressedImage, max_pixels: int) -> np.ndarray:
-    """
-    Return the image of a message as (H, W, 3) uint8 RGB.
-
-    :raises ImageError: when it is damaged or of an unknown kind.
-    """
-    decoder = decode_image if isinstance(message, Image) else decode_compressed
-    return decoder(message, max_pixels)
 
 
 def predict(job: Job, images: list[np.ndarray]) -> list[Instances]:

@@ -10,6 +10,8 @@ from yolact_ros.ros.health.diagnostics import DEPTH_KEYS, INPUT_KEYS, OUTPUT_KEY
 from yolact_ros.ros.node.outputs.publishers import CLASS_NAMES, DEPTH_TOPICS, TOPICS
 from yolact_ros.ros.node.outputs.vision_messages import VisionMessages
 from yolact_ros.ros.node.parameters import PARAMETERS
+from yolact_ros.ros.node.segment_service import SEGMENT
+from yolact_ros.ros.node.services import ENABLE, RELOAD
 from yolact_ros.ros.parameter_table import default_of, rule_of
 
 TYPE_NAMES = {bool: 'bool', int: 'int', float: 'double', str: 'string', tuple: 'string[]'}
@@ -25,7 +27,7 @@ def topic_table() -> str:
     """Return name, type and meaning of every topic."""
     vision = [(f'vision_msgs/{kind}', topic, text) for kind, topic, text in
               (VisionMessages.DETECTIONS, VisionMessages.DETECTIONS_3D,
-               VisionMessages.LABEL_INFO)]
+               VisionMessages.LABEL_INFO, VisionMessages.CLASS_IMAGE_INFO)]
     own = [(_type_name(kind), topic, text) for kind, topic, text in
            (*TOPICS.values(), *DEPTH_TOPICS.values(), CLASS_NAMES)]
     rows = [('`image`', 'sensor_msgs/Image', 'In: the camera (`image_transport` raw).'),
@@ -40,6 +42,13 @@ def topic_table() -> str:
     return markdown(('Topic', 'Type', 'Meaning'), rows)
 
 
+def service_table() -> str:
+    """Return name, type and meaning of every service."""
+    rows = [(f'`{name}`', _type_name(kind), text) for kind, name, text in
+            (ENABLE, RELOAD, SEGMENT)]
+    return markdown(('Service', 'Type', 'Meaning'), rows)
+
+
 def diagnostics_table() -> str:
     """Return the values of the diagnostics of a camera; depth only with `use_depth`."""
     return markdown(('Status', 'Value', 'Meaning'), [
@@ -48,8 +57,8 @@ def diagnostics_table() -> str:
         ('output', '`decode`, `model`, `preprocess`, `network`, `detect`, `assemble`, `rescore`, '
          '`pixels`, `tracks`, `places`, `encode`, `publish`, `views` `[ms]`', 'Median time of '
          'every stage; model is the sum of preprocess to pixels (on CUDA also `upload`, '
-         '`download`, `unpack`), places are found with `use_depth`, views are overlay, label '
-         'image and detections.'),
+         '`download`, `unpack`), places are found with `use_depth`, views are overlay, images of '
+         'labels and classes, and detections.'),
         *(('depth', f'`{key}`', text) for key, text in DEPTH_KEYS.items())])
 
 
@@ -89,4 +98,4 @@ def _type_name(kind: type) -> str:
 
 
 if __name__ == '__main__':
-    print(parameter_table(), topic_table(), diagnostics_table(), sep='\n\n')
+    print(parameter_table(), topic_table(), service_table(), diagnostics_table(), sep='\n\n')

@@ -16,6 +16,7 @@ from yolact_ros.ros.health.metrics import Metrics
 from yolact_ros.ros.node.camera.depth_input import DepthInput
 from yolact_ros.ros.node.camera.identity import Identity
 from yolact_ros.ros.node.camera.image_input import ImageInput
+from yolact_ros.ros.node.camera.newest import Newest
 from yolact_ros.ros.node.camera.turns import Turns
 from yolact_ros.ros.node.outputs.publishers import Publishers
 from yolact_ros.ros.reason import reason_of
@@ -60,11 +61,12 @@ class Camera:
                       else None)
         self.outputs: Publishers | None = None
         self.identity = Identity(self._log)
-        self._turns: Turns[Camera, Arrival] | None = None
+        self.newest: Newest[Arrival] = Newest()
+        self._turns: Turns[Camera, Arrival, object] | None = None
         self._known: set[Hashable] = set()
         self._sequence, self._reported_drops = 0, 0
 
-    def open(self, turns: Turns[Camera, Arrival]) -> None:
+    def open(self, turns: Turns[Camera, Arrival, object]) -> None:
         """
         Advertise the outputs.
 
@@ -98,10 +100,12 @@ class Camera:
         outputs = self.outputs  # read once: the worker asks too
         return outputs is not None and bool(outputs.wanted())
 
-    def follow(self, serving: bool, qos_rule: str) -> None:
-        """Open or close the input, as listeners and publishers ask for."""
-        wanted = serving and self.has_listeners
-        self.input.follow(wanted, qos_rule)
+    def follow(self, active: bool, enabled: bool, qos_rule: str) -> None:
+        """Open or close the inputs, as listeners, calls and publishers ask for."""
+        wanted = active and enabled and self.has_listeners
+        self.input.follow(self.newest.is_wished() and active or wanted, qos_rule)
+        if not self.input.is_open:
+            self.newest.image = None
         if self.depth is not None:
             self.depth.follow(wanted, qos_rule)
         if not wanted and self._turns is not None and self._turns.withdraw(self) is not None:
@@ -114,6 +118,7 @@ class Camera:
             self.metrics.drop('unwanted')
             return
         arrival = Arrival(message, time.monotonic())
+        self.newest.show(arrival)
         left = self._turns.put(self, arrival)
         if left is not None:
             self.metrics.drop('unwanted' if left is arrival else 'overtaken')

@@ -22,6 +22,7 @@ from yolact_ros.ros.image_codec import encode_image, encode_jpeg
 from yolact_ros.ros.node.depth.markers import markers
 from yolact_ros.ros.node.depth.point_cloud import point_cloud
 from yolact_ros.ros.node.depth.reading import DepthView
+from yolact_ros.ros.node.outputs.class_image import HIGHEST, class_image, confidence_image
 from yolact_ros.ros.node.outputs.vision_messages import VisionMessages
 from yolact_ros.structures import Instances
 
@@ -30,6 +31,9 @@ TOPICS = {
                   'also sent, empty, for an image without objects.'),
     'label_image': (Image, '~/label_image', 'mono8 (mono16 beyond 255 objects): 0 is background, '
                     'else the id of the object; the better score wins a pixel.'),
+    'class_image': (Image, '~/class_image', 'mono8 for costmaps: 0 is nothing, else class id + 1 '
+                    'of the object that wins the pixel.'),
+    'confidence_image': (Image, '~/confidence_image', 'mono8: 255 x score of that object.'),
     'overlay': (Image, '~/overlay', 'bgr8, the image with masks, boxes and names drawn on it.'),
     'overlay_compressed': (CompressedImage, '~/overlay/compressed', 'The overlay as JPEG.'),
 }
@@ -102,12 +106,13 @@ class Publishers:
         else:
             kind, topic, _ = self._vision.DETECTIONS
             self._publishers['detections'] = self._advertise(self._vision.type_of(kind), topic)
-            kind, topic, _ = self._vision.LABEL_INFO
-            self._label_info = self._latch(self._vision.type_of(kind), topic)
+            self._label_info, self._class_image_info = (
+                self._latch(self._vision.type_of(kind), topic) for kind, topic, _ in
+                (self._vision.LABEL_INFO, self._vision.CLASS_IMAGE_INFO))
             if with_depth:
                 kind, topic, _ = self._vision.DETECTIONS_3D
                 self._publishers['detections_3d'] = self._advertise(self._vision.type_of(kind),
-                                                                    topic)
+                                                                     topic)
 
     def _advertise(self, kind: type, topic: str) -> LifecyclePublisher:
         """Return the publisher of a result."""
@@ -133,8 +138,11 @@ class Publishers:
         """Publish the latched class names of a model."""
         self._class_names.publish(String(data=json.dumps(list(class_names))))
         if self._vision is not None:
+            stamp = self._node.get_clock().now().to_msg()
             self._label_info.publish(self._vision.label_info(
-                class_names, score_threshold, self._node.get_clock().now().to_msg()))
+                class_names, score_threshold, stamp))
+            self._class_image_info.publish(self._vision.label_info(
+                class_names[:HIGHEST], score_threshold, stamp, first=1))
 
     def publish_array(self, array: InstanceMaskArray) -> None:
         """Publish the instances."""
@@ -146,12 +154,23 @@ class Publishers:
         if 'detections' in wanted:
             self._publishers['detections'].publish(self._vision.detections(
                 result.instances, result.class_names, result.header))
-        if 'label_image' in wanted:
-            labels = result.instances.label_image()
-            self._publishers['label_image'].publish(encode_image(
-                labels, 'mono8' if labels.dtype == np.uint8 else 'mono16', result.header))
+        if wanted & {'label_image', 'class_image', 'confidence_image'}:
+            self._publish_pixels(result, wanted)
         if wanted & {'overlay', 'overlay_compressed'}:
             self._publish_overlay(result, style, jpeg_quality, wanted)
+
+    def _publish_pixels(self, result: Result, wanted: frozenset[str]) -> None:
+        """Publish what has one value for every pixel."""
+        instances, labels = result.instances, result.instances.label_image()
+        if 'label_image' in wanted:
+            self._publishers['label_image'].publish(encode_image(
+                labels, 'mono8' if labels.dtype == np.uint8 else 'mono16', result.header))
+        if 'class_image' in wanted:
+            self._publishers['class_image'].publish(encode_image(
+                class_image(instances, labels), 'mono8', result.header))
+        if 'confidence_image' in wanted:
+            self._publishers['confidence_image'].publish(encode_image(
+                confidence_image(instances, labels), 'mono8', result.header))
 
     def _publish_overlay(self, result: Result, style: OverlayStyle, jpeg_quality: int,
                          wanted: frozenset[str]) -> None:
@@ -190,6 +209,7 @@ class Publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         if self._vision is not None:
             self._node.destroy_lifecycle_publisher(self._label_info)
+            self._node.destroy_lifecycle_publisher(self._class_image_info)
 
 
 def topic_of(camera: str, topic: str) -> str:

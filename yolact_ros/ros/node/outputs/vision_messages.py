@@ -23,6 +23,9 @@ class VisionMessages:
     LABEL_INFO = ('LabelInfo', '~/label_info', 'Latched: class id and name of every class (only '
                   'where vision_msgs is installed).')
 
+    CLASS_IMAGE_INFO = ('LabelInfo', '~/class_image/label_info', 'Latched: the values of '
+                        '~/class_image and their names (only where vision_msgs is installed).')
+
     def __init__(self, types: ModuleType) -> None:
         """:param types: the module vision_msgs.msg."""
         self._types = types
@@ -40,12 +43,13 @@ class VisionMessages:
         """Return a message type of vision_msgs."""
         return getattr(self._types, name)
 
-    def label_info(self, class_names: Sequence[str], threshold: float, stamp: Time) -> Any:
-        """Return the class names as LabelInfo."""
+    def label_info(self, class_names: Sequence[str], threshold: float, stamp: Time,
+                   first: int = 0) -> Any:
+        """Return the class names as LabelInfo, numbered from `first`."""
         info = self._types.LabelInfo(threshold=float(threshold))
         info.header.stamp = stamp
         info.class_map = [self._types.VisionClass(class_id=index, class_name=name)
-                          for index, name in enumerate(class_names)]
+                          for index, name in enumerate(class_names, first)]
         return info
 
     def detections(self, instances: Instances, class_names: Sequence[str],

@@ -26,6 +26,7 @@ from yolact_ros.msg import InstanceMaskArray
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTLE_S = 6.0  # the node's figures are those of its last 5 s
+WARM_UP = 10  # images
 TICKS = os.sysconf('SC_CLK_TCK')
 
 
@@ -121,7 +122,8 @@ def main() -> None:
         stack.enter_context(running('viewer', '--port', str(options.port)))
         stack.enter_context(running('frame_source', '--ros-args', '-p', 'width:=1280', '-p',
                                     'height:=720', '-p', f'rate:={options.rate}'))
-        asyncio.run(watch(observer, 2 * SETTLE_S))
+        while observer.arrays < WARM_UP:
+            asyncio.run(watch(observer, 1.0))
         for _ in range(options.rounds):
             for viewers, rows in found.items():
                 rows.append(asyncio.run(measure(observer, node.pid, viewers, options.port,

@@ -21,7 +21,8 @@ from yolact_ros.ros.parameter_table import default_of, rule_of
 ROOT = Path(__file__).resolve().parents[3]
 LAUNCH_FILE = ROOT / 'launch' / 'segment.launch.py'
 PATIENCE = 60.0  # [s], for a busy machine
-WANTED = {'image_topic', 'image_transport', 'weights', 'config', 'device', 'score_threshold',
+WANTED = {'image_topic', 'depth_topic', 'camera_info_topic', 'use_depth', 'image_transport',
+          'weights', 'config', 'device', 'score_threshold',
           'params_file', 'namespace', 'name', 'use_sim_time', 'log_level', 'fastdds_profile',
           'rqt', 'rviz'}
 # What `ros2 launch FILE name:=value ...` does.
@@ -78,14 +79,48 @@ def test_log_levels_may_be_written_in_capitals():
     assert {'warn', 'WARN', 'info', 'INFO'} <= set(constant(LAUNCH_FILE, 'LEVELS'))
 
 
+def exec_function(name, names):
+    """Define one function of the launch file, which needs nothing else of it."""
+    for statement in ast.parse(LAUNCH_FILE.read_text()).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == name:
+            exec(compile(ast.Module([statement], []), LAUNCH_FILE, 'exec'), names)
+
+
 def test_switch_in_capitals_means_the_same():
     names = {}
-    for statement in ast.parse(LAUNCH_FILE.read_text()).body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == '_typed':
-            exec(compile(ast.Module([statement], []), LAUNCH_FILE, 'exec'), names)
+    exec_function('_typed', names)
     assert [names['_typed'](text, bool) for text in ('true', 'True', 'TRUE', 'False')] \
         == [True, True, True, False]
     assert names['_typed']('1', float) == 1.0
+
+
+@pytest.mark.parametrize('text', ['front,left', 'front, left', "['front', 'left']",
+                                  '["front","left"]'])
+def test_list_may_be_written_with_and_without_brackets(text):
+    names = {}
+    exec_function('_typed', names)
+    assert names['_typed'](text, tuple) == ['front', 'left']
+
+
+class Given:
+    """A launch configuration: what was given for a name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def perform(self, given):
+        return given[self.name]
+
+
+@pytest.mark.parametrize('image, camera_info, expected', [
+    ('image', '', 'camera_info'), ('/front/color/image_raw', '', '/front/color/camera_info'),
+    ('/front/color/image_raw', '/other', '/other')])
+def test_calibration_lies_beside_the_image_unless_named(image, camera_info, expected):
+    names = {'LaunchConfiguration': Given}
+    exec_function('_inputs', names)
+    given = {'image_topic': image, 'depth_topic': 'd', 'camera_info_topic': camera_info}
+    assert names['_inputs'](given) == [('image', image), ('depth', 'd'),
+                                       ('camera_info', expected)]
 
 
 def test_every_argument_is_described():
@@ -97,7 +132,8 @@ def test_rviz_shows_the_nodes_topics():
     config = yaml.safe_load((ROOT / 'config' / 'yolact.rviz').read_text())
     topics = {display['Topic']['Value']
               for display in config['Visualization Manager']['Displays']}
-    assert topics == {'/yolact/overlay', '/yolact/label_image'}
+    assert topics == {'/yolact/overlay', '/yolact/label_image', '/yolact/points',
+                      '/yolact/markers'}
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from functools import cached_property
 from yolact_ros.coded_images import MAX_PIXELS
 from yolact_ros.config import NMS_KINDS, PostprocessConfig
 from yolact_ros.overlay import COLOR_BY, OverlayStyle
+from yolact_ros.ros.image_codec import TRANSPORTS
+from yolact_ros.ros.instance_codec import MASK_ENCODINGS
 from yolact_ros.ros.parameter_table import check_table, fixed, live
 
-TRANSPORTS = ('raw', 'compressed')
 QOS_RULES = ('auto', 'reliable', 'best_effort')
-MASK_ENCODINGS = ('packed', 'rle', 'mono8')
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Parameters:
                            'bfloat16.')
     image_transport: str = fixed('raw', 'Form of the input: raw subscribes to image, compressed '
                                  'to image/compressed.', choices=TRANSPORTS)
+    cameras: tuple[str, ...] = fixed((), 'Names of cameras that share the model, each a '
+                                     'namespace: front/image in, ~/front/instances out; empty '
+                                     'for one camera without a name.')
+    use_depth: bool = fixed(False, 'Listen to depth and camera_info too and say where in space '
+                            'the objects are.')
     autostart: bool = fixed(True, 'Configure and activate the lifecycle node at the start.')
 
     enabled: bool = live(True, 'Process images; the same switch as service ~/enable.')
@@ -59,10 +64,19 @@ class Parameters:
                       low=1, high=1000)
     candidate_threshold: float = live(0.05, 'Anchors with no class score above it are ignored '
                                       'from the start.', low=0.0, high=1.0)
+    min_mask_area: int = live(0, 'Objects with fewer mask pixels are left out [px].',
+                              low=0, high=2 ** 30)
+    edge_margin: int = live(0, "Objects whose mask comes nearer to the image's border are left "
+                            'out [px]: 1 leaves out those that touch it (field truncated), 0 '
+                            'keeps all.', low=0, high=10000)
     tracking: bool = live(True, 'Number the objects: track_id stays with an object from image '
                           'to image.')
+    depth_slop: float = live(0.05, 'Stamps of image and depth may be so far apart [s]; an image '
+                             'waits for its depth no longer than this.', low=0.0, high=10.0)
+    points_background: bool = live(False, 'Points of ~/points beside the objects are known too; '
+                                   'else NaN.')
     mask_encoding: str = live('packed', 'How masks are stored in ~/instances.',
-                              choices=MASK_ENCODINGS)
+                              choices=tuple(MASK_ENCODINGS))
     overlay_alpha: float = live(0.45, 'Opacity of the masks in ~/overlay.', low=0.0, high=1.0)
     overlay_boxes: bool = live(True, 'Draw boxes in ~/overlay.')
     overlay_labels: bool = live(True, 'Draw class names and scores in ~/overlay.')

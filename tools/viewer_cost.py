@@ -1,8 +1,11 @@
 """
 Measure what viewers cost the node: published rate, latency and processor time of an image.
 
-Plays synthetic scenes to a node, looks at them with 0, 1 and 5 clients of one viewer (each takes
-the images and the reports), in turns, and prints the medians. Run it with .venv/bin/python.
+Looks at a node with 0, 1 and 5 clients of one viewer (each takes the images and the reports), in
+turns, and prints the medians. Run it with .venv/bin/python:
+
+    yolact synth /tmp/scene --count 1 --size 1280x720 --difficulty hard
+    python tools/viewer_cost.py --source /tmp/scene/images
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from yolact_ros.msg import InstanceMaskArray
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTLE_S = 6.0  # the node's figures are those of its last 5 s
+WARM_UP = 10  # images
 TICKS = os.sysconf('SC_CLK_TCK')
 
 
@@ -108,6 +112,8 @@ def cpu_s(process: int) -> float:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--source', required=True,
+                        help='of frame_source; a folder with one picture costs the camera least')
     parser.add_argument('--rate', type=float, default=10.0, help='of the camera [Hz]')
     parser.add_argument('--seconds', type=float, default=10.0, help='of every measurement')
     parser.add_argument('--rounds', type=int, default=5)
@@ -119,9 +125,10 @@ def main() -> None:
     with ExitStack() as stack:
         node = stack.enter_context(running('segment_node'))
         stack.enter_context(running('viewer', '--port', str(options.port)))
-        stack.enter_context(running('frame_source', '--ros-args', '-p', 'width:=1280', '-p',
-                                    'height:=720', '-p', f'rate:={options.rate}'))
-        asyncio.run(watch(observer, 2 * SETTLE_S))
+        stack.enter_context(running('frame_source', '--ros-args', '-p', f'rate:={options.rate}',
+                                    '-p', f'source:={options.source}'))
+        while observer.arrays < WARM_UP:
+            asyncio.run(watch(observer, 1.0))
         for _ in range(options.rounds):
             for viewers, rows in found.items():
                 rows.append(asyncio.run(measure(observer, node.pid, viewers, options.port,

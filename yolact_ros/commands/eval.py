@@ -30,6 +30,7 @@ from yolact_ros.evaluation.evaluate import (
     image_paths,
 )
 from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, read_truth
+from yolact_ros.evaluation.html_report import write_html_report
 from yolact_ros.evaluation.plots import (
     plot_confusion,
     plot_precision_recall,
@@ -88,6 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'overlays (default: 0.3); AP always uses all')
     parser.add_argument('--worst', type=int, default=8, metavar='N',
                         help='overlays of the N worst pictures (default: 8)')
+    parser.add_argument('--report', metavar='FILE.html', help='write all of it as one HTML page: '
+                        'tables, curves, confusion, the worst pictures, settings')
     parser.add_argument('--no-plots', action='store_true', help='write numbers only')
 
 
@@ -199,6 +202,9 @@ def _write_images(result: EvalResult, matrix: Confusion, read: ReadImage | None,
     written: list[Any] = [out / 'result.json']
     if args.save_detections:
         written.append(args.save_detections)
+    if args.report:
+        write_html_report(Path(args.report), result, matrix, read, args.worst, _settings(args))
+        written.append(args.report)
     if not args.no_plots:
         written += [out / 'precision_recall.png', out / 'confusion.png']
         plot_precision_recall(result, written[-2])
@@ -207,3 +213,17 @@ def _write_images(result: EvalResult, matrix: Confusion, read: ReadImage | None,
             worst = save_worst(result, matrix, read, out / 'worst', args.worst)
             written += [f'{out / "worst"} ({len(worst)} pictures)']
     return [str(path) for path in written]
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the figures of a report depend on, by name."""
+    model = ', '.join(args.results) if args.results else args.weights
+    names = ['images', 'max_images', 'score']
+    if not args.results:
+        names += ['config', 'nms', 'iou', 'top_k', 'max_instances', 'device', 'backend',
+                  'precision']
+    if args.data.startswith(PREFIX):
+        names.append('size')
+    options = {f'--{name.replace("_", "-")}': getattr(args, name) for name in names}
+    return {'model': model, 'data': args.data,
+            **{name: value for name, value in options.items() if value is not None}}

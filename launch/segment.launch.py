@@ -32,6 +32,8 @@ ARGUMENTS = {
 OVERRIDES = {
     'weights': (str, None, 'Weights file, or a name that `yolact models` lists.'),
     'config': (str, None, 'Preset of the network where the weights do not tell it.'),
+    'class_names': (tuple, None, 'Names of the classes, with commas between, of weights that do '
+                    'not tell them.'),
     'device': (str, None, 'Where the network runs: auto, cpu, cuda, cuda:1, ...'),
     'backend': (str, None, 'What runs the network: auto, torch, openvino.'),
     'precision': (str, None, 'Number format: auto, float32, float16, bfloat16.'),
@@ -88,6 +90,8 @@ def _start_node(context):
 
 def _typed(text, kind):
     """Return an argument as its parameter's type: 1 is a valid score_threshold, true a bool."""
+    if kind is tuple:
+        return [name.strip() for name in text.split(',')]
     return text.lower() == 'true' if kind is bool else kind(text)
 
 

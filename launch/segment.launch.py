@@ -35,6 +35,8 @@ ARGUMENTS = {
 OVERRIDES = {
     'weights': (str, None, 'Weights file, or a name that `yolact models` lists.'),
     'config': (str, None, 'Preset of the network where the weights do not tell it.'),
+    'class_names': (tuple, None, 'Names of the classes, with commas between, of weights that do '
+                    'not tell them.'),
     'device': (str, None, 'Where the network runs: auto, cpu, cuda, cuda:1, ...'),
     'backend': (str, None, 'What runs the network: auto, torch, openvino.'),
     'precision': (str, None, 'Number format: auto, float32, float16, bfloat16.'),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from yolact_ros.weights.published import DEMO_WEIGHTS, PUBLISHED, cache_path
 from yolact_ros.weights.state_dict import infer_config
 
 LARGEST_FILE = 2 << 30  # [bytes]; ten times the largest published network
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,20 +61,24 @@ def resolve_weights(name_or_path: str | Path) -> Path:
     return _existing(Path(name).expanduser(), f'give a path to a checkpoint or one of: {known}')
 
 
-def load_model(path: str | Path,
-               config: ModelConfig | str | None = None) -> tuple[Yolact, ModelConfig]:
+def load_model(path: str | Path, config: ModelConfig | str | None = None,
+               class_names: Sequence[str] = ()) -> tuple[Yolact, ModelConfig]:
     """
     Return the model of a checkpoint, ready for inference on the CPU, and its configuration.
 
     :param path: a file, or a name that resolve_weights knows.
     :param config: a ModelConfig or the name of a preset; needed only where a published file does
         not tell (yolact_im400 and yolact_im700 differ from yolact_base in nothing but the name).
+    :param class_names: of a file that does not tell them; own checkpoints keep theirs.
     :raises FileNotFoundError: when there is no such file.
     :raises ValueError: when the file is no checkpoint, or does not fit the configuration.
     """
     path = resolve_weights(path)
     state, stored = read_checkpoint(path)
+    named = stored is not None or isinstance(config, ModelConfig)
     config = _choose_config(state, stored, config, path)
+    if not named:
+        config = _with_names(config, class_names, path)
     model = Yolact(config)
     cure = ('Choose another config (' + ', '.join(MODEL_PRESETS) + ') or leave it out to have it '
             'inferred') if stored is None else 'The file is damaged; copy or write it again'
@@ -149,6 +157,20 @@ def _choose_config(state: dict[str, Tensor], stored: ModelConfig | None,
                              f'not {wanted}; leave config out')
         return stored
     return infer_config(state, path, wanted or None)
+
+
+def _with_names(config: ModelConfig, class_names: Sequence[str], path: Path) -> ModelConfig:
+    """Return the configuration with the names; say so where they are only guessed."""
+    if class_names:
+        if len(class_names) != config.num_classes:
+            raise ValueError(f'{path} has {config.num_classes} classes, got {len(class_names)} '
+                             f'class_names ({", ".join(class_names[:5])}, ...); name all of them')
+        return replace(config, class_names=tuple(class_names))
+    if path.name not in {weights.file_name for weights in PUBLISHED}:
+        logger.warning('%s does not name its %d classes; they are taken for %s, %s, ...; give '
+                       'class_names where they are others', path, config.num_classes,
+                       *(config.class_names * 2)[:2])
+    return config
 
 
 def _load_strictly(model: Yolact, state: dict[str, Tensor], path: Path, cure: str) -> None:

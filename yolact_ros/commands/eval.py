@@ -57,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='checkpoint or known name (default: demo, the packaged model)')
     parser.add_argument('--config', metavar='NAME', help='preset, where the checkpoint does not '
                         'tell')
+    parser.add_argument('--class-names', nargs='+', default=(), metavar='NAME',
+                        help='of a checkpoint that does not tell them')
     parser.add_argument('--results', nargs='+', metavar='FILE', help='score these detections '
                         'instead of a model: COCO result lists or the original\'s web JSON')
     parser.add_argument('--out', default='eval', metavar='DIR',
@@ -139,7 +141,8 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
                                args.precision,
                                PostprocessConfig(
                                    score_threshold=0.0, nms=args.nms, iou_threshold=args.iou,
-                                   top_k=args.top_k, max_instances=args.max_instances))
+                                   top_k=args.top_k, max_instances=args.max_instances),
+                               args.class_names)
     progress = partial(tqdm, desc='evaluating', unit='image', mininterval=progress_interval())
     if source is not None:
         return (evaluate_source(predictor, source, args.max_images, args.original_ap, progress),

@@ -21,6 +21,7 @@ from yolact_ros.masks import decode_mask, encode_mask, rle_area
 from yolact_ros.structures import ImageSize
 
 Progress = Callable[[Iterable], Iterable]
+WORTH = 1.25  # times as large as wanted: less is not worth a copy
 
 
 def shrink_large(data: CocoDataset, side: int, folder: Path, progress: Progress = iter) -> int:
@@ -30,11 +31,11 @@ def shrink_large(data: CocoDataset, side: int, folder: Path, progress: Progress 
     Augmentation works on whole images, so that a photo of 24 million pixels costs seconds at
     every step. Copies that are there already are taken as they are.
 
-    :param side: longest side that is left alone [px]; larger ones are brought to it.
+    :param side: longest side [px] that images a quarter larger or more are brought to.
     :param folder: where copies of images and masks are kept.
     """
     large = [index for index, record in enumerate(data.records)
-             if max(record.size.height, record.size.width) > side]
+             if max(record.size.height, record.size.width) > WORTH * side]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         made = pool.map(partial(_shrink, side=side, folder=folder),
                         [data.records[index] for index in large])

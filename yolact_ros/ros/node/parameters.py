@@ -28,6 +28,9 @@ class Parameters:
                          'empty for the packaged demo model. Later: service ~/reload.')
     config: str = fixed('', 'Preset of the network (yolact_base, yolact_plus_resnet50, ...); '
                         'empty to find it out from the weights.')
+    class_names: tuple[str, ...] = fixed((), 'Names of the classes, all in their order, of '
+                                         'weights that do not tell them; empty for those of COCO '
+                                         'or Pascal VOC.')
     device: str = fixed('auto', 'Where the network runs: auto, cpu, cuda, cuda:1, ...')
     backend: str = fixed('auto', 'What runs the network: torch, openvino (CPU), or auto: '
                          'OpenVINO or ONNX Runtime for exported files, torch for checkpoints.')

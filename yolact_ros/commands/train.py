@@ -11,7 +11,7 @@ import torch
 
 from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
-from yolact_ros.data.datasets import open_source
+from yolact_ros.data.datasets import open_dataset
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.data.split import split, split_share
 from yolact_ros.model.yolact import Yolact
@@ -103,7 +103,7 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     if processes.is_main:
         folder.check(resume)
     model_config = build_model_config(config, ())
-    source = open_source(config.train, config.train_images, config.classes, config.scenes,
+    source = open_dataset(config.train, config.train_images, config.classes, config.scenes,
                          model_config.input_size)
     model_config = build_model_config(config, source.class_names)
     source, val = _open_val(config, source, model_config.input_size)
@@ -130,7 +130,7 @@ def _open_val(config: TrainConfig, source: SampleSource,
         return learnt, val
     if not config.val:
         return source, None
-    return source, open_source(config.val, config.val_images, source.class_names, size=size)
+    return source, open_dataset(config.val, config.val_images, source.class_names, size=size)
 
 
 def _run_trainer(trainer: Trainer) -> bool:

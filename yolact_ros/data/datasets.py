@@ -64,7 +64,7 @@ def scene_sample(shown: Scene, name: str) -> Sample:
                   np.array([item.crowd for item in objects], bool), name)
 
 
-def open_source(data: str, images: str = '', class_names: Sequence[str] | None = None,
+def open_dataset(data: str, images: str = '', class_names: Sequence[str] | None = None,
                 scenes: int = 0, size: int = 256) -> SampleSource:
     """
     Return the images that a configuration names.

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+BLOCK = 1 << 20  # [bytes] of a large file that are looked at at once
 LONGEST_NAME = 80  # file systems take 255 bytes, a letter may need three
 
 
@@ -60,7 +61,11 @@ def replace_file(path: str | Path, content: bytes) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def make_folder(folder: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.config import BACKENDS, NMS_KINDS, PostprocessConfig
-from yolact_ros.data.datasets import PREFIX, open_source
+from yolact_ros.data.datasets import PREFIX, open_dataset
 from yolact_ros.data.image_files import read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.devices import PRECISIONS
@@ -131,7 +131,7 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
     """Return the scores of a checkpoint and a function that reads an image."""
     from yolact_ros.inference.predictor import open_predictor
     # The data first: a typing error in its path should not cost loading a model.
-    source = open_source(args.data, size=args.size) if args.data.startswith(PREFIX) else None
+    source = open_dataset(args.data, size=args.size) if args.data.startswith(PREFIX) else None
     if source is None:
         truth = read_truth(args.data, args.images).limited(args.max_images)
         image_paths(truth, args.data, args.images)

@@ -16,7 +16,7 @@ from yolact_ros.checking.findings import NOTE, Finding, is_clean
 from yolact_ros.config import ModelConfig
 from yolact_ros.data.classes import parse_classes
 from yolact_ros.data.coco import CocoDataset
-from yolact_ros.data.datasets import open_source
+from yolact_ros.data.datasets import open_dataset
 from yolact_ros.data.formats.labels import has_split
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.data.shrink import shrink_large
@@ -37,7 +37,7 @@ def open_data(config: TrainConfig, size: int) -> tuple[SampleSource, SampleSourc
     :raises FileNotFoundError: when a file is missing.
     :raises ValueError: when data is broken, or the two do not fit each other.
     """
-    source = open_source(config.train, config.train_images, parse_classes(config.classes),
+    source = open_dataset(config.train, config.train_images, parse_classes(config.classes),
                          config.scenes, size)
     return _open_val(config, source, size)
 
@@ -55,7 +55,7 @@ def _open_val(config: TrainConfig, source: SampleSource,
     if not val:
         return source, None
     choice = replace(parse_classes(config.classes), names=tuple(source.class_names))
-    return source, open_source(val, config.val_images, choice, size=size, split='val')
+    return source, open_dataset(val, config.val_images, choice, size=size, split='val')
 
 
 def check_data(source: SampleSource, val: SampleSource | None, model_config: ModelConfig,

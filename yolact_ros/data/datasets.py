@@ -65,9 +65,9 @@ def scene_sample(shown: Scene, name: str) -> Sample:
                   np.array([item.crowd for item in objects], bool), name)
 
 
-def open_source(data: str, images: str = '',
-                class_names: Sequence[str] | ClassChoice | None = None, scenes: int = 0,
-                size: int = 256, split: str = 'train') -> SampleSource:
+def open_dataset(data: str, images: str = '',
+                 class_names: Sequence[str] | ClassChoice | None = None, scenes: int = 0,
+                 size: int = 256, split: str = 'train') -> SampleSource:
     """
     Return the images that a configuration names.
 

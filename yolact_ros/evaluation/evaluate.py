@@ -19,7 +19,7 @@ from yolact_ros.evaluation.ground_truth import (
     read_truth,
     sample_objects,
 )
-from yolact_ros.evaluation.yolact_ap import original_ap
+from yolact_ros.evaluation.yolact_ap import yolact_ap
 from yolact_ros.structures import Instances
 
 Progress = Callable[[Iterable], Iterable]
@@ -92,7 +92,7 @@ def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
     return EvalResult(coco_ap(truth, detections, 'bbox') if boxed else None,
                       coco_ap(truth, detections, 'segm') if masked else None,
                       truth, tuple(detections),
-                      original_ap(truth, detections) if with_original and boxed and masked
+                      yolact_ap(truth, detections) if with_original and boxed and masked
                       else None)
 
 

@@ -173,7 +173,7 @@ class Trainer:
         values = ', '.join(f'{name} {value:.3g}' for name, value in result.losses.items())
         logger.warning('step %d skipped: loss or gradient is not finite (%s, gradient norm %.3g); '
                        'pictures: %s', self.progress.step, values, result.gradient_norm,
-                       ', '.join(result.culprits) or 'in another process')
+                       ', '.join(result.non_finite) or 'in another process')
         if self.progress.nonfinite >= self.config.max_nonfinite:
             raise RuntimeError(
                 f'the loss was not finite for {self.progress.nonfinite} steps in a row; lower '

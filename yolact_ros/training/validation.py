@@ -25,7 +25,7 @@ from yolact_ros.overlay import draw_instances
 logger = logging.getLogger(__name__)
 
 # What COCO evaluation wants: everything, however unlikely.
-EVERYTHING = PostprocessConfig(score_threshold=0.0)
+NO_THRESHOLD = PostprocessConfig(score_threshold=0.0)
 SHOWN_SCORE = 0.3
 SAME_SCORE = 1e-5   # float32 products differ by less than this
 
@@ -39,7 +39,7 @@ def measure_ap(model: Yolact, source: SampleSource, most: int = 0) -> dict[str, 
     :param model: left as it is.
     :param most: images to use, evenly spread; 0 for all.
     """
-    result = evaluate_source(open_copy(model, EVERYTHING), source, most or None)
+    result = evaluate_source(open_copy(model, NO_THRESHOLD), source, most or None)
     if model.maskiou_net is not None and are_mask_scores_equal(result.detections):
         logger.warning('the re-scoring net gives all masks the same score, so it ranks nothing '
                        'yet: this AP is by class scores; if it lasts, train longer or with '

@@ -5,8 +5,12 @@
 SOURCE ?=
 # A weights file or known name; empty uses the model in the package.
 WEIGHTS ?=
+# 1: the made-up camera has a depth picture too, and objects have distances.
+DEPTH ?=
+# 1: the demo in a browser too.
+VIEWER ?=
 # How long the demo runs [s].
-DURATION ?= 20
+DURATION ?= $(if $(filter-out 0,$(VIEWER)),3600,20)
 
 # A sourced ROS installation would mix its libraries with those of .venv/.
 unexport LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
@@ -15,7 +19,8 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 .PHONY: help setup demo test lint clean
 
 help:
-	@echo 'make demo [SOURCE=video.mp4] [WEIGHTS=file.pth] [DURATION=20]   camera -> node -> masks'
+	@echo 'make demo [SOURCE=video.mp4] [WEIGHTS=file.pth] [DEPTH=1] [DURATION=20]   camera -> node -> masks'
+	@echo 'make demo VIEWER=1                                            the same in a browser'
 	@echo 'make test                                                     the whole test suite'
 	@echo 'make setup | lint | clean'
 
@@ -24,7 +29,8 @@ setup:
 
 demo: setup
 	@tools/demo --duration '$(DURATION)' $(if $(SOURCE),--source '$(SOURCE)') \
-	  $(if $(WEIGHTS),--weights '$(WEIGHTS)')
+	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(filter-out 0,$(DEPTH)),--depth) \
+	  $(if $(filter-out 0,$(VIEWER)),--viewer)
 
 test: setup
 	.venv/bin/python -m pytest -q

@@ -145,7 +145,8 @@ def test_make_demo_passes_its_arguments_on():
     assert "--source 'my video.mp4'" in line
     assert "--weights 'a.pth'" in line
     assert "--duration '5'" in line
-    assert '--source' not in make('demo')
+    assert '--source' not in make('demo') and '--viewer' not in make('demo')
+    assert '--viewer' in make('demo', 'VIEWER=1')
 
 
 @pytest.mark.skipif(not shutil.which('make'), reason='needs make')

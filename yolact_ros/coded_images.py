@@ -72,14 +72,26 @@ def decode_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         if height * width > JPEG_PIXELS_PER_BYTE * len(data):
             raise ImageError('data', f'a JPEG of {len(data)} bytes cannot hold the {width}x'
                                      f'{height} pixels that it claims; it is cut off or damaged')
-        if colours == 'CMYK':
-            raise ImageError('format', 'the JPEG is made for printing (CMYK); publish YCbCr')
+        if colours in ('CMYK', 'YCCK'):
+            raise ImageError('format', f'the JPEG is made for printing ({colours}); publish YCbCr')
         return _decode_strictly(simplejpeg.decode_jpeg, data)
     except ImageError:
         raise
     except ValueError as error:
         raise ImageError('data', f'a JPEG of {len(data)} bytes is cut off or damaged ({error}); '
                                  'check the publisher and the network between') from error
+
+
+def encode_jpeg(rgb: np.ndarray, quality: int = 95) -> np.ndarray:
+    """
+    Return an image as JPEG, (bytes,) uint8.
+
+    :param rgb: (H, W, 3) uint8.
+    :param quality: 1 to 100.
+    """
+    _, coded = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR),
+                            [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return coded.ravel()
 
 
 def decode_png(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:

@@ -45,13 +45,18 @@ def yolact(*arguments, **environment):
 
 
 @pytest.mark.timeout(120)
-def test_a_photo_that_is_cut_off_ends_the_command(tmp_path):
+@pytest.mark.parametrize('strict', [False, True], ids=['told and left out', 'an error'])
+def test_photos_that_are_cut_off_are_found_before_the_first_step(tmp_path, strict):
     data = write_data(tmp_path / 'data')
-    photo = data.with_name('3.png')
-    photo.write_bytes(photo.read_bytes()[:3000])
-    done = yolact('train', '--train', data, '--out', tmp_path / 'run', *SMALL)
-    assert done.returncode == 1
-    assert '3.png' in done.stderr.splitlines()[-1]
+    for name in ('3.png', '5.png'):
+        photo = data.with_name(name)
+        photo.write_bytes(photo.read_bytes()[:3000])
+    done = yolact('train', data, '--out', tmp_path / 'run', '--iterations', 1, '--workers', 0,
+                  *SMALL, *['--strict'] * strict)
+    assert '2 pictures cannot be read' in done.stderr
+    assert '3.png' in done.stderr
+    assert done.returncode == int(strict), done.stderr
+    assert (tmp_path / 'run').exists() is not strict
 
 
 @pytest.mark.timeout(120)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from yolact_ros.data.datasets import open_source
+from yolact_ros.data.datasets import open_dataset
 from yolact_ros.media.images import list_images, read_image
 
 FEW_IMAGES = 20
@@ -57,7 +57,7 @@ def _from_folder(folder: Path, count: int) -> list[np.ndarray]:
 
 def _from_data(data: str, count: int, size: int) -> list[np.ndarray]:
     """Return images of a COCO file, or new synthetic scenes."""
-    source = open_source(data, scenes=count, size=size)
+    source = open_dataset(data, scenes=count, size=size)
     return [source.sample(index, np.random.default_rng((7, index))).image
             for index in _spread(len(source), count)]
 

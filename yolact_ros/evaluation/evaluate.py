@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from yolact_ros.data.coco_file import find_image_folder, image_path, read_sized_image
+from yolact_ros.data.image_files import ImageFinder, read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.ap import ApSummary, coco_ap
 from yolact_ros.evaluation.detections import Detection, detections_of
@@ -19,7 +19,7 @@ from yolact_ros.evaluation.ground_truth import (
     read_truth,
     sample_objects,
 )
-from yolact_ros.evaluation.yolact_ap import original_ap
+from yolact_ros.evaluation.yolact_ap import yolact_ap
 from yolact_ros.structures import Instances
 
 Progress = Callable[[Iterable], Iterable]
@@ -92,7 +92,7 @@ def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
     return EvalResult(coco_ap(truth, detections, 'bbox') if boxed else None,
                       coco_ap(truth, detections, 'segm') if masked else None,
                       truth, tuple(detections),
-                      original_ap(truth, detections) if with_original and boxed and masked
+                      yolact_ap(truth, detections) if with_original and boxed and masked
                       else None)
 
 
@@ -166,8 +166,8 @@ def image_paths(truth: GroundTruth, coco_json: str | Path,
     :raises FileNotFoundError: naming the first image that is missing, and how many are.
     """
     names = [truth.file_names[image_id] for image_id in truth.sizes]
-    folder = Path(images_dir) if images_dir else find_image_folder(Path(coco_json), names[0])
-    paths = {image_id: image_path(folder, name) for image_id, name in zip(truth.sizes, names)}
+    finder = ImageFinder(Path(coco_json), names[0], images_dir)
+    paths = {image_id: finder.path(name) for image_id, name in zip(truth.sizes, names)}
     missing = [path for path in paths.values() if not path.is_file()]
     if missing:
         raise FileNotFoundError(f'{len(missing)} of {len(paths)} pictures of {coco_json} not '

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from yolact_ros.data.bookkeeping import Bookkeeping
 from yolact_ros.data.coco_file import (
-    Bookkeeping,
     ImageId,
     TrueObject,
     read_categories,
     read_image_entries,
-    read_json,
     read_objects,
 )
+from yolact_ros.data.formats.labels import read_labels
 from yolact_ros.data.sample import Sample
 from yolact_ros.masks import encode_mask
 from yolact_ros.structures import ImageSize
@@ -57,7 +57,7 @@ class GroundTruth:
 
 def read_truth(path: str | Path, images: str | Path | None = None) -> GroundTruth:
     """
-    Return the truth of a COCO annotation file.
+    Return the truth of a COCO annotation file, or of what else read_labels knows.
 
     Annotations that cannot be used are left out and named in the notes.
 
@@ -66,7 +66,7 @@ def read_truth(path: str | Path, images: str | Path | None = None) -> GroundTrut
     :raises ValueError: when it is broken, or holds no image or no class.
     """
     path = Path(path)
-    content = read_json(path)
+    content = read_labels(path, 'val')
     names = read_categories(content, path)
     class_of = {key: index for index, key in enumerate(names)}
     entries = read_image_entries(content, path, images)

@@ -10,12 +10,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from yolact_ros.coded_images import JPEG_START, ImageError, decode_jpeg
+
 IMAGE_SUFFIXES = ('.avif', '.bmp', '.exr', '.gif', '.hdr', '.jp2', '.jpeg', '.jpg', '.pbm',
                     '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ogv', '.ts', '.webm',
                   '.wmv')
-JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
-JPEG_SCAN = 0xda
+
+MOST_PIXELS = 1 << 30  # OpenCV's own limit; phones take more than any camera of a robot
+# An entry of EXIF that says how the camera was held (tag 0x112, a short), other than upright (1).
+TURNED = re.compile(br'\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08]'
+                    br'|\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00')
+EXIF_BYTES = 1 << 16  # where it stands in a file
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def read_image(path: Path, upright: bool = True) -> np.ndarray:
     """
     Return an image file as (H, W, 3) uint8 RGB.
 
-    Grey becomes RGB, transparency is dropped, 16 bits become 8 by dividing by 257, floating
+    Grey becomes RGB, transparency is dropped, 16 bits (or 12 bits in 16) become 8, floating
     point is taken as 0 to 1. The EXIF orientation of photos is applied, as OpenCV does by
     default: the image, its boxes and its masks are upright. Of several pages or animation
     frames the first is taken.
@@ -119,9 +125,10 @@ def decode_image(data: bytes, name: str, upright: bool = True) -> np.ndarray:
     if data.lstrip()[:1] == b'<':
         raise ValueError(f'{name!r} is a web page or other text, not a picture; download the '
                          'picture itself')
-    if _is_cut_off_jpeg(data):
-        raise ValueError(f'{name!r} is cut off: a JPEG without its end ({len(data)} bytes); '
-                         'copy it again')
+    if data.startswith(JPEG_START):
+        rgb = _decode_photo(data, name)
+        if rgb is not None and not (upright and TURNED.search(data, 0, EXIF_BYTES)):
+            return rgb
     image = _decode(np.frombuffer(data, np.uint8), upright)
     if image is None:
         raise ValueError(f'{name!r} cannot be read as a picture ({len(data)} bytes): it is '
@@ -147,6 +154,18 @@ def rgb_of(image: np.ndarray, name: str) -> np.ndarray:
     return cv2.cvtColor(image, codes[channels])
 
 
+def used_bits(image: np.ndarray) -> int:
+    """
+    Return how many bits the values of an image use: 8, 12 or 16.
+
+    Cameras of 12 bits are stored in 16; brighter than a sixteenth of white is every real image
+    of 16 bits.
+    """
+    if image.dtype != np.uint16:
+        return 8
+    return 12 if image.size and int(image.max()) < 2 ** 12 else 16
+
+
 def silence_opencv() -> None:
     """
     Keep OpenCV and its FFmpeg from complaining on stderr; our errors say the same in one line.
@@ -155,6 +174,21 @@ def silence_opencv() -> None:
     """
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _decode_photo(data: bytes, name: str) -> np.ndarray | None:
+    """
+    Return a JPEG as its sensor saw it, None for those made for printing.
+
+    :raises ValueError: when it is damaged anywhere, which OpenCV fills with grey.
+    """
+    try:
+        return decode_jpeg(data, MOST_PIXELS)
+    except ImageError as error:
+        if error.cause == 'format':
+            return None
+        raise ValueError(f'{name!r} is cut off or damaged ({error.__cause__ or error}); copy it '
+                         'again') from error
 
 
 def _decode(data: np.ndarray, upright: bool) -> np.ndarray | None:
@@ -175,7 +209,7 @@ def _to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
-        return np.rint(image / 257.0).astype(np.uint8)
+        return np.rint(image * (255.0 / (2 ** used_bits(image) - 1))).astype(np.uint8)
     if image.dtype.kind != 'f':
         raise ValueError(f'{name!r} has {image.dtype} pixels; wanted 8 or 16 bits without sign, '
                          'or floating point from 0 to 1')
@@ -193,23 +227,6 @@ def _is_image(path: Path) -> bool:
     if suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES:
         return suffix in IMAGE_SUFFIXES
     return cv2.haveImageReader(str(path))
-
-
-def _is_cut_off_jpeg(data: bytes) -> bool:
-    """
-    Return whether a JPEG ends before its end marker; some OpenCVs fill the rest with grey.
-
-    Segments are skipped up to the first scan, because EXIF thumbnails have end markers of
-    their own, and whatever a phone appends behind the image does not matter.
-    """
-    if not data.startswith(JPEG_START):
-        return False
-    position = len(JPEG_START)
-    while position + 4 <= len(data):
-        if data[position + 1] == JPEG_SCAN:
-            return data.find(JPEG_END, position) < 0
-        position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')
-    return True
 
 
 def _exr_advice(name: str) -> str:

@@ -9,14 +9,20 @@ from typing import Any
 from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.training.augment import AugmentConfig
 from yolact_ros.training.losses import LossConfig
-from yolact_ros.training.schedule import SCHEDULES
+from yolact_ros.weights.lite import LITE_WEIGHTS
 
 # The published recipe's rates are for this batch; autoscale converts them to others.
 PUBLISHED_BATCH = 8
+# What a training starts from -> the values that it stands for; auto is the first that is here.
+STARTS: dict[str, dict[str, str]] = {
+    'lite': {'preset': 'yolact_plus_lite', 'backbone_weights': LITE_WEIGHTS},
+    'demo': {'preset': 'yolact_plus_tiny', 'weights': 'demo'},
+}
 CHOICES = {
+    'start': ('', 'auto', *STARTS),
     'preset': tuple(MODEL_PRESETS),
     'optimizer': ('sgd', 'adamw'),
-    'schedule': SCHEDULES,
+    'schedule': ('step', 'cosine', 'onecycle', 'constant'),
     'precision': ('float32', 'bfloat16', 'auto'),
     'freeze': ('none', 'backbone'),
     'freeze_batch_norm': ('auto', 'yes', 'no'),
@@ -30,14 +36,22 @@ class TrainConfig:
 
     The texts below are also the help of the command's flags.
 
-    :param train: COCO JSON to learn from, or synthetic:easy, synthetic:hard, synthetic:mixed
+    :param train: COCO JSON to learn from, data.yaml of YOLO, a folder of a labelling tool, or
+        synthetic:easy, synthetic:hard, synthetic:mixed
     :param train_images: folder of its images; empty looks near the JSON
-    :param val: COCO JSON to measure AP on, synthetic:..., or a share of train to keep for it,
-        such as 0.2; empty measures none
+    :param val: what to measure AP on, in the same forms, or a share of train to keep for it,
+        such as 0.2; empty takes the part val of a folder, if there is one
     :param val_images: folder of its images; empty looks near the JSON
-    :param classes: class names in the order of class ids; empty takes the categories of train
+    :param classes: classes to learn, in the order of class ids, others are ignored; OLD=NEW
+        learns a class under another name; empty takes all of train
+    :param strict: what could be left out, or wants a look, is an error (see yolact check)
+    :param ignore_exif: labels were made without the EXIF orientation of the images
+    :param shrink: larger images are brought once to so many times the input size, into the
+        folder of the training; 0 leaves them
     :param scenes: synthetic images in an epoch
     :param out: folder for checkpoints, logs and plots; empty is runs/NAME of the config file
+    :param start: lite (ImageNet weights of EfficientNet-Lite0, extra [lite]), demo (the packaged
+        model), auto for lite where it is installed; stands for preset and weights
     :param preset: network to build
     :param model: fields of the network that differ from the preset
     :param weights: checkpoint to fine-tune; what fits is loaded, other class counts are fine
@@ -80,8 +94,12 @@ class TrainConfig:
     val: str = ''
     val_images: str = ''
     classes: tuple[str, ...] = ()
+    strict: bool = False
+    ignore_exif: bool = False
+    shrink: float = 3.0
     scenes: int = 10000
     out: str = ''
+    start: str = ''
     preset: str = 'yolact_resnet50'
     model: Mapping[str, Any] = field(default_factory=dict)
     weights: str = ''
@@ -128,7 +146,7 @@ class TrainConfig:
                 raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
         for name in ('momentum', 'weight_decay', 'warmup', 'warmup_rate', 'clip_norm', 'workers',
                      'threads', 'evaluate_every', 'evaluate_images', 'sample_pictures',
-                     'lr_drop_factor'):
+                     'lr_drop_factor', 'shrink'):
             if getattr(self, name) < 0:
                 raise ValueError(f'{name} must be at least 0, got {getattr(self, name)}')
         if not self.learning_rate > 0:

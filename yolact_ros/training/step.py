@@ -42,13 +42,13 @@ class StepResult:
     :param losses: name -> value, and their sum as total.
     :param gradient_norm: before clipping.
     :param applied: False when a loss or gradient was not finite and the weights were left alone.
-    :param culprits: names of this process's images whose own loss is not finite.
+    :param non_finite: names of this process's images whose own loss is not finite.
     """
 
     losses: dict[str, float]
     gradient_norm: float
     applied: bool
-    culprits: tuple[str, ...] = ()
+    non_finite: tuple[str, ...] = ()
 
 
 class LossModule(nn.Module):
@@ -118,12 +118,12 @@ def train_step(module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch
         optimizer.step()
         return StepResult(values, float(norm), True)
     restore_buffers(inner, statistics)
-    culprits = () if finite else find_culprits(inner, predictions, batch, seed)
-    return StepResult(values, float(norm), False, culprits)
+    non_finite = () if finite else non_finite_images(inner, predictions, batch, seed)
+    return StepResult(values, float(norm), False, non_finite)
 
 
 @torch.no_grad()
-def find_culprits(module: LossModule, predictions: RawPredictions, batch: Batch,
+def non_finite_images(module: LossModule, predictions: RawPredictions, batch: Batch,
                   seed: int) -> tuple[str, ...]:
     """Return the names of the images whose own loss is not finite, all when no single one is."""
     found = []

@@ -31,11 +31,17 @@ def test_every_parameter_is_in_the_table():
     assert column(parameter_table(), 0) == list(PARAMETERS)
 
 
-def test_topics_of_the_table_are_those_of_the_running_node(bench):
+def test_topics_of_the_table_are_those_of_the_running_node(new_bench):
+    with new_bench(use_depth=True) as bench:
+        assert bench.start()
+        compare_topics(bench)
+
+
+def compare_topics(bench):
     table = dict(zip(column(topic_table(), 0), column(topic_table(), 1)))
     told = {topic.replace('~', '/yolact'): [kind.replace('/', '/msg/')]
             for topic, kind in table.items()
-            if not topic.startswith('image') and not kind.startswith('vision_msgs')}
+            if topic.startswith(('~', '/')) and not kind.startswith('vision_msgs')}
     bench.wait(lambda: len(published(bench)) >= len(told), 'the publishers')
     assert published(bench) == told
 
@@ -48,6 +54,10 @@ def test_services_of_the_table_are_those_of_the_running_node(bench):
     assert {name: kinds for name, kinds in offered.items()
             if name.startswith('/yolact/') and '/srv/' in kinds[0]
             and kinds[0].split('/')[0] in ('yolact_ros', 'std_srvs')} == told
+
+
+def test_without_depth_its_topics_are_not_advertised(bench):
+    assert '/yolact/points' not in published(bench)
 
 
 def test_diagnostics_have_a_line_for_every_value():

@@ -6,7 +6,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from yolact_ros.ros.image_codec import decode_compressed, decode_image, encode_image, encode_jpeg
+from yolact_ros.ros.image_codec import decode_image, encode_image, encode_jpeg
 from yolact_ros.structures import ImageSize
 
 FOCAL_LENGTH_PER_WIDTH = 0.9  # a lens with 58 degrees across, like most webcams
@@ -20,11 +20,7 @@ def to_rgb(image: AnyImage) -> np.ndarray:
 
     :raises ValueError: when a recorded message is damaged or of an unknown encoding.
     """
-    if isinstance(image, Image):
-        return decode_image(image)
-    if isinstance(image, CompressedImage):
-        return decode_compressed(image)
-    return image
+    return image if isinstance(image, np.ndarray) else decode_image(image)
 
 
 def image_message(image: AnyImage, header: Header) -> Image:
@@ -35,14 +31,20 @@ def image_message(image: AnyImage, header: Header) -> Image:
     return encode_image(to_rgb(image), 'rgb8', header)
 
 
-def depth_message(depth_mm: np.ndarray, header: Header) -> Image:
+def depth_message(depth_mm: np.ndarray, header: Header, encoding: str = '16UC1') -> Image:
     """
     Return a depth image as depth cameras publish it (REP 118).
 
     :param depth_mm: (H, W) uint16 [mm], 0 where unknown.
+    :param encoding: '16UC1' for millimetres, '32FC1' for metres with NaN where unknown.
     """
-    message = encode_image(depth_mm, 'mono16', header)
-    message.encoding = '16UC1'
+    if encoding == '16UC1':
+        message = encode_image(depth_mm, 'mono16', header)
+    else:
+        metres = np.where(depth_mm > 0, depth_mm * np.float32(1e-3), np.float32(np.nan))
+        message = encode_image(metres.view(np.uint16), 'mono16', header)
+        message.width = depth_mm.shape[1]  # four bytes a pixel, not two
+    message.encoding = encoding
     return message
 
 

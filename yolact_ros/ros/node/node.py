@@ -67,7 +67,8 @@ class YolactNode(LifecycleNode):
         self._look_again = self.create_guard_condition(self.follow)
         self._names_refused, names = self._camera_names()
         self.cameras = tuple(Camera(self, name, self._live.current.image_transport,
-                                    self._look_again.trigger) for name in names)
+                                    self._look_again.trigger, self._live.current.use_depth)
+                             for name in names)
         self._model = self._empty_slot(open_predictor)
         self._add_recovery()
         Services(self, self._model, self._announce, self._look_again.trigger)
@@ -127,7 +128,7 @@ class YolactNode(LifecycleNode):
         """Stop working; return False when an image or a model still holds its thread."""
         self._active = False
         for camera in self.cameras:
-            camera.input.close()
+            camera.unsubscribe()
         stopped = self._worker is None or self._worker.stop(STOP_TIMEOUT_S)
         return stopped and not self._model.is_loading
 

@@ -9,11 +9,11 @@ from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage, Image
 
 from yolact_ros.overlay import draw_instances
-from yolact_ros.ros.image_codec import encode_jpeg
+from yolact_ros.ros.image_codec import decode_image, encode_jpeg
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.outputs.usable import usable_rows
 from yolact_ros.ros.node.parameters import Parameters
-from yolact_ros.ros.node.processing import Job, decode, predict
+from yolact_ros.ros.node.processing import Job, predict
 from yolact_ros.srv import Segment
 
 
@@ -42,7 +42,7 @@ class Order:
         """
         start = time.perf_counter()
         job = Job(job.predictor, asked_for(self.request, job.parameters))
-        rgb = decode(self.message, job.parameters.max_image_pixels)
+        rgb = decode_image(self.message, job.parameters.max_image_pixels)
         found = predict(job, [rgb])[0]
         instances = found.select(usable_rows(found, job.parameters.min_mask_area,
                                              job.parameters.edge_margin))

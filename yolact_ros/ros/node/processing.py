@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
 
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.overlay import TrackMarks
-from yolact_ros.ros.image_codec import decode_compressed, decode_image
+from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.camera.camera import Arrival, Camera
 from yolact_ros.ros.node.outputs.publishers import Result
@@ -72,7 +71,9 @@ class Frame:
         """
         self.camera, self._arrival, self._job = camera, arrival, job
         self.watch = Stopwatch()
-        self.rgb = decode(arrival.message, job.parameters.max_image_pixels)
+        if camera.depth is not None:
+            camera.depth.expect(arrival.message.header)
+        self.rgb = decode_image(arrival.message, job.parameters.max_image_pixels)
         self.watch.lap('decode')
 
     def publish(self, instances: Instances) -> None:
@@ -80,12 +81,14 @@ class Frame:
         self.watch.lap('model')
         self.watch.stage_ms.update(self._job.predictor.stage_ms)
         outputs, wanted = self.camera.outputs, self.camera.outputs.wanted()
-        result = self._identified(instances)
+        result = self._located(self._identified(instances))
         if 'instances' in wanted:
             self._publish_array(result)
         latency = time.monotonic() - self._arrival.time
         outputs.publish_views(result, self._job.parameters.overlay_style,
                               self._job.parameters.jpeg_quality, wanted)
+        outputs.publish_places(result, self._job.parameters.overlay_style,
+                               self._job.parameters.points_background, wanted)
         self.watch.lap('views')
         self.camera.metrics.processed(latency, self.watch.stage_ms)
 
@@ -111,6 +114,15 @@ class Frame:
             marks = TrackMarks(marks.ids[rows], trails)
         return replace(result, instances=result.instances.select(rows), marks=marks)
 
+    def _located(self, result: Result) -> Result:
+        """Return the objects with their places, where the camera has depth."""
+        if self.camera.depth is None:
+            return result
+        found = self.camera.depth.locate(result.instances, result.header, self._arrival.time,
+                                         self._job.parameters.depth_slop)
+        self.watch.lap('places')
+        return replace(result, places=found.places, view=found.view)
+
     def _publish_array(self, result: Result) -> None:
         """Publish the instances, with how many images were skipped for it."""
         stages = self.watch.stage_ms
@@ -120,20 +132,10 @@ class Frame:
             self._job.parameters.mask_encoding, model=self._job.predictor.description,
             sequence=sequence, dropped=dropped,
             processing_time_s=1e-3 * (stages['decode'] + stages['model']),
-            track_ids=() if result.marks is None else result.marks.ids.tolist())
+            track_ids=result.track_ids, places=result.places)
         self.watch.lap('encode')
         self.camera.outputs.publish_array(array)
         self.watch.lap('publish')
-
-
-def decode(message: Image | CompressedImage, max_pixels: int) -> np.ndarray:
-    """
-    Return the image of a message as (H, W, 3) uint8 RGB.
-
-    :raises ImageError: when it is damaged or of an unknown kind.
-    """
-    decoder = decode_image if isinstance(message, Image) else decode_compressed
-    return decoder(message, max_pixels)
 
 
 def predict(job: Job, images: list[np.ndarray]) -> list[Instances]:

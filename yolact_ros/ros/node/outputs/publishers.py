@@ -11,12 +11,17 @@ import numpy as np
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header, String
+from visualization_msgs.msg import MarkerArray
 
+from yolact_ros.geometry import Places
 from yolact_ros.msg import InstanceMaskArray
-from yolact_ros.overlay import OverlayStyle, TrackMarks, draw_instances
+from yolact_ros.overlay import OverlayStyle, TrackMarks, draw_instances, instance_colors
 from yolact_ros.ros.image_codec import encode_image, encode_jpeg
+from yolact_ros.ros.node.depth.markers import markers
+from yolact_ros.ros.node.depth.point_cloud import point_cloud
+from yolact_ros.ros.node.depth.reading import DepthView
 from yolact_ros.ros.node.outputs.class_image import HIGHEST, class_image, confidence_image
 from yolact_ros.ros.node.outputs.vision_messages import VisionMessages
 from yolact_ros.structures import Instances
@@ -31,6 +36,13 @@ TOPICS = {
     'confidence_image': (Image, '~/confidence_image', 'mono8: 255 x score of that object.'),
     'overlay': (Image, '~/overlay', 'bgr8, the image with masks, boxes and names drawn on it.'),
     'overlay_compressed': (CompressedImage, '~/overlay/compressed', 'The overlay as JPEG.'),
+}
+# Advertised where use_depth is true.
+DEPTH_TOPICS = {
+    'points': (PointCloud2, '~/points', 'With `use_depth`: organised like the image, x y z rgb '
+               'and uint16 instance (id, 0: none) and class_id (65535: none).'),
+    'markers': (MarkerArray, '~/markers', 'With `use_depth`: box and name of every object whose '
+                'place is known, for RViz.'),
 }
 CLASS_NAMES = (String, '~/class_names', 'Latched: JSON list of class names; the index is '
                'class_id. Sent again after a reload.')
@@ -51,6 +63,8 @@ class Result:
     :param header: the input message's header.
     :param rgb: (H, W, 3) uint8.
     :param marks: numbers and trails of the objects; None when they are not followed.
+    :param places: of the objects; None when nobody looks for them.
+    :param view: the depth image; None when there is none for this image.
     """
 
     header: Header
@@ -58,23 +72,32 @@ class Result:
     instances: Instances
     class_names: Sequence[str]
     marks: TrackMarks | None = None
+    places: Places | None = None
+    view: DepthView | None = None
+
+    @property
+    def track_ids(self) -> Sequence[int]:
+        """Return the number of every object, or none when they are not followed."""
+        return () if self.marks is None else self.marks.ids.tolist()
 
 
 class Publishers:
     """All publishers of results; publishing may happen on another thread than the executor's."""
 
     def __init__(self, node: LifecycleNode, camera: str,
-                 listeners_changed: Callable[[], None]) -> None:
+                 listeners_changed: Callable[[], None], with_depth: bool = False) -> None:
         """
         Advertise the topics.
 
         :param camera: its name stands before that of every topic; '' for none.
         :param listeners_changed: called when somebody subscribes or leaves (not on Humble).
+        :param with_depth: also those of places in space.
         """
         self._node, self._camera = node, camera
         self._matched = partial(_matched, listeners_changed)
         self._publishers = {key: self._advertise(kind, topic)
-                            for key, (kind, topic, _) in TOPICS.items()}
+                            for key, (kind, topic, _) in
+                            (TOPICS | (DEPTH_TOPICS if with_depth else {})).items()}
         self._class_names = self._latch(*CLASS_NAMES[:2])
         self._vision = VisionMessages.if_installed()
         if self._vision is None:
@@ -86,6 +109,10 @@ class Publishers:
             self._label_info, self._class_image_info = (
                 self._latch(self._vision.type_of(kind), topic) for kind, topic, _ in
                 (self._vision.LABEL_INFO, self._vision.CLASS_IMAGE_INFO))
+            if with_depth:
+                kind, topic, _ = self._vision.DETECTIONS_3D
+                self._publishers['detections_3d'] = self._advertise(self._vision.type_of(kind),
+                                                                     topic)
 
     def _advertise(self, kind: type, topic: str) -> LifecyclePublisher:
         """Return the publisher of a result."""
@@ -149,12 +176,32 @@ class Publishers:
                          wanted: frozenset[str]) -> None:
         """Draw once, publish raw and compressed."""
         drawn = draw_instances(result.rgb, result.instances, result.class_names, style,
-                               result.marks)
+                               result.marks,
+                               () if result.places is None else result.places.distances)
         if 'overlay' in wanted:
             self._publishers['overlay'].publish(encode_image(drawn, 'bgr8', result.header))
         if 'overlay_compressed' in wanted:
             self._publishers['overlay_compressed'].publish(
                 encode_jpeg(drawn, result.header, jpeg_quality))
+
+    def publish_places(self, result: Result, style: OverlayStyle, background: bool,
+                       wanted: frozenset[str]) -> None:
+        """
+        Publish what there is to see in space, as far as it is wanted.
+
+        :param background: whether points beside the objects are wanted too.
+        """
+        if 'points' in wanted and result.view is not None:
+            self._publishers['points'].publish(point_cloud(
+                result.view, result.rgb, result.instances, result.header, background))
+        if 'markers' in wanted:
+            self._publishers['markers'].publish(markers(
+                result.places, result.instances, result.class_names,
+                instance_colors(result.instances, style, result.marks), result.track_ids,
+                result.header))
+        if 'detections_3d' in wanted:
+            self._publishers['detections_3d'].publish(self._vision.detections_3d(
+                result.places, result.instances, result.class_names, result.header))
 
     def destroy(self) -> None:
         """Take the topics back."""

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from yolact_ros.checkpoint import load_model, save_model
-from yolact_ros.commands import calibration
 from yolact_ros.commands import quantize as command
+from yolact_ros.commands.jobs import calibration
 from yolact_ros.commands.main import main
 from yolact_ros.export.network import rescoring_path
 from yolact_ros.export.quantize import (

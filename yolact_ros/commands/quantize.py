@@ -14,7 +14,7 @@ import torch
 from yolact_ros.benchmark.frames import predictor_work
 from yolact_ros.benchmark.measure import measure
 from yolact_ros.checkpoint import load_model, resolve_weights
-from yolact_ros.commands.calibration import calibration_images
+from yolact_ros.commands.jobs.calibration import calibration_images
 from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
 from yolact_ros.data.datasets import PREFIX, open_dataset
 from yolact_ros.evaluation.agreement import agreement

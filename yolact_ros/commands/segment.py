@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from yolact_ros.commands.output_plan import OutputPlan, plan_output
-from yolact_ros.commands.segment_job import Predictor, SegmentJob
+from yolact_ros.commands.jobs.output_plan import OutputPlan, plan_output
+from yolact_ros.commands.jobs.segment_job import Predictor, SegmentJob
 from yolact_ros.config import BACKENDS, MODEL_PRESETS, NMS_KINDS, PostprocessConfig
 from yolact_ros.devices import PRECISIONS
 from yolact_ros.media.images import Video, find_source, silence_opencv

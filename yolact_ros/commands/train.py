@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 import torch
 
 from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
-from yolact_ros.commands.train_data import check_data, open_data, prepare_images
+from yolact_ros.commands.jobs.train_data import check_data, open_data, prepare_images
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
-from yolact_ros.commands.output_plan import OutputPlan, writable_name
+from yolact_ros.commands.jobs.output_plan import OutputPlan, writable_name
 from yolact_ros.files import write_image
 from yolact_ros.media.coco_results import CocoResultFile, image_ids
 from yolact_ros.media.cut_outs import CropFolder, unique_stems

@@ -6,7 +6,6 @@ import pytest
 from yolact_ros.scenes.blending import blend, cast_shadow, overlap
 from yolact_ros.scenes.painter import Sprite
 
-
 COLOUR = 200, 100, 50
 
 

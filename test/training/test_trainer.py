@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.optimizer import should_freeze_batch_norm
 from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import append_row, drop_rows_after, read_rows
-from yolact_ros.training.step import choose_precision
+from yolact_ros.training.step import training_precision
 from yolact_ros.training.trainer import Trainer, explained_memory_errors
 
 
@@ -275,6 +276,20 @@ def test_steps_stay_whole_numbers_when_rows_are_dropped(tmp_path):
     assert path.read_text().splitlines() == ['step,rate', '1,0.001', '2,0.001']
 
 
+def test_rows_are_dropped_altogether_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / 'losses.csv'
+    for step in (1, 2, 3):
+        append_row(path, {'step': step})
+    before = path.read_text()
+
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(OSError, match='No space'):
+        drop_rows_after(path, 1)
+    assert path.read_text() == before
+
+
 def test_a_mistyped_folder_to_resume_is_named(tmp_path, capsys):
     assert main(['train', '--resume', '--out', str(tmp_path / 'typo')]) == 1
     assert 'typo holds no training to resume' in capsys.readouterr().err
@@ -320,9 +335,9 @@ def test_running_out_of_memory_says_what_to_try():
 def test_bfloat16_on_a_cpu_is_refused_where_onednn_returns_garbage():
     cpu = torch.device('cpu')
     with pytest.raises(ValueError, match='more than 64 px'):
-        choose_precision('bfloat16', cpu, 64)
-    assert choose_precision('auto', cpu, 64) == 'float32'
-    assert choose_precision('bfloat16', cpu, 96) == 'bfloat16'
+        training_precision('bfloat16', cpu, 64)
+    assert training_precision('auto', cpu, 64) == 'float32'
+    assert training_precision('bfloat16', cpu, 96) == 'bfloat16'
 
 
 def test_the_first_ctrl_c_answers_at_once_and_the_second_interrupts(capfd):

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from yolact_ros.data.sample import Batch, Targets
+from yolact_ros.devices import has_bfloat16_units
 from yolact_ros.model.yolact import RawPredictions, Yolact, level_sizes
 from yolact_ros.training.losses import LossConfig, Losses, compute_losses
 from yolact_ros.training.optimizer import restore_buffers, snapshot_buffers
 from yolact_ros.training.processes import Processes
 
 
-def choose_precision(precision: str, device: torch.device, input_size: int) -> str:
+def training_precision(precision: str, device: torch.device, input_size: int) -> str:
     """
     Return float32 or bfloat16; 'auto' is bfloat16 where the device has instructions for it.
 
@@ -29,9 +30,7 @@ def choose_precision(precision: str, device: torch.device, input_size: int) -> s
                          'float32 or an input of more than 64 px')
     if precision != 'auto':
         return precision
-    fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == 'cuda' \
-        else torch.cpu._is_avx512_bf16_supported() and not broken
-    return 'bfloat16' if fast else 'float32'
+    return 'bfloat16' if has_bfloat16_units(device) and not broken else 'float32'
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from yolact_ros.training.run_folder import (
     plot_history,
     read_rows,
 )
-from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
+from yolact_ros.training.step import LossModule, StepResult, train_step, training_precision
 from yolact_ros.training.validation import draw_samples, measure_ap
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Trainer:
         self.data = fingerprint(train)
         if resume:
             self._restore(new_data)
-        precision = choose_precision(config.precision, self.processes.device,
+        precision = training_precision(config.precision, self.processes.device,
                                      model.config.input_size)
         self.module: torch.nn.Module = LossModule(self.model, config.loss, precision)
         if self.processes.world > 1:

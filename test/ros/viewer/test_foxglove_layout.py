@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from yolact_ros.ros.node.publishers import TOPICS
+from yolact_ros.ros.node.outputs.publishers import TOPICS
 
 FILE = Path(__file__).resolve().parents[3] / 'config' / 'foxglove_layout.json'
 LAYOUT = json.loads(FILE.read_text())

@@ -50,11 +50,12 @@ def test_a_row_has_the_colour_of_the_overlay(color_by, colors):
     assert [row['color'] for row in rows] == colors
 
 
-@pytest.mark.parametrize('z, distance', [(1.23456, 1.235), (math.nan, None), (math.inf, None),
-                                         (0.0, None)])
-def test_the_distance_is_along_the_cameras_axis_where_it_is_known(z, distance):
+@pytest.mark.parametrize('place, distance', [
+    ((0.3, 0.4, 1.2), 1.3), ((0.0, 0.0, 1.23456), 1.235), ((math.nan,) * 3, None),
+    ((0.0, 0.0, math.inf), None), ((0.0, 0.0, 0.0), None)])
+def test_the_distance_is_shown_where_it_is_known(place, distance):
     mask = InstanceMask()
-    mask.position.x, mask.position.y, mask.position.z = 9.0, 9.0, z
+    mask.position.x, mask.position.y, mask.position.z = place
     assert distance_of(mask) == distance
 
 

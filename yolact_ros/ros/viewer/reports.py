@@ -29,8 +29,8 @@ def objects(array: InstanceMaskArray, color_by: str) -> list[dict[str, Any]]:
 
 
 def distance_of(instance: InstanceMask) -> float | None:
-    """Return how far away an object is along the camera's axis [m], None where nobody knows."""
-    distance = instance.position.z
+    """Return how far from the camera an object is [m], None where nobody knows."""
+    distance = math.hypot(instance.position.x, instance.position.y, instance.position.z)
     return round(distance, 3) if math.isfinite(distance) and distance > 0 else None
 
 

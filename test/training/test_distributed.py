@@ -12,9 +12,9 @@ from small_training import SMALL_NETWORK, Blocks
 
 from yolact_ros.commands.train import build_model, build_model_config
 from yolact_ros.data.sample import join_batches
-from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.batches.augment import AugmentConfig
+from yolact_ros.training.batches.loader import BatchOrder, TrainingImages
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.loader import BatchOrder, TrainingImages
 from yolact_ros.training.processes import joined_processes
 from yolact_ros.training.run_folder import read_rows
 from yolact_ros.training.step import LossModule

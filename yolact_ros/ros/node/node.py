@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
+from yolact_ros.extras import missing_packages
 from yolact_ros.ros.health.metrics import Metrics
 from yolact_ros.ros.health.watchdog import activation
 from yolact_ros.ros.node.image_input import ImageInput
@@ -268,6 +270,9 @@ def _reason(error: Exception) -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted and return the exit status."""
+    if missing := missing_packages():
+        print(f'yolact: {missing}', file=sys.stderr)
+        return 1
     return run(lambda: YolactNode(_open_predictor), args)
 
 

@@ -47,6 +47,7 @@ def train_in_this_process(out):
         torch.save(model.state_dict(), Path(out) / f'rank{processes.rank}.pt')
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_processes_average_gradients_that_each_normalised_by_its_own_positives(tmp_path):
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone',

@@ -35,6 +35,7 @@ class FourScenes:
 
 
 # About 20 s on two idle cores; the limit leaves room for a busy machine.
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_four_scenes_are_learnt_by_heart(tmp_path):
     scenes = FourScenes()

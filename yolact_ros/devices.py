@@ -73,6 +73,14 @@ def fast_precisions(device: torch.device) -> tuple[str, ...]:
     return ('float32', 'bfloat16') if bfloat16 else ('float32',)
 
 
+def has_bfloat16_units(device: torch.device) -> bool:
+    """Return whether bfloat16 is faster than float32 there, not merely possible."""
+    import torch
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()
+
+
 def dtype_of(precision: str) -> torch.dtype:
     """Return torch's type for one of PRECISIONS."""
     import torch

@@ -117,7 +117,7 @@ def test_limits_of_the_selection_are_set_and_a_cut_is_told(weights, scenes, tmp_
     open_predictor = predictor.open_predictor
 
     def spy(*arguments):
-        chosen.append(arguments[-1])
+        chosen.append(arguments[5])
         return open_predictor(*arguments)
     monkeypatch.setattr(predictor, 'open_predictor', spy)
     assert run('--data', scenes, '--weights', weights, '--device', 'cpu', '--out', tmp_path,

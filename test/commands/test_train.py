@@ -69,6 +69,18 @@ def test_a_share_of_the_photos_is_measured_on(tmp_path):
     assert (tmp_path / 'run/ap.csv').is_file()
 
 
+@pytest.mark.timeout(120)
+def test_one_folder_is_learnt_and_its_part_val_measured(tmp_path):
+    for part in ('train', 'valid'):
+        write_data(tmp_path / 'export' / part, 6 if part == 'train' else 2, ('block', 'brick'))
+    done = yolact('train', tmp_path / 'export', '--out', tmp_path / 'run', '--iterations', '1',
+                  '--workers', '0', '--classes', 'brick=stone', *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert '1 classes: stone 3' in done.stderr
+    assert (tmp_path / 'run/ap.csv').is_file()
+    assert (tmp_path / 'run/contact_sheet.jpg').is_file()
+
+
 @pytest.fixture(params=['fork', 'forkserver', 'spawn'])
 def start_method(request, tmp_path):
     """Return the environment of a Python whose processes start that way."""

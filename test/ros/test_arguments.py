@@ -1,6 +1,7 @@
 """What ROS would ignore on the command line is told."""
 
 import pytest
+import yaml
 
 from yolact_ros.ros.arguments import check_arguments, warn_of_foreign_files
 
@@ -44,4 +45,14 @@ def test_sections_may_be_nested_in_namespaces(new_bench, tmp_path, capfd):
     path.write_text('front:\n  yolact:\n    ros__parameters: {nms: fast}\n')
     with new_bench(arguments=['-r', '__ns:=/front']) as bench:
         warn_of_foreign_files(bench.node, ['--params-file', str(path)])
+    assert 'none for' not in capfd.readouterr().err
+
+
+def test_lists_as_launch_files_write_them_are_read(new_bench, tmp_path, capfd):
+    path = tmp_path / 'launch_params'
+    path.write_text(yaml.dump({'/**': {'ros__parameters': {'classes': ('mug', 'bowl')}}}))
+    assert '!!python/tuple' in path.read_text()
+    with new_bench(arguments=['--params-file', str(path)]) as bench:
+        warn_of_foreign_files(bench.node, ['--params-file', str(path)])
+        assert list(bench.node.get_parameter('classes').value) == ['mug', 'bowl']
     assert 'none for' not in capfd.readouterr().err

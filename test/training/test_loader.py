@@ -9,7 +9,7 @@ import pytest
 from small_training import SIDE, Blocks
 
 from yolact_ros.training.augment import AugmentConfig
-from yolact_ros.training.loader import BatchOrder, TrainingImages, open_batches
+from yolact_ros.training.loader import BatchOrder, TrainingImages, open_batches, repeat_factors
 
 MEAN = (128.0, 128.0, 128.0)
 
@@ -80,3 +80,28 @@ def test_without_loader_processes_the_batches_are_the_same():
         for first, second, _ in zip(own, other, range(3)):
             assert np.array_equal(first.images, second.images)
             assert first.names == second.names
+
+
+def test_rare_classes_are_seen_more_often_as_gupta_et_al_write():
+    # Of 100 images all have class 0, four have class 1 and one has class 2.
+    classes = [{0} for _ in range(95)] + [{0, 1}] * 4 + [{0, 2}] + [set()]
+    factors = repeat_factors(classes[:100], 0.16)
+    assert factors[:95] == (1.0,) * 95
+    assert factors[95:99] == pytest.approx([2.0] * 4)   # sqrt(0.16 / 0.04)
+    assert factors[99] == pytest.approx(4.0)            # sqrt(0.16 / 0.01)
+    assert repeat_factors(classes, 0.0) == ()
+    assert repeat_factors([set(), {0}], 0.5) == (1.0, 1.0)
+
+
+def test_an_epoch_holds_each_image_as_often_as_its_factor_says():
+    order = BatchOrder(4, 3, 0, repeats=(1.0, 2.5, 1.0, 1.5))
+    assert order.batches_per_epoch == 2
+    counts = np.zeros((200, 4))
+    for step in range(400):
+        for _, index in order.batch(step):
+            counts[step // 2, index] += 1
+    assert counts.sum(1).tolist() == [6] * 200
+    assert np.all((counts >= [1, 2, 1, 1]) & (counts <= [1, 3, 1, 2]))
+    # 200 epochs: the mean of a coin is within 0.15 of one half, four deviations.
+    np.testing.assert_allclose(counts.mean(0), [1, 2.5, 1, 1.5], atol=0.15)
+    assert order.batch(7) == BatchOrder(4, 3, 0, repeats=(1.0, 2.5, 1.0, 1.5)).batch(7)

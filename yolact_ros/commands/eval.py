@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.config import BACKENDS, NMS_KINDS, PostprocessConfig
+from yolact_ros.data.classes import parse_classes
 from yolact_ros.data.datasets import PREFIX, open_dataset
 from yolact_ros.data.image_files import read_sized_image
 from yolact_ros.data.sample import SampleSource
@@ -49,8 +50,13 @@ ReadImage = Callable[[ImageId], np.ndarray]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument('--data', required=True, metavar='FILE',
-                        help='COCO annotation file, or synthetic:easy, synthetic:hard, '
+                        help='COCO annotation file, a folder of a labelling tool (its part '
+                        'val), or synthetic:easy, synthetic:hard, '
                         'synthetic:mixed for the fixed synthetic scenes')
+    parser.add_argument('--classes', nargs='+', default=(), metavar='NAME|OLD=NEW',
+                        help='classes to measure, others are ignored (default: all)')
+    parser.add_argument('--ignore-exif', action='store_true',
+                        help='labels were made without the EXIF orientation of the pictures')
     parser.add_argument('--images', metavar='DIR', help='folder of the pictures (default: near '
                         'the annotation file)')
     parser.add_argument('--weights', default='demo', metavar='FILE',
@@ -133,7 +139,8 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
     # The data first: a typing error in its path should not cost loading a model.
     source = open_dataset(args.data, size=args.size) if args.data.startswith(PREFIX) else None
     if source is None:
-        truth = read_truth(args.data, args.images).limited(args.max_images)
+        truth = read_truth(args.data, args.images,
+                           parse_classes(args.classes)).limited(args.max_images)
         image_paths(truth, args.data, args.images)
     # The exact numbers, also where the demo model would run in int8.
     backend = 'torch' if (args.weights, args.backend) == ('demo', 'auto') else args.backend
@@ -148,7 +155,8 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
         return (evaluate_source(predictor, source, args.max_images, args.original_ap, progress),
                 partial(_read_sample, source))
     result = evaluate_predictor(predictor, args.data, args.images, args.max_images,
-                                args.original_ap, progress)
+                                args.original_ap, progress, parse_classes(args.classes),
+                                not args.ignore_exif)
     return result, _file_reader(result, args)
 
 
@@ -163,7 +171,7 @@ def _warn_of_limit(truth: GroundTruth, limit: int) -> None:
 
 def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None]:
     """Return the scores of result files, and a function that reads an image if there are any."""
-    truth = read_truth(args.data, args.images)
+    truth = read_truth(args.data, args.images, parse_classes(args.classes))
     detections: list[Detection] = []
     for path in args.results:
         results = read_results(path, truth)
@@ -189,7 +197,8 @@ def _file_reader(result: EvalResult, args: argparse.Namespace) -> ReadImage:
     images = image_paths(result.truth, args.data, args.images)
 
     def read(image_id: ImageId) -> np.ndarray:
-        return read_sized_image(images[image_id], result.truth.sizes[image_id])
+        return read_sized_image(images[image_id], result.truth.sizes[image_id],
+                                not args.ignore_exif)
 
     return read
 

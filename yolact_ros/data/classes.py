@@ -25,6 +25,9 @@ class ClassChoice:
     ignores_others: bool = False
 
 
+EVERYTHING = ClassChoice()
+
+
 def parse_classes(texts: Sequence[str]) -> ClassChoice:
     """
     Return the choice that a user wrote: NAME takes a class, OLD=NEW takes it under another name.

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from yolact_ros.data.classes import EVERYTHING, ClassChoice
 from yolact_ros.data.image_files import ImageFinder, read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.ap import ApSummary, coco_ap
@@ -98,7 +99,8 @@ def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
 
 def evaluate_predictor(predictor: ImageModel, coco_json: str | Path,
                        images_dir: str | Path | None = None, max_images: int | None = None,
-                       with_original: bool = False, progress: Progress = iter) -> EvalResult:
+                       with_original: bool = False, progress: Progress = iter,
+                       choice: ClassChoice = EVERYTHING, upright: bool = True) -> EvalResult:
     """
     Run a model over a COCO data set and score it.
 
@@ -107,15 +109,17 @@ def evaluate_predictor(predictor: ImageModel, coco_json: str | Path,
     :param images_dir: folder of the images; None looks for one near the file.
     :param max_images: use at most so many images, a fixed pseudo-random choice.
     :param progress: wraps the loop over the images, for example tqdm.
+    :param choice: of classes; others are ignored.
+    :param upright: False for labels that were made without the EXIF orientation.
     :raises FileNotFoundError: when the file or an image is missing.
     :raises ValueError: when the file is broken or its classes are not the model's.
     """
-    truth = read_truth(coco_json, images_dir).limited(max_images)
+    truth = read_truth(coco_json, images_dir, choice).limited(max_images)
     class_of = match_classes(predictor.class_names, truth)
     images = image_paths(truth, coco_json, images_dir)
     detections: list[Detection] = []
     for image_id in progress(list(truth.sizes)):
-        rgb = read_sized_image(images[image_id], truth.sizes[image_id])
+        rgb = read_sized_image(images[image_id], truth.sizes[image_id], upright)
         detections += detections_of(predictor.predict(rgb), image_id, class_of)
     return evaluate_detections(truth, detections, with_original)
 

@@ -37,20 +37,25 @@ def warn_of_foreign_files(node: Node, args: Sequence[str]) -> None:
     for option, path in zip(args, args[1:]):
         if option != '--params-file':
             continue
-        patterns = list(_names_in(yaml.safe_load(Path(path).read_text(encoding='utf-8'))))
+        patterns = list(_names_in(_parse(path)))
         if not any(_matches(pattern, name) for pattern in patterns):
             node.get_logger().warning(
                 f'{path} has parameters for {", ".join(patterns) or "nobody"}, none for {name}: '
                 f'it is ignored; name its section {name} or /**')
 
 
-def _names_in(tree: object, prefix: str = '') -> Iterator[str]:
+def _parse(path: str) -> yaml.Node | None:
+    """Return a parameter file without looking at types: launch files write Python's own tuples."""
+    return yaml.compose(Path(path).read_text(encoding='utf-8'), yaml.SafeLoader)
+
+
+def _names_in(tree: yaml.Node | None, prefix: str = '') -> Iterator[str]:
     """Yield the names of nodes that a parameter file has values for, with leading slash."""
-    for key, value in (tree.items() if isinstance(tree, dict) else ()):
-        if key == PARAMETERS_KEY:
+    for key, value in (tree.value if isinstance(tree, yaml.MappingNode) else ()):
+        if key.value == PARAMETERS_KEY:
             yield prefix
         else:
-            yield from _names_in(value, f'{prefix}/{str(key).strip("/")}')
+            yield from _names_in(value, f'{prefix}/{str(key.value).strip("/")}')
 
 
 def _matches(pattern: str, name: str) -> bool:

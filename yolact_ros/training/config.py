@@ -57,6 +57,10 @@ class TrainConfig:
     :param weights: checkpoint to fine-tune; what fits is loaded, other class counts are fine
     :param backbone_weights: ImageNet backbone to start from
     :param batch_size: images in a step, over all processes
+    :param accumulate: parts of a batch that are computed one after the other, for a batch that
+        memory does not hold at once; batch norms and losses see a part
+    :param repeat_rare: images of classes in fewer than this share of the images are seen more
+        often (Gupta et al. 2019, repeat factor sampling); 0 sees all alike
     :param iterations: steps in all
     :param autoscale: rates, iterations and drops are for batch 8 and follow the batch size
     :param optimizer: sgd or adamw
@@ -85,6 +89,9 @@ class TrainConfig:
     :param checkpoint_every: steps between checkpoints
     :param evaluate_every: steps between measurements of AP; 0 only at the end
     :param evaluate_images: most images a measurement uses; 0 uses all
+    :param patience: measurements in a row without a better mask AP that end the training; 0
+        goes on to the last step
+    :param hours: the training ends after so many, as if its last step were done; 0 has no limit
     :param sample_pictures: images drawn with truth and prediction at every measurement
     :param max_nonfinite: steps in a row whose loss may be NaN or infinite before giving up
     """
@@ -105,6 +112,8 @@ class TrainConfig:
     weights: str = ''
     backbone_weights: str = ''
     batch_size: int = PUBLISHED_BATCH
+    accumulate: int = 1
+    repeat_rare: float = 0.0
     iterations: int = 800_000
     autoscale: bool = True
     optimizer: str = 'sgd'
@@ -131,6 +140,8 @@ class TrainConfig:
     checkpoint_every: int = 1000
     evaluate_every: int = 0
     evaluate_images: int = 0
+    patience: int = 0
+    hours: float = 0.0
     sample_pictures: int = 4
     max_nonfinite: int = 20
 
@@ -141,18 +152,20 @@ class TrainConfig:
                 raise ValueError(f'{name} must be one of {", ".join(allowed)}, '
                                  f'got {getattr(self, name)!r}')
         for name in ('batch_size', 'iterations', 'scenes', 'log_every', 'checkpoint_every',
-                     'max_nonfinite'):
+                     'max_nonfinite', 'accumulate'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
         for name in ('momentum', 'weight_decay', 'warmup', 'warmup_rate', 'clip_norm', 'workers',
                      'threads', 'evaluate_every', 'evaluate_images', 'sample_pictures',
-                     'lr_drop_factor', 'shrink'):
+                     'lr_drop_factor', 'shrink', 'patience', 'hours'):
             if getattr(self, name) < 0:
                 raise ValueError(f'{name} must be at least 0, got {getattr(self, name)}')
         if not self.learning_rate > 0:
             raise ValueError(f'learning_rate must be above 0, got {self.learning_rate}')
         if not 0 <= self.ema < 1:
             raise ValueError(f'ema must be in [0, 1), got {self.ema}')
+        if not 0 <= self.repeat_rare <= 1:
+            raise ValueError(f'repeat_rare must be in [0, 1], got {self.repeat_rare}')
         if self.weights and self.backbone_weights:
             raise ValueError('weights already holds a backbone; leave backbone_weights out')
 

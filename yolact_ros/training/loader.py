@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import signal
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ class BatchOrder:
     :param length: images in the data set.
     :param batch_size: of all processes together.
     :param rank: this process; it takes every world-th entry of a batch.
+    :param repeats: how often an epoch sees each image on average; empty for once.
     """
 
     length: int
@@ -36,6 +39,7 @@ class BatchOrder:
     seed: int
     rank: int = 0
     world: int = 1
+    repeats: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be split."""
@@ -48,7 +52,12 @@ class BatchOrder:
     @property
     def batches_per_epoch(self) -> int:
         """Return the steps of an epoch, at least one."""
-        return max(self.length // self.batch_size, 1)
+        return max(self._epoch_length // self.batch_size, 1)
+
+    @property
+    def _epoch_length(self) -> int:
+        """Return how many images an epoch sees."""
+        return int(sum(self.repeats)) if self.repeats else self.length
 
     def batch(self, step: int) -> list[tuple[int, int]]:
         """Return this process's entries of a step as (step-unique number, image index)."""
@@ -61,8 +70,45 @@ class BatchOrder:
     def _permutation(self, epoch: int) -> np.ndarray:
         """Return the images of an epoch in order."""
         rng = np.random.default_rng((self.seed, epoch))
-        rounds = -(-self.batch_size // self.length)
-        return np.concatenate([rng.permutation(self.length) for _ in range(rounds)])
+        rounds = -(-self.batch_size // self._epoch_length)
+        return np.concatenate([rng.permutation(self._images(rng)) for _ in range(rounds)])
+
+    def _images(self, rng: np.random.Generator) -> np.ndarray:
+        """
+        Return the images of an epoch, not in order.
+
+        One number a step along the sums of the repeats: an image of repeat 2.3 is met two or
+        three times.
+        """
+        if not self.repeats:
+            return np.arange(self.length)
+        ends = np.cumsum(self.repeats)
+        marks = (rng.random() + np.arange(self._epoch_length)) * (ends[-1] / self._epoch_length)
+        return np.minimum(np.searchsorted(ends, marks, side='right'), self.length - 1)
+
+
+def repeat_factors(classes: Sequence[set[int]], share: float) -> tuple[float, ...]:
+    """
+    Return how often to see each image, 1 and more (Gupta et al. 2019, repeat factor sampling).
+
+    A class in a share f of the images asks for sqrt(share / f); an image follows its rarest one.
+
+    :param classes: of each image.
+    :param share: of images from which on a class is no longer rare; 0 gives no factors.
+    """
+    if not share:
+        return ()
+    counts = Counter(class_id for image in classes for class_id in image)
+    factor = {class_id: max(1.0, math.sqrt(share * len(classes) / count))
+              for class_id, count in counts.items()}
+    return tuple(max([1.0, *(factor[class_id] for class_id in image)]) for image in classes)
+
+
+def repeats_of(source: SampleSource, share: float) -> tuple[float, ...]:
+    """Return how often to see each image; images drawn on demand are all alike."""
+    return repeat_factors([{item.truth.class_id for item in record.objects
+                            if not item.truth.crowd}
+                           for record in getattr(source, 'records', ())], share)
 
 
 class TrainingImages(Dataset):

@@ -99,8 +99,10 @@ def open_browser(folder: Path):
     try:
         port = _debugging_port(browser, folder / 'DevToolsActivePort')
         session, socket = loop.run_until_complete(_connect(port))
-        yield Page(loop, socket)
-        loop.run_until_complete(session.close())
+        try:
+            yield Page(loop, socket)
+        finally:
+            loop.run_until_complete(session.close())
     finally:
         browser.terminate()
         browser.wait(PATIENCE)

@@ -16,7 +16,7 @@ class Looking:
     """A started viewer."""
 
     def __init__(self, bench, *arguments):
-        self.bench = bench
+        self.closed = False
         self.node = ViewerNode(parse_arguments(['--port', '0', *arguments]),
                                context=bench.context)
         self._executor = SingleThreadedExecutor(context=bench.context)
@@ -29,6 +29,7 @@ class Looking:
         self.url = f'http://127.0.0.1:{self.node.port}'
 
     def close(self):
+        self.closed = True
         self._end.set_result(None)
         self._thread.join(10)
         self._executor.shutdown()
@@ -37,9 +38,9 @@ class Looking:
 
 
 @contextmanager
-def streaming(bench, make_image):
+def streaming(bench, make_image, topic='image'):
     """Let the camera send images, each a bit brighter than the one before."""
-    camera, ended = bench.camera(), threading.Event()
+    camera, ended = bench.camera(topic), threading.Event()
 
     def play():
         number = 0
@@ -62,18 +63,25 @@ def open_viewer(bench):
     """Return a function that starts a viewer with command-line arguments."""
     opened = []
 
-    def start(*arguments):
-        opened.append(Looking(bench, *arguments))
+    def start(*arguments, at=bench):
+        opened.append(Looking(at, *arguments))
         return opened[-1]
     yield start
     for viewer in opened:
-        viewer.close()
+        if not viewer.closed:
+            viewer.close()
 
 
 @pytest.fixture
 def viewer(open_viewer):
     """Return a started viewer of the node of the bench."""
     return open_viewer()
+
+
+@pytest.fixture
+def stream():
+    """Return the context manager in which a camera sends images."""
+    return streaming
 
 
 @pytest.fixture

@@ -2,15 +2,19 @@
 
 import json
 import math
-from types import SimpleNamespace
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.overlay import class_color
-from yolact_ros.ros.viewer import reports
-from yolact_ros.ros.viewer.reports import distance_of, health, objects, without_folders
+from yolact_ros.ros.viewer.reports import (
+    choice_of_cameras,
+    distance_of,
+    health,
+    objects,
+    without_folders,
+)
 
 
 def array_of(*rows):
@@ -46,15 +50,13 @@ def test_a_row_has_the_colour_of_the_overlay(color_by, colors):
     assert [row['color'] for row in rows] == colors
 
 
-@pytest.mark.parametrize('z, distance', [(1.23456, 1.235), (math.nan, None), (math.inf, None)])
-def test_the_distance_is_along_the_cameras_axis_where_it_is_known(monkeypatch, z, distance):
-    monkeypatch.setattr(reports, 'HAS_POSITION', True)
-    assert distance_of(SimpleNamespace(position=SimpleNamespace(x=9.0, y=9.0, z=z))) == distance
-
-
-def test_there_is_no_distance_where_the_message_has_no_place(monkeypatch):
-    monkeypatch.setattr(reports, 'HAS_POSITION', False)
-    assert distance_of(InstanceMask()) is None
+@pytest.mark.parametrize('place, distance', [
+    ((0.3, 0.4, 1.2), 1.3), ((0.0, 0.0, 1.23456), 1.235), ((math.nan,) * 3, None),
+    ((0.0, 0.0, math.inf), None), ((0.0, 0.0, 0.0), None)])
+def test_the_distance_is_shown_where_it_is_known(place, distance):
+    mask = InstanceMask()
+    mask.position.x, mask.position.y, mask.position.z = place
+    assert distance_of(mask) == distance
 
 
 def test_rows_become_json():
@@ -67,20 +69,30 @@ def test_rows_become_json():
     ((2, 2), 2, 'in')])
 def test_the_line_is_that_of_the_worse_half(levels, level, text):
     report = health([status('yolact: input', levels[0], 'in'),
-                     status('yolact: output', levels[1], 'out')], 'yolact')
+                     status('yolact: output', levels[1], 'out')], 'yolact: ')
     assert (report['level'], report['text']) == (level, text)
 
 
-def test_figures_of_both_halves_are_there():
-    report = health([status('arm/yolact: input', rate='30.0'), status('camera'),
-                     status('arm/yolact: output', rate='15.0')], 'arm/yolact')
+@pytest.mark.parametrize('name', ['yolact: ', 'arm/yolact: ', 'yolact: front '])
+def test_figures_of_both_halves_are_there(name):
+    report = health([status(f'{name}input', rate='30.0'), status('camera'), status(f'{name}depth'),
+                     status(f'{name}output', rate='15.0')], name)
     assert (report['input'], report['output']) == ({'rate': '30.0'}, {'rate': '15.0'})
 
 
-@pytest.mark.parametrize('names', [(), ('other: input', 'other: output'), ('yolact: input',),
-                                   ('yolact2: input', 'yolact2: output')])
-def test_other_nodes_are_none_of_our_business(names):
-    assert health([status(name) for name in names], 'yolact') is None
+@pytest.mark.parametrize('names', [
+    (), ('other: input', 'other: output'), ('yolact: input',),
+    ('yolact2: input', 'yolact2: output'), ('yolact: front input', 'yolact: front output')])
+def test_other_nodes_and_cameras_are_none_of_our_business(names):
+    assert health([status(name) for name in names], 'yolact: ') is None
+
+
+def test_who_names_none_of_several_cameras_is_told_their_names():
+    statuses = [status(f'yolact: {camera} {half}') for camera in ('left', 'front')
+                for half in ('input', 'output', 'depth')]
+    assert choice_of_cameras(statuses, 'yolact: ')['text'] == (
+        'the node has the cameras front, left; start the viewer with --camera front')
+    assert choice_of_cameras([status('yolact: input')], 'yolact: ') is None
 
 
 @pytest.mark.parametrize('text, shown', [

@@ -12,10 +12,7 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
-
-from yolact_ros.msg import InstanceMask, InstanceMaskArray
 
 PATIENCE = 20.0  # [s], for a busy machine
 
@@ -279,15 +276,21 @@ def test_foreign_pages_can_change_and_read_nothing(viewer, bench):
     assert bench.node.get_parameter('score_threshold').value == 0.3
 
 
-def test_one_of_several_cameras_is_shown(open_viewer, bench):
-    viewer = open_viewer('--node', '/cell/yolact', '--camera', 'front')
-    arrays = bench.peer.create_publisher(InstanceMaskArray, '/cell/yolact/front/instances',
-                                         QoSProfile(depth=1))
-
+def test_one_of_several_cameras_is_shown(open_viewer, new_bench, make_image, stream):
     async def scene(client):
         async with client.ws_connect('/reports') as reporter:
-            page = await report(reporter, 'page')
-            await until(lambda: arrays.get_subscription_count() == 1)
-            arrays.publish(InstanceMaskArray(instances=[InstanceMask(class_name='mug')]))
-            return page['camera'], (await report(reporter, 'objects'))[0]['class']
-    assert use(viewer, scene) == ('front', 'mug')
+            seen = await reports(reporter, page=len, parameters=len, objects=len,
+                                 health=lambda health: 'arrive' in health['text'])
+        async with client.get('/overlay.mjpeg') as stream:
+            async for image in images(stream):
+                return seen, image.shape
+
+    with new_bench(cameras=['front', 'left']) as bench:
+        assert bench.start()
+        viewer = open_viewer('--camera', 'front', at=bench)
+        with stream(bench, make_image, 'front/image'):
+            seen, shape = use(viewer, scene)
+        viewer.close()
+    assert (seen['page']['node'], seen['page']['camera']) == ('/yolact', 'front')
+    assert seen['health']['input']['topic'] == '/front/image'
+    assert seen['objects'][0]['class'] == 'mug' and shape == (48, 64, 3)

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CompressedImage
 
 from yolact_ros.msg import InstanceMaskArray
 from yolact_ros.ros.viewer.remote_parameters import RemoteParameters
-from yolact_ros.ros.viewer.reports import health, objects
+from yolact_ros.ros.viewer.reports import choice_of_cameras, health, objects
 
 # Best effort: the node owes this reader nothing, not even a resent image.
 NEWEST = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
@@ -43,6 +43,7 @@ class Feed:
         """
         self._node, self._tell = node, tell
         self._base = node.resolve_topic_name(f'{source}/{camera}' if camera else source)
+        self._name = f'{source.lstrip("/")}: ' + (f'{camera} ' if camera else '')
         self._image: Subscription | None = None
         self._instances: Subscription | None = None
         self._heard = -SILENCE_S
@@ -95,7 +96,8 @@ class Feed:
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
         """Hand on how the node is; ask for its parameters when it is back."""
-        report = health(array.status, self._base.lstrip('/'))
+        report = (health(array.status, self._name)
+                  or choice_of_cameras(array.status, self._name))
         if report is None:
             return
         self._tell('health', report)

@@ -12,7 +12,6 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.overlay import GREY, class_color
 
-HAS_POSITION = hasattr(InstanceMask, 'position')
 # Names of topics have no dot, so this is a file; where it lies is nobody's business.
 FILE_PATH = re.compile(r'(?<![\w/])/(?:[^\s/:\'"]+/)+(?=[^\s/:\'"]*\.\w)')
 
@@ -30,10 +29,9 @@ def objects(array: InstanceMaskArray, color_by: str) -> list[dict[str, Any]]:
 
 
 def distance_of(instance: InstanceMask) -> float | None:
-    """Return how far away an object is along the camera's axis [m], None where nobody knows."""
-    if not HAS_POSITION or not math.isfinite(instance.position.z):
-        return None
-    return round(instance.position.z, 3)
+    """Return how far from the camera an object is [m], None where nobody knows."""
+    distance = math.hypot(instance.position.x, instance.position.y, instance.position.z)
+    return round(distance, 3) if math.isfinite(distance) and distance > 0 else None
 
 
 def health(statuses: Sequence[DiagnosticStatus], name: str) -> dict[str, Any] | None:
@@ -41,10 +39,10 @@ def health(statuses: Sequence[DiagnosticStatus], name: str) -> dict[str, Any] | 
     Return the watchdog's line, its level and all figures; None when they are of another node.
 
     :param statuses: of one DiagnosticArray.
-    :param name: of the node as its diagnostics have it, without leading slash.
+    :param name: of node and camera, as the names of its diagnostics begin: 'yolact: front '.
     """
-    ours = {status.name.removeprefix(f'{name}: '): status for status in statuses
-            if status.name in (f'{name}: input', f'{name}: output')}
+    ours = {status.name.removeprefix(name): status for status in statuses
+            if status.name in (f'{name}input', f'{name}output')}
     if len(ours) < 2:
         return None
     levels = {key: int.from_bytes(status.level, 'little') for key, status in ours.items()}
@@ -52,6 +50,22 @@ def health(statuses: Sequence[DiagnosticStatus], name: str) -> dict[str, Any] | 
     return {'level': levels[worst], 'text': without_folders(ours[worst].message),
             **{key: {pair.key: without_folders(pair.value) for pair in status.values}
                for key, status in ours.items()}}
+
+
+def choice_of_cameras(statuses: Sequence[DiagnosticStatus], name: str) -> dict[str, Any] | None:
+    """
+    Return a report that names the cameras of a node which has several; None when it has not.
+
+    :param name: of the node, as the names of its diagnostics begin: 'yolact: '.
+    """
+    halves = [status.name.removeprefix(name) for status in statuses
+              if status.name.startswith(name)]
+    cameras = sorted(half.removesuffix(' input') for half in halves if half.endswith(' input'))
+    if not cameras:
+        return None
+    return {'level': 1, 'input': {}, 'output': {}, 'text':
+            f'the node has the cameras {", ".join(cameras)}; start the viewer with '
+            f'--camera {cameras[0]}'}
 
 
 def without_folders(text: str) -> str:

@@ -17,7 +17,7 @@ EXTRAS = {
 
 setup(
     name='yolact_ros',
-    version='0.1.0',
+    version='0.2.0',
     description='YOLACT and YOLACT++ instance segmentation for ROS 2',
     license='Apache-2.0',
     packages=find_packages(include=['yolact_ros', 'yolact_ros.*']),

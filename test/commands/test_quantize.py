@@ -27,7 +27,7 @@ from yolact_ros.files import sha256_of
 openvino = pytest.importorskip('openvino', reason='the extra int8 is not installed')
 pytest.importorskip('nncf', reason='the extra int8 is not installed')
 # Converting and calibrating take 20 s, more on a busy machine.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 # One for all: a core that goes may take the stack for signals along.
 CORE = openvino.Core()
 

@@ -16,7 +16,7 @@ from yolact_ros.commands.main import main
 from yolact_ros.commands.train import build_model, build_model_config, train
 from yolact_ros.data.sample import join_batches, split_batch
 from yolact_ros.training import trainer as trainer_module
-from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.optimizer import should_freeze_batch_norm
 from yolact_ros.training.processes import Processes
@@ -128,7 +128,8 @@ class Poisoned(Blocks):
 
 def test_a_non_finite_loss_changes_nothing_and_names_the_image(make_config, monkeypatch, caplog):
     # Augmentation drops such boxes; take that out of the way.
-    monkeypatch.setattr('yolact_ros.training.augment.drop_small', lambda sample, least: sample)
+    monkeypatch.setattr('yolact_ros.training.batches.augment.drop_small',
+                        lambda sample, least: sample)
     plain = AugmentConfig(crop=False, max_expand=1)
     run = start(make_config(iterations=1, batch_size=4, augment=plain), Poisoned(4))
     before = {key: tensor.clone() for key, tensor in run.model.state_dict().items()}

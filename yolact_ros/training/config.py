@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from yolact_ros.config import MODEL_PRESETS
-from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.losses import LossConfig
 from yolact_ros.weights.lite import LITE_WEIGHTS
 

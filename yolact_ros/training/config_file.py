@@ -14,7 +14,7 @@ import yaml
 from yolact_ros.checkpoint import resolve_weights
 from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.files import replace_file
-from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.config import CHOICES, STARTS, TrainConfig
 from yolact_ros.training.losses import LossConfig
 from yolact_ros.weights.checkpoint_file import read_checkpoint

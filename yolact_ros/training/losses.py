@@ -295,6 +295,5 @@ def _masks_on_grid(masks: Tensor, size: Sequence[int]) -> Tensor:
     """Return (N, h, w) bool masks resized bilinearly, pixel centres at +0.5, and thresholded."""
     if len(masks) == 0:
         return torch.zeros((0, *size), dtype=torch.bool, device=masks.device)
-    resized = functional.interpolate(masks[None].float(), tuple(size), mode='bilinear',
-                                     align_corners=False)
-    return resized[0] > 0.5
+    return functional.interpolate(masks[None].float(), tuple(size), mode='bilinear',
+                                  align_corners=False)[0] > 0.5

@@ -16,14 +16,14 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.fingerprint import check_same_data, fingerprint
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.interrupt import interruptible
-from yolact_ros.training.loader import (
+from yolact_ros.training.batches.loader import (
     BatchOrder,
     TrainingImages,
     open_batches,
     repeats_of,
 )
+from yolact_ros.training.config import TrainConfig
+from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.optimizer import (
     WeightAverage,
     build_optimizer,

@@ -16,6 +16,13 @@ def column(table, index):
     return [line.split(' | ')[index].strip('| `') for line in table.splitlines()[2:]]
 
 
+def offered(bench):
+    # By name, not by node: of an ended one with the same name the services are missing.
+    return {name: kinds for name, kinds in bench.node.get_service_names_and_types()
+            if name.startswith('/yolact/') and '/srv/' in kinds[0]
+            and kinds[0].split('/')[0] in ('yolact_ros', 'std_srvs')}
+
+
 def published(bench):
     # By topic, not by node: a process that a test killed is remembered as a node for 20 s.
     return {name: kinds for name, kinds in bench.node.get_topic_names_and_types()
@@ -50,10 +57,8 @@ def test_services_of_the_table_are_those_of_the_running_node(bench):
     table = dict(zip(column(service_table(), 0), column(service_table(), 1)))
     told = {name.replace('~', '/yolact'): [kind.replace('/', '/srv/')]
             for name, kind in table.items()}
-    offered = dict(bench.node.get_service_names_and_types_by_node('yolact', '/'))
-    assert {name: kinds for name, kinds in offered.items()
-            if name.startswith('/yolact/') and '/srv/' in kinds[0]
-            and kinds[0].split('/')[0] in ('yolact_ros', 'std_srvs')} == told
+    bench.wait(lambda: len(offered(bench)) >= len(told), 'the services')
+    assert offered(bench) == told
 
 
 def test_without_depth_its_topics_are_not_advertised(bench):

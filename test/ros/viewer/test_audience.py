@@ -103,3 +103,23 @@ def test_viewers_are_sent_home():
         await audience.send_home()
         return looking, len(audience), all(task.cancelled() for task in tasks)
     assert play(scene) == (3, 0, True)
+
+
+def test_who_overhears_it_is_sent_home_again():
+    async def scene():
+        audience, deaf = Audience(lambda: None), []
+
+        async def look():
+            with audience.join() as slot:
+                while True:
+                    try:
+                        await slot.take(60)
+                    except asyncio.CancelledError:
+                        deaf.append(True)
+                        if len(deaf) == 2:
+                            raise
+        task = asyncio.create_task(look())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(audience.send_home(), 10)
+        return task.cancelled(), len(audience)
+    assert play(scene) == (True, 0)

@@ -157,8 +157,9 @@ class _Results:
 
     def __init__(self, job: SegmentJob, stack: ExitStack) -> None:
         plan, class_names = job.plan, job.predictor.class_names
-        self._json = plan.json and stack.enter_context(CocoResultFile(plan.json, class_names))
-        self._crops = plan.crops and CropFolder(plan.crops, class_names)
+        self._json = (stack.enter_context(CocoResultFile(plan.json, class_names))
+                      if plan.json else None)
+        self._crops = CropFolder(plan.crops, class_names) if plan.crops else None
         self._json_tracks = job.json_tracks
         self._frames, self._objects, self._start = 0, 0, time.monotonic()
 

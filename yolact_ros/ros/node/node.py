@@ -10,6 +10,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from yolact_ros.extras import missing_packages
 from yolact_ros.memory import keep_freed_memory, release_freed_memory
 from yolact_ros.ros.arguments import check_arguments, warn_of_foreign_files
 from yolact_ros.ros.health.watchdog import activation
@@ -266,6 +267,9 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted and return the exit status."""
     args = sys.argv if args is None else args
     status = check_arguments(args, USAGE)
+    if status is None and (missing := missing_packages()):
+        print(f'yolact: {missing}', file=sys.stderr)
+        return 1
     return run(lambda: _build(args), args) if status is None else status
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+AGAIN_S = 0.1  # how soon who did not leave is asked again
+
 
 class Slot:
     """What one viewer has not got yet: of every kind of thing only the newest."""
@@ -81,7 +83,10 @@ class Audience:
     async def send_home(self) -> None:
         """End the tasks of all who look, and of those who still come."""
         self._over = True
-        tasks = list(self._slots.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = set(self._slots.values())
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # Again and again: wait_for of Python 3.11 forgets that it was cancelled when what it
+            # waits for comes at the same moment.
+            _, tasks = await asyncio.wait(tasks, timeout=AGAIN_S)

@@ -1,6 +1,7 @@
 """The node with depth: what a real publisher sends comes out as places, or as a reason why not."""
 
 import math
+import threading
 import time
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from depth_images import FOCAL, HEIGHT, WIDTH, calibration, depth_image, header
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.duration import Duration
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -165,6 +167,19 @@ def test_a_calibration_that_changes_holds_from_then_on(rig, capfd):
     mug = rig.bench.wait(nearer, 'the new calibration')
     assert place(mug)[:2] == pytest.approx((X / 2, Y / 2), abs=1e-3)
     rig.bench.wait(lambda: 'calibration on /camera_info has changed' in capfd.readouterr().err)
+
+
+def test_depth_that_waited_for_a_busy_node_is_not_lost(rig):
+    rig.see_depth(lambda: depth_image(WALL), calibration())
+    free, held = threading.Event(), threading.Event()
+    guard = rig.bench.node.create_guard_condition(lambda: held.set() or free.wait(PATIENCE))
+    guard.trigger()
+    assert held.wait(PATIENCE)
+    for later in (0.0, 0.1, 0.2, 0.3):
+        rig.depths.publish(depth_image(WALL, rig.seconds + later))
+    rig.depths.wait_for_all_acked(Duration(seconds=PATIENCE))
+    free.set()
+    assert rig.see().instances[0].depth_points
 
 
 def test_points_and_markers_come_for_those_who_listen(rig):

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 from yolact_ros.geometry import Places, lift
 from yolact_ros.ros.health.watchdog import Finding, Level, fastdds_profile, profile_variable
 from yolact_ros.ros.node.camera.image_input import ImageInput
-from yolact_ros.ros.node.depth.pairing import DepthError, DepthPairing
+from yolact_ros.ros.node.depth.pairing import RING, DepthError, DepthPairing
 from yolact_ros.ros.node.depth.reading import DepthView, distorts, read_view
 from yolact_ros.structures import Instances
 
@@ -56,7 +56,8 @@ class DepthInput:
         """
         self._node = node
         self._pairing = DepthPairing(node.resolve_topic_name(prefix + 'depth'))
-        self._input = ImageInput(node, prefix + 'depth', 'raw', self._pairing.add, look_again)
+        self._input = ImageInput(node, prefix + 'depth', 'raw', self._pairing.add, look_again,
+                                 queue=RING)  # the partner of an image that waited, too
         self._info_name = prefix + 'camera_info'
         self.info_topic = node.resolve_topic_name(self._info_name)
         self._rectified = 'image_rect' in image_topic

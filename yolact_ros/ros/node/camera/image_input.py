@@ -25,7 +25,7 @@ class ImageInput:
     """
 
     def __init__(self, node: Node, name: str, transport: str, receive: Callable[[object], None],
-                 look_again: Callable[[], None]) -> None:
+                 look_again: Callable[[], None], queue: int = 1) -> None:
         """
         Prepare without subscribing yet.
 
@@ -34,8 +34,10 @@ class ImageInput:
         :param receive: gets every message.
         :param look_again: called when publishers come, go or do not fit; must only arrange for
             `follow` to be called soon.
+        :param queue: how many messages may wait; of images an older one would only be late.
         """
         self._node, self._receive, self._look_again = node, receive, look_again
+        self._queue = queue
         self._type, self.type_name = TYPES[transport], TYPE_NAMES[transport]
         self._name = input_name(node.resolve_topic_name(name), transport)
         self.topic = node.resolve_topic_name(self._name)
@@ -86,8 +88,8 @@ class ImageInput:
             self._subscription = None
 
     def _open(self, reliable: bool) -> None:
-        """Subscribe with one image in the queue: an older one would only be late."""
-        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+        """Subscribe."""
+        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=self._queue,
                          reliability=ReliabilityPolicy.RELIABLE if reliable
                          else ReliabilityPolicy.BEST_EFFORT)
         self.reliable, self.arrived = reliable, False

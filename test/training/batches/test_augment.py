@@ -7,7 +7,7 @@ import pytest
 
 from yolact_ros.data.sample import Sample
 from yolact_ros.masks import boxes_of_masks
-from yolact_ros.training.augment import (
+from yolact_ros.training.batches.augment import (
     AugmentConfig,
     augment,
     crop,
@@ -19,7 +19,7 @@ from yolact_ros.training.augment import (
     resize,
     rotate,
 )
-from yolact_ros.training.copy_paste import paste_objects
+from yolact_ros.training.batches.copy_paste import paste_objects
 
 FILL = (10.0, 20.0, 30.0)
 GEOMETRY = AugmentConfig(photometric=False, flip=True, rotate=True, tight_boxes=True,

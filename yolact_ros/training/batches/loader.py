@@ -16,8 +16,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from yolact_ros.data.sample import Batch, SampleSource, join_batches, to_batch
-from yolact_ros.training.augment import AugmentConfig, augment
-from yolact_ros.training.copy_paste import paste_objects
+from yolact_ros.training.batches.augment import AugmentConfig, augment
+from yolact_ros.training.batches.copy_paste import paste_objects
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 from small_training import SIDE, Blocks
 
-from yolact_ros.training.augment import AugmentConfig
-from yolact_ros.training.loader import BatchOrder, TrainingImages, open_batches, repeat_factors
+from yolact_ros.training.batches.augment import AugmentConfig
+from yolact_ros.training.batches.loader import (
+    BatchOrder,
+    TrainingImages,
+    open_batches,
+    repeat_factors,
+)
 
 MEAN = (128.0, 128.0, 128.0)
 

@@ -61,7 +61,7 @@ ARROWS = {
     'ros.node.camera': {'structures', 'coded_images', 'geometry', 'overlay', 'tracking', 'ros',
                         'ros.health', 'ros.node.depth', 'ros.node.outputs',
                         'ros.node.parameters'},
-    'ros.node': {'structures', 'config', 'devices', 'extras', 'memory', 'overlay', 'ros',
+    'ros.node': {'structures', 'config', 'devices', 'extras', 'files', 'memory', 'overlay', 'ros',
                  'ros.health', 'ros.node.parameters', 'ros.node.camera', 'ros.node.outputs',
                  'srv'},
     'ros.camera': {'structures', 'masks', 'geometry', 'media', 'scenes', 'messages', 'ros',

@@ -214,7 +214,7 @@ def test_batch_that_fails_is_taken_one_by_one(batching, make_image):
 
 
 def test_cpu_takes_images_in_turn(four):
-    assert four.node._model.batch == 1
+    assert four.node._model.loaded.batch == 1
 
 
 def test_overlay_of_one_camera_shows_that_camera(four, make_image):

@@ -196,6 +196,15 @@ def test_reload_swaps_the_model_and_announces_its_classes(bench):
     bench.wait(lambda: len(names) == 2)
 
 
+def test_model_in_the_message_names_the_file_and_its_hash(bench, tmp_path):
+    (tmp_path / 'mine.pth').write_bytes(b'abc')  # SHA-256 as in FIPS 180-2: ba7816bf 8f01...
+    camera, messages = bench.camera(), bench.listen()
+    answer = bench.call(Reload, 'yolact/reload', Reload.Request(weights=f'{tmp_path}/mine.pth'))
+    assert answer.message.endswith(', mine.pth ba7816bf')
+    assert bench.segment(camera, messages).model.endswith(', mine.pth ba7816bf')
+    assert bench.node.status.model.endswith(', mine.pth ba7816bf')
+
+
 def test_old_model_serves_while_the_new_one_loads(bench):
     camera, messages = bench.camera(), bench.listen()
     bench.segment(camera, messages)

@@ -29,7 +29,7 @@ OUTPUT_KEYS = {
     'processed': 'Results since the start.',
     **{f'dropped {cause}': text for cause, text in CAUSES.items()},
     'waiting': 'Images received that are neither yet: the newest one, and one being worked on.',
-    'model': 'Network, device, number format and backend.',
+    'model': 'Network, device, number format, backend, weights file and start of its SHA-256.',
     'last error': 'Newest reason why an image was lost.',
 }
 

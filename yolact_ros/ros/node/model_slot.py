@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rclpy.task import Future
 
 from yolact_ros.config import MODEL_PRESETS
+from yolact_ros.files import sha256_of
 from yolact_ros.ros.node.batching import useful_batch
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.processing import Predictor
@@ -32,13 +34,31 @@ class ModelSource:
     config: str
 
 
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """
+    A model that is ready.
+
+    :param origin: name and short hash of the file it came from, '' for a known name.
+    :param batch: how many images it takes best at once.
+    """
+
+    predictor: Predictor
+    origin: str
+    batch: int
+
+    @property
+    def description(self) -> str:
+        """Return network, device, number format, backend and file."""
+        return ', '.join(filter(None, (self.predictor.description, self.origin)))
+
+
 class ModelSlot:
     """
     Holds the predictor; it changes in one assignment, so that an image sees the old or the new.
 
     Only the executor's thread calls its methods; what takes seconds is done on a thread beside
-    it. Any thread may read `predictor`, which is None while there is nothing to serve with, and
-    `batch`, how many images it takes best at once.
+    it. Any thread may read `loaded`, which is None while there is nothing to serve with.
     """
 
     def __init__(self, open_predictor: OpenPredictor, source: ModelSource,
@@ -50,11 +70,17 @@ class ModelSlot:
         :param parameters: returns the current snapshot.
         :param cameras: how many images may wait at a time.
         """
-        self._cameras, self.batch = cameras, 1
+        self._cameras = cameras
         self._open, self.source, self._parameters = open_predictor, source, parameters
-        self.predictor: Predictor | None = None
+        self.loaded: Loaded | None = None
         self._last: object = None  # the newest order; what an older one loads is let go
         self._loading: threading.Thread | None = None
+
+    @property
+    def predictor(self) -> Predictor | None:
+        """Return what finds the objects, None while there is nothing to serve with."""
+        loaded = self.loaded
+        return loaded and loaded.predictor
 
     def fill(self) -> None:
         """
@@ -62,11 +88,11 @@ class ModelSlot:
 
         :raises Exception: whatever open_predictor raises for a file or device it cannot use.
         """
-        self.predictor = self._load(self.source, self._parameters())
+        self.loaded = self._load(self.source, self._parameters())
 
     def empty(self) -> None:
         """Let go of the model."""
-        self.predictor, self._last = None, None
+        self.loaded, self._last = None, None
 
     @property
     def is_loading(self) -> bool:
@@ -80,11 +106,11 @@ class ModelSlot:
         :param wake: wakes the executor, from another thread.
         :raises Exception: whatever open_predictor raises now.
         """
-        self.predictor = None  # first: a device may not hold two
+        self.loaded = None  # first: a device may not hold two
         order = self._last = object()
-        predictor = await self._load_beside(self.source, wake)
+        loaded = await self._load_beside(self.source, wake)
         if order is self._last:
-            self.predictor = predictor
+            self.loaded = loaded
 
     async def replace(self, source: ModelSource, wake: Callable[[], None]) -> None:
         """
@@ -97,12 +123,12 @@ class ModelSlot:
         """
         order = self._last = object()
         source = self._completed(source)
-        predictor = await self._load_beside(source, wake)
+        loaded = await self._load_beside(source, wake)
         if order is not self._last:
             raise RuntimeError('a newer reload or a transition of the node came meanwhile')
         # The parameters may have changed since; what they mention must exist.
-        self._parameters().postprocess.check_classes(predictor.class_names)
-        self.predictor, self.source = predictor, source
+        self._parameters().postprocess.check_classes(loaded.predictor.class_names)
+        self.loaded, self.source = loaded, source
 
     def _completed(self, source: ModelSource) -> ModelSource:
         """Return the source, with the current weights where it names none."""
@@ -114,7 +140,7 @@ class ModelSlot:
         return ModelSource(self.source.weights, source.config or self.source.config)
 
     def _load_beside(self, source: ModelSource, wake: Callable[[], None]) -> Future:
-        """Load on a thread of its own and return the future predictor."""
+        """Load on a thread of its own and return the future model."""
         parameters, future = self._parameters(), Future()
 
         def run() -> None:
@@ -128,8 +154,8 @@ class ModelSlot:
         self._loading.start()
         return future
 
-    def _load(self, source: ModelSource, parameters: Parameters) -> Predictor:
-        """Return a predictor that has already worked on one (black) image."""
+    def _load(self, source: ModelSource, parameters: Parameters) -> Loaded:
+        """Return a model that has already worked on one (black) image."""
         names = {'class_names': parameters.class_names} if parameters.class_names else {}
         predictor = self._open(
             source.weights or DEMO_WEIGHTS, config=source.config or None,
@@ -137,5 +163,13 @@ class ModelSlot:
             precision=parameters.precision, postprocess=parameters.postprocess, **names)
         black = np.zeros(WARM_UP_SHAPE, np.uint8)
         predictor.predict(black)
-        self.batch = useful_batch(predictor, black, self._cameras)
-        return predictor
+        return Loaded(predictor, _origin_of(source.weights),
+                      useful_batch(predictor, black, self._cameras))
+
+
+def _origin_of(weights: str) -> str:
+    """Return name and short SHA-256 of a weights file, '' for anything else."""
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        return ''
+    return f'{path.name} {sha256_of(path)[:8]}'

@@ -153,7 +153,7 @@ class YolactNode(LifecycleNode):
         if not self._model.source.weights:
             self.get_logger().info('weights is empty: using the packaged demo model, which knows '
                                    f'{", ".join(self._model.predictor.class_names)}')
-        self._worker = Worker(self._job, lambda: self._model.batch, self._device_failed.trigger,
+        self._worker = Worker(self._job, self._batch, self._device_failed.trigger,
                               self._look_again.trigger)
         for camera in self.cameras:
             camera.open(self._worker.turns)
@@ -170,7 +170,7 @@ class YolactNode(LifecycleNode):
         self.follow()
         ways = [f'listens to {camera.input.topic}, publishes {camera.outputs.topics[0]}'
                 for camera in self.cameras]
-        self.get_logger().info(f'{self._model.predictor.description}: {"; ".join(ways)}')
+        self.get_logger().info(f'{self._model.loaded.description}: {"; ".join(ways)}')
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -224,12 +224,17 @@ class YolactNode(LifecycleNode):
     def _job(self) -> Job | None:
         """Return what the worker shall do with an image (worker's thread)."""
         while True:
-            predictor, parameters = self._model.predictor, self._live.current
-            if predictor is self._model.predictor:
+            loaded, parameters = self._model.loaded, self._live.current
+            if loaded is self._model.loaded:
                 break  # no reload in between: these parameters were checked for this model
-        if not self._active or predictor is None:
+        if not self._active or loaded is None:
             return None
-        return Job(predictor, parameters)
+        return Job(loaded.predictor, parameters, loaded.description)
+
+    def _batch(self) -> int:
+        """Return how many images are best worked on together (worker's thread)."""
+        loaded = self._model.loaded
+        return loaded.batch if loaded else 1
 
     def _check(self, parameters: Parameters) -> None:
         """Refuse class names that the loaded model does not know."""
@@ -246,9 +251,9 @@ class YolactNode(LifecycleNode):
 
     def status_of(self, camera: Camera) -> CameraStatus:
         """Return how the node and one of its cameras are at this moment."""
-        predictor, outputs = self._model.predictor, camera.outputs
+        loaded, outputs = self._model.loaded, camera.outputs
         return CameraStatus(
-            self._active, self._live.current, predictor.description if predictor else '',
+            self._active, self._live.current, loaded.description if loaded else '',
             outputs.topics if outputs else (), camera.has_listeners, camera.input.reliable,
             camera.metrics.figures())
 

@@ -41,7 +41,7 @@ class Order:
         :raises Exception: whatever a damaged image, an unknown class or the network raises.
         """
         start = time.perf_counter()
-        job = Job(job.predictor, asked_for(self.request, job.parameters))
+        job = replace(job, parameters=asked_for(self.request, job.parameters))
         rgb = decode_image(self.message, job.parameters.max_image_pixels)
         found = predict(job, [rgb])[0]
         instances = found.select(usable_rows(found, job.parameters.min_mask_area,
@@ -50,7 +50,7 @@ class Order:
         response = Segment.Response(success=True, message=f'{len(instances)} objects')
         response.instances = encode_array(
             instances, names, header, job.parameters.mask_encoding,
-            model=job.predictor.description, processing_time_s=time.perf_counter() - start)
+            model=job.description, processing_time_s=time.perf_counter() - start)
         if self.request.overlay:
             drawn = draw_instances(rgb, instances, names, job.parameters.overlay_style)
             response.overlay = encode_jpeg(drawn, header, job.parameters.jpeg_quality)

@@ -40,6 +40,7 @@ class Job:
 
     predictor: Predictor
     parameters: Parameters
+    description: str
 
 
 class Stopwatch:
@@ -129,7 +130,7 @@ class Frame:
         sequence, dropped = self.camera.count_array()
         array = encode_array(
             result.instances, result.class_names, result.header,
-            self._job.parameters.mask_encoding, model=self._job.predictor.description,
+            self._job.parameters.mask_encoding, model=self._job.description,
             sequence=sequence, dropped=dropped,
             processing_time_s=1e-3 * (stages['decode'] + stages['model']),
             track_ids=result.track_ids, places=result.places)

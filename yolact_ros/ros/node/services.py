@@ -58,6 +58,6 @@ class Services:
             return response
         response.success = True
         response.message = (f'loaded {model.source.weights or DEMO_WEIGHTS}: '
-                            f'{model.predictor.description}')
+                            f'{model.loaded.description}')
         log.info(response.message)
         return response

@@ -197,6 +197,23 @@ def test_points_and_markers_come_for_those_who_listen(rig):
     assert (box.type, box.pose.position.z) == (Marker.CUBE, pytest.approx(WALL, abs=0.02))
 
 
+def test_cloud_and_class_image_are_aligned_and_of_one_moment_as_nav2_wants_them(rig):
+    clouds = rig.bench.listen('yolact/points', PointCloud2)
+    classes = rig.bench.listen('yolact/class_image', Image)
+    confidences = rig.bench.listen('yolact/confidence_image', Image)
+
+    def of_one_moment():
+        rig.see_depth(lambda: depth_image(WALL), calibration())
+        return [(cloud, image, sure) for cloud in clouds for image in classes
+                for sure in confidences if cloud.header == image.header == sure.header]
+    cloud, image, sure = rig.bench.wait(of_one_moment, 'a cloud with its images')[0]
+    assert (cloud.height, cloud.width) == (image.height, image.width) == (sure.height, sure.width)
+    assert [field.name for field in cloud.fields[:3]] == ['x', 'y', 'z']
+    deep = np.frombuffer(cloud.data, '<f4').reshape(HEIGHT, WIDTH, 5)[..., 2]
+    seen = np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH)
+    assert (np.isfinite(deep) == (seen == 1)).all() and (seen == 1).sum() == 20 * 20
+
+
 def test_no_cloud_is_made_for_nobody(rig, monkeypatch):
     made = []
     monkeypatch.setattr('yolact_ros.ros.node.outputs.publishers.point_cloud',

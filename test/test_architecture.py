@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'yolact_ros'
 
-VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'progress'}
+VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'progress', 'threads'}
 STEPS = {'inference.steps', 'inference.backends', 'inference.captured'}
 NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 
@@ -26,6 +26,7 @@ ARROWS = {
     'files': set(),
     'progress': set(),
     'devices': set(),
+    'threads': set(),
     'extras': set(),
     'coded_images': set(),
     'figures': {'extras', 'files'},
@@ -51,8 +52,8 @@ ARROWS = {
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export', 'figures'},
     'ros': {'structures', 'coded_images', 'msg'},
     'ros.health': {'structures'},
-    'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'tracking', 'ros',
-                 'ros.health', 'msg', 'srv'},
+    'ros.node': {'structures', 'config', 'devices', 'threads', 'coded_images', 'overlay',
+                 'tracking', 'ros', 'ros.health', 'msg', 'srv'},
     'ros.camera': {'structures', 'media', 'scenes', 'ros', 'msg'},
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},

@@ -37,6 +37,7 @@ from yolact_ros.evaluation.plots import (
 from yolact_ros.evaluation.report import report_lines
 from yolact_ros.files import replace_file
 from yolact_ros.progress import progress_interval
+from yolact_ros.threads import THREADS_HELP
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='what runs the network (default: auto, torch or what yolact '
                              'benchmark found faster on this machine)')
     parser.add_argument('--precision', default='auto', choices=PRECISIONS)
+    parser.add_argument('--threads', type=int, default=0, metavar='N', help=THREADS_HELP)
     parser.add_argument('--original-ap', action='store_true',
                         help='also the AP of the original\'s own evaluator')
     parser.add_argument('--save-detections', metavar='FILE', help='write a COCO result list')
@@ -135,7 +137,8 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
                                args.precision,
                                PostprocessConfig(
                                    score_threshold=0.0, nms=args.nms, iou_threshold=args.iou,
-                                   top_k=args.top_k, max_instances=args.max_instances))
+                                   top_k=args.top_k, max_instances=args.max_instances),
+                               threads=args.threads)
     progress = partial(tqdm, desc='evaluating', unit='image', mininterval=progress_interval())
     if source is not None:
         return (evaluate_source(predictor, source, args.max_images, args.original_ap, progress),

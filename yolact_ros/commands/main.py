@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from yolact_ros.inference.backends.allocator import keep_freed_memory
+from yolact_ros.threads import wait_briefly
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
 # A module of this room for each; only that of the chosen command is imported.
@@ -77,6 +78,7 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
     debug = '--debug' in argv
     if name == 'train':  # waiting threads spin away the loaders' cores; read when torch is loaded
         os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    wait_briefly()
     try:
         module = importlib.import_module(f'{__package__}.{name}')
         parser = argparse.ArgumentParser(

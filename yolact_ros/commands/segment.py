@@ -21,6 +21,7 @@ from yolact_ros.config import (
 from yolact_ros.media.images import Video, find_source, silence_opencv
 from yolact_ros.media.video import VideoReader
 from yolact_ros.overlay import COLOR_BY, OverlayStyle
+from yolact_ros.threads import THREADS_HELP
 
 DEFAULTS = PostprocessConfig()
 STYLE = OverlayStyle()
@@ -81,6 +82,7 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
                        help='network of a checkpoint that does not tell it itself')
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     group.add_argument('--precision', default='auto', choices=PRECISIONS)
+    group.add_argument('--threads', type=int, default=0, metavar='N', help=THREADS_HELP)
     group.add_argument('--backend', default='auto', choices=BACKENDS,
                        help='what runs the network (default: auto, torch or what yolact benchmark '
                             'found faster on this machine)')
@@ -144,7 +146,7 @@ def _open_predictor(args: argparse.Namespace, postprocess: PostprocessConfig) ->
     """Return the predictor and say what the demo model knows."""
     from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
     predictor = open_predictor(args.weights, args.config, args.device, args.backend,
-                               args.precision, postprocess)
+                               args.precision, postprocess, threads=args.threads)
     if args.weights == 'demo':
         logger.info('the demo model knows only %s; choose another with --weights, see '
                     '"yolact models"', ', '.join(predictor.class_names))

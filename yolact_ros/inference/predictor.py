@@ -32,6 +32,7 @@ from yolact_ros.inference.steps.stages import StageClock
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import Instances
+from yolact_ros.threads import MOST_THREADS, openmp_threads, usable_cores
 
 if TYPE_CHECKING:
     from yolact_ros.inference.captured.graph_cache import CapturedFrames
@@ -53,8 +54,10 @@ class Predictor:
         one by one are timed on the host, which then waits in pixels.
     """
 
-    def __init__(self, backend: Backend, postprocess: PostprocessConfig) -> None:
+    def __init__(self, backend: Backend, postprocess: PostprocessConfig,
+                 threads: int | None = None) -> None:
         self._backend = backend
+        self._threads = backend.torch_threads or threads
         self._frames = _open_frames(backend)
         self.stage_ms: dict[str, float] = {}
         self.postprocess = postprocess
@@ -127,6 +130,12 @@ class Predictor:
         config, thresholds = self._chosen
         images = [check_image(rgb, f'picture {index} of {len(images)}')
                   for index, rgb in enumerate(images, 1)]
+        with openmp_threads(self._threads):
+            return self._predict(images, thresholds, config)
+
+    def _predict(self, images: Sequence[np.ndarray], thresholds: Thresholds,
+                 config: PostprocessConfig) -> list[Instances]:
+        """Return the objects in images that have been checked."""
         clock = StageClock()
         try:
             results = self._frames.predict(images, thresholds, config, clock)
@@ -155,7 +164,8 @@ def _open_frames(backend: Backend) -> EagerFrames | CapturedFrames:
 
 def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
                    device: str = 'auto', backend: str = 'auto', precision: str = 'auto',
-                   postprocess: PostprocessConfig = DEFAULT_POSTPROCESS) -> Predictor:
+                   postprocess: PostprocessConfig = DEFAULT_POSTPROCESS,
+                   threads: int = 0) -> Predictor:
     """
     Return a predictor that is ready for images; what was chosen is told in one INFO line.
 
@@ -169,17 +179,35 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
         converts a checkpoint at every start; a file that yolact export wrote starts at once.
     :param precision: 'auto' is float16 on CUDA and float32 on the CPU, int8 for a file of yolact
         quantize and for demo; or one of float32, float16, bfloat16.
+    :param threads: processor threads of the network; 0 takes torch's number, less where the
+        container is granted less.
     :raises ValueError: for unknown options or a file that does not fit.
     :raises FileNotFoundError: when the weights are missing.
     :raises RuntimeError: when the device is.
     :raises ImportError: when the backend's package is, naming the pip line.
     """
-    predictor = Predictor(_open_backend(weights, config, device, backend, precision), postprocess)
+    threads = choose_threads(threads)
+    with openmp_threads(threads):
+        opened = _open_backend(weights, config, device, backend, precision)
+    predictor = Predictor(opened, postprocess, threads)
     chosen = [name for name, value in (('device', device), ('backend', backend),
                                        ('precision', precision)) if value == 'auto']
     logger.info('%s, %d classes: %s%s', predictor.description, len(predictor.class_names),
                 _kind(weights), f'; chosen by itself: {", ".join(chosen)}' if chosen else '')
     return predictor
+
+
+def choose_threads(asked: int) -> int:
+    """
+    Return how many processor threads a network gets.
+
+    :param asked: 0 takes torch's number (OMP_NUM_THREADS, else the physical cores), less where
+        the process may not keep so many cores busy.
+    :raises ValueError: when it is no such number.
+    """
+    if not 0 <= asked <= MOST_THREADS:
+        raise ValueError(f'threads must be 0 to {MOST_THREADS}, got {asked}')
+    return asked or min(torch.get_num_threads(), usable_cores())
 
 
 def _kind(weights: str | Path) -> str:

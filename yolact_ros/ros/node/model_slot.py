@@ -129,6 +129,7 @@ class ModelSlot:
         predictor = self._open(
             source.weights or DEMO_WEIGHTS, config=source.config or None,
             device=parameters.device, backend=parameters.backend,
-            precision=parameters.precision, postprocess=parameters.postprocess)
+            precision=parameters.precision, postprocess=parameters.postprocess,
+            threads=parameters.threads)
         predictor.predict(np.zeros(WARM_UP_SHAPE, np.uint8))
         return predictor

@@ -24,6 +24,7 @@ from yolact_ros.ros.node.status import NodeStatus
 from yolact_ros.ros.node.worker import Job, Predictor, Worker
 from yolact_ros.ros.spin import GivenUp, run
 from yolact_ros.srv import Reload
+from yolact_ros.threads import wait_briefly
 
 FOLLOW_PERIOD_S = 0.5  # how soon a change of publishers is noticed where no event tells
 REPORT_PERIOD_S = 1.0
@@ -268,6 +269,7 @@ def _reason(error: Exception) -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted and return the exit status."""
+    wait_briefly()
     return run(lambda: YolactNode(_open_predictor), args)
 
 

@@ -10,6 +10,7 @@ from yolact_ros.coded_images import MAX_PIXELS
 from yolact_ros.config import NMS_KINDS, PostprocessConfig
 from yolact_ros.overlay import COLOR_BY, OverlayStyle
 from yolact_ros.ros.parameter_table import check_table, fixed, live
+from yolact_ros.threads import MOST_THREADS
 
 TRANSPORTS = ('raw', 'compressed')
 QOS_RULES = ('auto', 'reliable', 'best_effort')
@@ -33,6 +34,8 @@ class Parameters:
                          'OpenVINO or ONNX Runtime for exported files, torch for checkpoints.')
     precision: str = fixed('auto', 'Number format of the network: auto, float32, float16, '
                            'bfloat16.')
+    threads: int = fixed(0, 'Processor threads of the network; 0 takes the cores that the process '
+                         'may use.', low=0, high=MOST_THREADS)
     image_transport: str = fixed('raw', 'Form of the input: raw subscribes to image, compressed '
                                  'to image/compressed.', choices=TRANSPORTS)
     autostart: bool = fixed(True, 'Configure and activate the lifecycle node at the start.')

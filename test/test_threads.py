@@ -82,7 +82,7 @@ def test_after_torch_it_is_too_late(monkeypatch):
 
 @pytest.mark.parametrize('program, name', [
     ('from yolact_ros.commands.main import main; main(["segment", "--help"])', 'yolact'),
-    ('from yolact_ros.ros.node.node import main; main(["--ros-args", "-p", "top_k:=0"])', 'node'),
+    ('from yolact_ros.ros.node.node import main; main(["--ros-args", "-p", "top_k:=-1"])', 'node'),
 ], ids=['yolact', 'node'])
 def test_programs_wait_briefly(program, name):
     if name == 'node':

@@ -100,7 +100,8 @@ def _add_selection_arguments(group: argparse._ArgumentGroup) -> None:
                        help='at most N objects in a picture (default: %(default)s)')
     group.add_argument('--nms', choices=NMS_KINDS, default=DEFAULTS.nms,
                        help='how double detections are removed; cross_class allows one class per '
-                            'object (default: %(default)s)')
+                            'object, soft_cluster lowers the scores of doubles '
+                            '(default: %(default)s)')
     group.add_argument('--iou-threshold', type=float, default=DEFAULTS.iou_threshold, metavar='T',
                        help='boxes that overlap more are double (default: %(default)s)')
 

@@ -60,6 +60,7 @@ class Predictor:
         self._threads = backend.torch_threads or threads
         self._frames = _open_frames(backend)
         self.stage_ms: dict[str, float] = {}
+        self._told_of_cut = False
         self.postprocess = postprocess
         self._process = os.getpid()
 
@@ -145,7 +146,18 @@ class Predictor:
             self._frames = EagerFrames(self._backend)
             results = self._frames.predict(images, thresholds, config, clock)
         self.stage_ms = clock.stage_ms
+        self._tell_of_cut(results, config)
         return results
+
+    def _tell_of_cut(self, results: Sequence[Instances], config: PostprocessConfig) -> None:
+        """Say once that max_instances may have left objects out."""
+        # Below the candidate threshold the list is meant to be filled with doubtful ones.
+        wanted = config.score_threshold >= config.candidate_threshold
+        if wanted and not self._told_of_cut and any(
+                len(found) >= config.max_instances for found in results):
+            self._told_of_cut = True
+            logger.warning('max_instances %d is reached: worse detections are left out; raise it '
+                           'where a picture holds more objects', config.max_instances)
 
 
 def _open_frames(backend: Backend) -> EagerFrames | CapturedFrames:
@@ -177,8 +189,9 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     :param backend: 'torch', 'openvino' (CPU), or 'auto': what an exported file needs, torch for a
         checkpoint; the packaged demo model runs in int8 on a CPU with OpenVINO. OpenVINO
         converts a checkpoint at every start; a file that yolact export wrote starts at once.
-    :param precision: 'auto' is float16 on CUDA and float32 on the CPU, int8 for a file of yolact
-        quantize and for demo; or one of float32, float16, bfloat16.
+    :param precision: 'auto' is float16 on CUDA, on a CPU bfloat16 where it multiplies in it, else
+        float32, int8 for a file of yolact quantize and for demo; or one of float32, float16,
+        bfloat16.
     :param threads: processor threads of the network; 0 takes torch's number, less where the
         container is granted less.
     :raises ValueError: for unknown options or a file that does not fit.

@@ -14,7 +14,13 @@ from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.steps.candidates import candidate_scores
 from yolact_ros.inference.steps.operators import Operators
 from yolact_ros.inference.steps.preprocess import preprocess
-from yolact_ros.inference.steps.select import MOST_ANCHORS, Detections, select_all, select_best
+from yolact_ros.inference.steps.select import (
+    FINAL_KINDS,
+    MOST_ANCHORS,
+    Detections,
+    select_all,
+    select_best,
+)
 from yolact_ros.inference.steps.stages import StageClock, look, segment
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.inference.steps.to_masks import eager_instances
@@ -55,7 +61,7 @@ class EagerFrames:
 
     def _detect(self, thresholds: Thresholds, nms: str, raw: RawPredictions) -> Detections:
         """Look at as few anchors as settle what there is."""
-        for most_anchors in TRIED_ANCHORS if nms != 'traditional' else ():
+        for most_anchors in TRIED_ANCHORS if nms in FINAL_KINDS else ():
             found = select_best(raw, self._backend.priors, thresholds, nms,
                                 thresholds.max_instances, EAGER, most_anchors)
             if bool(found.complete):

@@ -58,8 +58,8 @@ class Parameters:
     nms: str = live('fast', 'How overlapping detections are thinned out.', choices=NMS_KINDS)
     iou_threshold: float = live(0.5, 'Boxes that overlap more suppress each other (IoU).',
                                 low=0.0, high=1.0)
-    top_k: int = live(200, 'Best boxes of each class that enter the suppression.',
-                      low=1, high=1000)
+    top_k: int = live(0, 'Best boxes of each class that enter the suppression; 0: 200, more '
+                      'with fewer than ten classes.', low=0, high=10000)
     candidate_threshold: float = live(0.05, 'Anchors with no class score above it are ignored '
                                       'from the start.', low=0.0, high=1.0)
     tracking: bool = live(True, 'Number the objects: track_id stays with an object from image '

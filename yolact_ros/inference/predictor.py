@@ -276,9 +276,16 @@ def _demo_in_int8(device: str) -> Backend | None:
     twin = int8_twin(resolve_weights('demo'))
     if twin is None:
         return None
+    try:
+        backend = open_exported(twin, 'float32')
+    except (ImportError, OSError, ValueError, RuntimeError) as error:
+        # Of another version, or broken: the exact network needs none of it.
+        logger.warning('the demo model runs in torch, several times slower, because OpenVINO '
+                       'cannot open its int8 network: %s', error)
+        return None
     logger.info('the demo model runs in int8 by OpenVINO, which finds the same in less time; ask '
                 'for precision float32 or backend torch to have the exact network')
-    return open_exported(twin, 'float32')
+    return backend
 
 
 def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:

@@ -93,6 +93,20 @@ def test_a_processor_without_instructions_for_int8_is_told_once(monkeypatch, cap
     assert len(caplog.messages) == told
 
 
+@pytest.mark.parametrize('error', [
+    ImportError('libopenvino.so: undefined symbol'), RuntimeError('unsupported opset 16')],
+    ids=['broken', 'other version'])
+def test_the_demo_model_runs_in_torch_where_openvino_fails(monkeypatch, caplog, error):
+    def fail(path, precision):
+        raise error
+    monkeypatch.setattr('yolact_ros.inference.predictor.int8_twin',
+                        lambda weights: weights.with_suffix('.int8.xml'))
+    monkeypatch.setattr('yolact_ros.inference.predictor.open_exported', fail)
+    assert open_predictor('demo', device='cpu').description == (
+        'yolact_plus_tiny on cpu, float32, torch')
+    assert str(error) in caplog.text
+
+
 @needs_openvino
 def test_int8_works_on_a_processor_without_instructions_for_it(monkeypatch, caplog):
     caplog.set_level(logging.INFO)

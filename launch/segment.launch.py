@@ -40,6 +40,7 @@ OVERRIDES = {
     'device': (str, None, 'Where the network runs: auto, cpu, cuda, cuda:1, ...'),
     'backend': (str, None, 'What runs the network: auto, torch, openvino.'),
     'precision': (str, None, 'Number format: auto, float32, float16, bfloat16.'),
+    'threads': (int, None, 'Processor threads of the network; 0: the cores it may use.'),
     'image_transport': (str, ('raw', 'compressed'), 'Form of the input: image_topic itself (raw) '
                         'or image_topic/compressed.'),
     'cameras': (tuple, None, 'Names of cameras that share the model, like front,left: each is a '

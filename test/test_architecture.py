@@ -13,7 +13,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'yolact_ros'
 
-VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'memory', 'progress'}
+VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'memory', 'progress',
+          'threads'}
 STEPS = {'inference.steps', 'inference.backends', 'inference.captured'}
 NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 
@@ -26,6 +27,7 @@ ARROWS = {
     'files': set(),
     'progress': set(),
     'devices': set(),
+    'threads': set(),
     'extras': set(),
     'memory': set(),
     'coded_images': set(),
@@ -61,9 +63,9 @@ ARROWS = {
     'ros.node.camera': {'structures', 'coded_images', 'geometry', 'overlay', 'tracking', 'ros',
                         'ros.health', 'ros.node.depth', 'ros.node.outputs',
                         'ros.node.parameters'},
-    'ros.node': {'structures', 'config', 'devices', 'extras', 'files', 'memory', 'overlay', 'ros',
-                 'ros.health', 'ros.node.parameters', 'ros.node.camera', 'ros.node.outputs',
-                 'srv'},
+    'ros.node': {'structures', 'config', 'devices', 'extras', 'files', 'memory', 'threads',
+                 'overlay', 'ros', 'ros.health', 'ros.node.parameters', 'ros.node.camera',
+                 'ros.node.outputs', 'srv'},
     'ros.camera': {'structures', 'masks', 'geometry', 'media', 'scenes', 'messages', 'ros',
                    'msg'},
     'ros.viewer': {'extras', 'overlay', 'ros', 'ros.node.parameters', 'msg'},

@@ -17,6 +17,13 @@ def format_row(row: dict) -> str:
                  f'network {100 * row["network_share"]:.0f} %')
     if 'speedup' in row:
         text += f'  {row["speedup"]["wall"]:.2f} x baseline'
+    if 'busy_ratio' in row:
+        text += f'  {row["busy_ratio"]:.2f} x the quiet frame'
+    if 'paced' in row:
+        paced = row['paced']
+        text += (f'  at {paced["rate"]:g} Hz: {paced["fps"]:.1f} fps, latency '
+                 f'{paced["latency_ms"]:.1f} ms, p95 {paced["latency_p95_ms"]:.1f}, '
+                 f'{paced["dropped"]} dropped')
     return text
 
 
@@ -48,4 +55,5 @@ def format_heading(report: dict) -> str:
                       for name, peak in report['peak'].items())
     return (f'{report["date"]}  {machine["processor"]}, {machine["threads"]} threads, '
             f'load {machine["load"]}, {machine["device"]}, torch {machine["torch"]}\n'
-            f'peak, the faster of a matrix product and a convolution: {peaks}')
+            'peak, the faster of a matrix product and a convolution (of int8 the product): '
+            f'{peaks}')

@@ -87,8 +87,9 @@ def openmp_threads(count: int | None) -> Iterator[None]:
     Only this thread is concerned. torch.set_num_threads speaks for the whole process and throws
     away prepared convolutions, which costs milliseconds each time.
     """
-    openmp = ctypes.CDLL(None)  # torch loads it for everyone
-    if count is None or not hasattr(openmp, 'omp_set_num_threads'):
+    # torch loads OpenMP for everyone; where it does not, its own number holds.
+    openmp = ctypes.CDLL(None) if count and sys.platform.startswith('linux') else None
+    if not hasattr(openmp, 'omp_set_num_threads'):
         yield
         return
     before = openmp.omp_get_max_threads()

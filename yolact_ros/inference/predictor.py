@@ -55,6 +55,11 @@ class Predictor:
 
     def __init__(self, backend: Backend, postprocess: PostprocessConfig,
                  threads: int | None = None) -> None:
+        """
+        Wrap a backend.
+
+        :param threads: OpenMP threads of torch, where the backend leaves the number open.
+        """
         self._backend = backend
         self._threads = backend.torch_threads or threads
         self._frames = _open_frames(backend)

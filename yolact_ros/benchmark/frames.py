@@ -25,7 +25,8 @@ from yolact_ros.inference.backends.exported import open_exported
 from yolact_ros.inference.backends.int8 import int8_twin
 from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.backends.torch_backend import TorchBackend
-from yolact_ros.inference.predictor import Predictor, openvino_backend
+from yolact_ros.inference.opening import openvino_backend
+from yolact_ros.inference.predictor import Predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize
 

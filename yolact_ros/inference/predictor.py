@@ -11,25 +11,14 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 import torch
 
-from yolact_ros.checkpoint import load_model, resolve_weights
-from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
-from yolact_ros.devices import choose_device, choose_precision
-from yolact_ros.export.openvino import convert_network, convert_rescoring
-from yolact_ros.inference.backends.exported import (
-    RUNTIME_OF_SUFFIX,
-    ExportedBackend,
-    open_exported,
-)
-from yolact_ros.inference.backends.int8 import int8_twin
-from yolact_ros.inference.backends.openvino import run_openvino
+from yolact_ros.config import ModelConfig, PostprocessConfig
 from yolact_ros.inference.backends.protocol import Backend
-from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
+from yolact_ros.inference.opening import kind_of, open_backend
 from yolact_ros.inference.steps.eager import EagerFrames
 from yolact_ros.inference.steps.preprocess import check_image
 from yolact_ros.inference.steps.stages import StageClock
 from yolact_ros.inference.steps.thresholds import Thresholds
-from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import Instances
 from yolact_ros.threads import MOST_THREADS, openmp_threads, usable_cores
 
@@ -211,12 +200,12 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     """
     threads = choose_threads(threads)
     with openmp_threads(threads):
-        opened = _open_backend(weights, config, device, backend, precision, class_names)
+        opened = open_backend(weights, config, device, backend, precision, class_names)
     predictor = Predictor(opened, postprocess, threads)
     chosen = [name for name, value in (('device', device), ('backend', backend),
                                        ('precision', precision)) if value == 'auto']
     logger.info('%s, %d classes: %s%s', predictor.description, len(predictor.class_names),
-                _kind(weights), f'; chosen by itself: {", ".join(chosen)}' if chosen else '')
+                kind_of(weights), f'; chosen by itself: {", ".join(chosen)}' if chosen else '')
     return predictor
 
 
@@ -231,82 +220,3 @@ def choose_threads(asked: int) -> int:
     if not 0 <= asked <= MOST_THREADS:
         raise ValueError(f'threads must be 0 to {MOST_THREADS}, got {asked}')
     return asked or min(torch.get_num_threads(), usable_cores())
-
-
-def _kind(weights: str | Path) -> str:
-    """Return what weights are, on which the choice of what runs them depends."""
-    if str(weights) == 'demo':
-        return 'the packaged demo model'
-    return 'an exported file' if Path(weights).suffix in RUNTIME_OF_SUFFIX else 'a checkpoint'
-
-
-def _open_backend(weights: str | Path, config: ModelConfig | str | None, device: str,
-                  backend: str, precision: str, class_names: Sequence[str]) -> Backend:
-    """Return the backend that the options of open_predictor ask for."""
-    if backend not in BACKENDS:
-        raise ValueError(f'backend {backend!r} is unknown; known: {", ".join(BACKENDS)}')
-    if (weights, config, backend, precision) == ('demo', None, 'auto', 'auto'):
-        twin = _demo_in_int8(device)
-        if twin is not None:
-            return twin
-    runtime = RUNTIME_OF_SUFFIX.get(Path(weights).suffix)
-    asked = precision
-    if runtime or backend == 'openvino':
-        if device not in ('auto', 'cpu'):
-            raise ValueError(f'{runtime or backend} runs on the cpu; device {device!r} needs a '
-                             'checkpoint and backend torch')
-        if runtime != 'onnx':  # has its own say about precision
-            precision = choose_precision(precision, torch.device('cpu'))
-    if runtime:
-        if backend not in ('auto', runtime):
-            raise ValueError(f'{weights} is run by {runtime}; choose backend auto, or give a '
-                             f'checkpoint for {backend}')
-        exported = open_exported(weights, precision)
-        if asked == 'float32' and exported.precision == 'int8':
-            raise ValueError(f'{weights} holds int8; choose precision auto, or give the '
-                             'checkpoint that it was made from')
-        if config not in (None, exported.config, exported.config.name):
-            raise ValueError(f'{weights} carries its own configuration ({exported.config.name}); '
-                             'leave config out')
-        return exported
-    if backend == 'onnx':
-        raise ValueError(f'backend onnx runs exported files, not {weights}; write one with: '
-                         f'yolact export {weights} --format onnx')
-    if backend == 'openvino':
-        return openvino_backend(load_model(weights, config, class_names)[0], precision)
-    chosen_device = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen_device)
-    model, _ = load_model(weights, config, class_names)
-    return TorchBackend(model, chosen_device, chosen_precision)
-
-
-def _demo_in_int8(device: str) -> Backend | None:
-    """Return the packaged model as int8 on a CPU that has OpenVINO, else None."""
-    if choose_device(device).type != 'cpu':
-        return None
-    twin = int8_twin(resolve_weights('demo'))
-    if twin is None:
-        return None
-    try:
-        backend = open_exported(twin, 'float32')
-    except (ImportError, OSError, ValueError, RuntimeError) as error:
-        # Of another version, or broken: the exact network needs none of it.
-        logger.warning('the demo model runs in torch, several times slower, because OpenVINO '
-                       'cannot open its int8 network: %s', error)
-        return None
-    logger.info('the demo model runs in int8 by OpenVINO, which finds the same in less time; ask '
-                'for precision float32 or backend torch to have the exact network')
-    return backend
-
-
-def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:
-    """
-    Return a backend that runs a model by OpenVINO on the CPU.
-
-    :param precision: 'float32' or 'bfloat16'.
-    :raises ImportError: when OpenVINO is not installed.
-    """
-    rescoring = convert_rescoring(model)
-    return ExportedBackend(model.config, run_openvino(convert_network(model), precision),
-                           rescoring and run_openvino(rescoring, precision), precision,
-                           'openvino')

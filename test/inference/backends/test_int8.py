@@ -99,9 +99,9 @@ def test_a_processor_without_instructions_for_int8_is_told_once(monkeypatch, cap
 def test_the_demo_model_runs_in_torch_where_openvino_fails(monkeypatch, caplog, error):
     def fail(path, precision):
         raise error
-    monkeypatch.setattr('yolact_ros.inference.predictor.int8_twin',
+    monkeypatch.setattr('yolact_ros.inference.opening.int8_twin',
                         lambda weights: weights.with_suffix('.int8.xml'))
-    monkeypatch.setattr('yolact_ros.inference.predictor.open_exported', fail)
+    monkeypatch.setattr('yolact_ros.inference.opening.open_exported', fail)
     assert open_predictor('demo', device='cpu').description == (
         'yolact_plus_tiny on cpu, float32, torch')
     assert str(error) in caplog.text

@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 EXTRAS = {
     'train': ['matplotlib>=3.5'],
     'bag': ['rosbags>=0.11'],
+    'ray': ['ray>=2.9', 'rosbags>=0.11'],
     'onnx': ['onnx>=1.16', 'onnxscript>=0.2', 'onnxruntime>=1.18'],
     'openvino': ['openvino>=2025.0'],
     'int8': ['nncf>=3.0', 'openvino>=2025.0'],

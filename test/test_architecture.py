@@ -43,22 +43,23 @@ ARROWS = {
     'inference': VALUES | NETWORK | STEPS | {'export'},
     'scenes': {'masks'},
     'geometry': {'structures'},
-    'media': {'structures', 'masks', 'files', 'config', 'extras', 'coded_images'},
+    'messages': {'structures', 'coded_images'},
+    'media': {'structures', 'masks', 'files', 'config', 'extras', 'coded_images', 'messages'},
     'data': {'structures', 'masks', 'files', 'scenes', 'media'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'figures'},
     'training': VALUES | NETWORK | STEPS | {'inference', 'overlay', 'data', 'evaluation',
                                             'scenes', 'media', 'figures'},
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export', 'figures'},
-    'ros': {'structures', 'coded_images', 'msg'},
+    'ros': {'structures', 'masks', 'coded_images', 'messages', 'msg'},
     'ros.health': {'structures'},
     'ros.node': {'structures', 'config', 'devices', 'coded_images', 'overlay', 'tracking', 'ros',
                  'ros.health', 'msg', 'srv'},
-    'ros.camera': {'structures', 'media', 'scenes', 'ros', 'msg'},
+    'ros.camera': {'structures', 'masks', 'media', 'scenes', 'messages', 'ros', 'msg'},
     'ros.demo': {'structures', 'masks', 'ros', 'msg'},
     'ros.benchmark': {'structures', 'config', 'ros', 'ros.node', 'ros.health', 'msg'},
     'commands': VALUES | NETWORK | STEPS | {
         'inference', 'export', 'data', 'scenes', 'media', 'evaluation', 'training', 'benchmark',
-        'overlay', 'tracking', 'ros.benchmark'},
+        'overlay', 'tracking', 'messages', 'ros.benchmark'},
 }
 
 # The node's main opens the model it is given.

@@ -82,6 +82,18 @@ def decode_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                                  'check the publisher and the network between') from error
 
 
+def encode_jpeg(rgb: np.ndarray, quality: int = 95) -> np.ndarray:
+    """
+    Return an image as JPEG, (bytes,) uint8.
+
+    :param rgb: (H, W, 3) uint8.
+    :param quality: 1 to 100.
+    """
+    _, coded = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR),
+                            [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return coded.ravel()
+
+
 def decode_png(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     Return a PNG as OpenCV does: (H, W, 3) BGR of uint8 or uint16, transparency dropped.

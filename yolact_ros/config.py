@@ -25,7 +25,6 @@ IMAGENET_STD = (58.40, 57.12, 57.38)
 
 NMS_KINDS = ('fast', 'cross_class', 'traditional')
 BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
-PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16')
 
 # A file may claim anything, and memory is taken before its tensors are compared.
 LARGEST = {'input_size': 4096, 'fpn_channels': 4096, 'num_prototypes': 1024}

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import tracemalloc
 
 import cv2
@@ -241,6 +242,41 @@ def test_a_folder_skips_what_is_done_and_goes_on_behind_a_failure(finder, tmp_pa
     assert (tmp_path / 'out' / 'a' / 'metadata.yaml').stat().st_mtime_ns == stamp
     assert 'a: done before' in caplog.text and 'b: done' in caplog.text
     assert 'broken: failed' in caplog.text and '2 of 3 recordings' in caplog.text
+
+
+@pytest.mark.timeout(300)
+def test_a_cluster_does_what_this_machine_does(finder, tmp_path, caplog, monkeypatch):
+    ray_clusters = pytest.importorskip('ray.cluster_utils', reason='the extra ray is missing')
+    for name in 'ab':
+        write_bag(tmp_path / 'in' / name, [('/a', 1, image(4))])
+    (tmp_path / 'in' / 'broken').mkdir()
+    (tmp_path / 'in' / 'broken' / 'metadata.yaml').write_text('nothing')
+    caplog.set_level('INFO')
+    assert bag(tmp_path / 'in' / 'a', '-o', tmp_path / 'out' / 'a') == 0
+    cluster = ray_clusters.Cluster(
+        initialize_head=True, head_node_args={'num_cpus': 1, 'include_dashboard': False})
+    try:
+        monkeypatch.chdir(tmp_path)
+        assert bag('in', '-o', 'out', '--ray', cluster.address) == 1
+    finally:
+        cluster.shutdown()
+    assert len(read(tmp_path / 'out' / 'b', '/yolact/instances')) == 1
+    assert 'a: done before' in caplog.text and 'b: done' in caplog.text
+    assert 'broken: failed' in caplog.text and '2 of 3 recordings' in caplog.text
+
+
+def test_an_absent_cluster_is_named_with_the_line_that_starts_one(tmp_path, capsys):
+    pytest.importorskip('ray', reason='the extra ray is not installed')
+    write_bag(tmp_path / 'in' / 'a', [('/a', 1, image(4))])
+    assert bag(tmp_path / 'in', '-o', tmp_path / 'out', '--ray') == 1
+    assert 'ray start --head' in capsys.readouterr().err
+
+
+def test_a_missing_ray_is_named_with_its_pip_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    write_bag(tmp_path / 'in' / 'a', [('/a', 1, image(4))])
+    assert bag(tmp_path / 'in', '-o', tmp_path / 'out', '--ray') == 1
+    assert "pip install 'yolact_ros[ray]'" in capsys.readouterr().err
 
 
 def test_a_result_that_was_cut_short_is_not_taken_for_done(finder, tmp_path, caplog):

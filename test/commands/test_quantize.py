@@ -28,6 +28,8 @@ openvino = pytest.importorskip('openvino', reason='the extra int8 is not install
 pytest.importorskip('nncf', reason='the extra int8 is not installed')
 # Converting and calibrating take 20 s, more on a busy machine.
 pytestmark = pytest.mark.timeout(400)
+# One for all: a core that goes may take the stack for signals along.
+CORE = openvino.Core()
 
 
 @pytest.fixture(scope='module')
@@ -53,7 +55,7 @@ def write_images(folder):
 
 
 def rt_info(path, key):
-    return openvino.Core().read_model(path).get_rt_info(['yolact_ros', key]).astype(str)
+    return CORE.read_model(path).get_rt_info(['yolact_ros', key]).astype(str)
 
 
 def quantise(folder, *options):
@@ -72,7 +74,7 @@ def test_the_files_say_what_they_are_and_from_which_weights(folder):
 
 
 def test_every_convolution_of_the_network_is_int8(folder):
-    model = openvino.Core().read_model(folder / 'shapes.xml')
+    model = CORE.read_model(folder / 'shapes.xml')
     assert float_layers(model) == []
     # A byte a weight, where the checkpoint has four.
     assert (folder / 'shapes.bin').stat().st_size \
@@ -173,18 +175,18 @@ def test_layers_go_back_to_float_until_the_score_is_reached():
                                    input=[[-1, 3, 16, 16]])
     examples = np.random.default_rng(0).normal(size=(4, 1, 3, 16, 16)).astype(np.float32)
     shown = Calibration(list(examples), lambda x: x)
-    wanted = openvino.compile_model(model, 'CPU')(examples[0])[0].copy()
+    wanted = CORE.compile_model(model, 'CPU')(examples[0])[0].copy()
 
     def score(compiled):
         return 1e3 - float(np.abs(compiled(examples[0])[0] - wanted).max())
 
     everything = quantize(model, shown)
-    limit = (1e3 - score(openvino.compile_model(everything, 'CPU'))) / 10
+    limit = (1e3 - score(CORE.compile_model(everything, 'CPU'))) / 10
     found = quantize_within(model, shown, score, limit)
 
     assert float_layers(everything) == []
     assert len(float_layers(found)) > 0
-    assert 1e3 - score(openvino.compile_model(found, 'CPU')) <= limit
+    assert 1e3 - score(CORE.compile_model(found, 'CPU')) <= limit
 
 
 def test_quieting_nncf_leaves_the_log_of_the_process(caplog):

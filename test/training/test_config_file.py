@@ -18,8 +18,7 @@ from yolact_ros.training.config_file import (
     overrides_of,
     write_train_config,
 )
-from yolact_ros.training.schedule import Schedule
-from yolact_ros.training.trainer import make_schedule
+from yolact_ros.training.optimizer import Schedule, make_schedule
 
 CONFIGS = sorted((Path(__file__).parents[2] / 'config').glob('train_*.yaml'))
 

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from yolact_ros.extras import require
 from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
-from yolact_ros.media.bags import BagCopy, choose_image_topic, decode, is_whole, open_bag
+from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag
+from yolact_ros.messages.images import decode_message
 from yolact_ros.overlay import draw_instances
 from yolact_ros.progress import progress_interval
 from yolact_ros.tracking import Tracker
@@ -29,6 +32,7 @@ examples:
   yolact bag recording/ -o segmented/ --overlay
   yolact bag recording/ -o masks/ --only-results --topic /camera/color/image_raw
   yolact bag recordings/ -o segmented/ --jobs 2   (those that are done are skipped)
+  yolact bag recordings/ -o segmented/ --ray      (on the Ray cluster of this machine)
 
 Every image is segmented, in order; the results have the stamps of their images. An image that
 cannot be read is reported and left out, and the exit code is 1. Ctrl-C keeps what is done.
@@ -45,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='folder of the new rosbag2 (mcap); must not exist')
     parser.add_argument('--jobs', type=int, default=1, metavar='N',
                         help='recordings of a folder at the same time (default: 1)')
+    parser.add_argument('--ray', nargs='?', const='auto', metavar='ADDRESS',
+                        help='recordings of a folder on a running Ray cluster whose machines have '
+                             'this package and see the same files (default: the one of this '
+                             'machine)')
     parser.add_argument('--topic', default='', metavar='T',
                         help='image topic (default: the largest with colour images)')
     parser.add_argument('--every', type=float, default=0.0, metavar='S',
@@ -72,13 +80,53 @@ def run(args: argparse.Namespace) -> int:
 
 def _run_all(args: argparse.Namespace, recordings: list[Path]) -> int:
     """Segment recordings side by side, each in a process of its own; tell how each one went."""
-    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
-        ends = list(pool.map(lambda path: _run_apart(args, path), recordings))
+    ends = (_run_on_cluster if args.ray else _run_here)(args, recordings)
     for path, end in zip(recordings, ends):
         logger.info('%s: %s', path.name, end)
     failed = sum(end not in (DONE, DONE_BEFORE) for end in ends)
     logger.info('%d of %d recordings are segmented', len(ends) - failed, len(ends))
     return int(failed > 0)
+
+
+def _run_here(args: argparse.Namespace, recordings: list[Path]) -> list[str]:
+    """Return how each recording went, --jobs of them at a time on this machine."""
+    with ThreadPoolExecutor(max(1, args.jobs)) as pool:
+        return list(pool.map(lambda path: _run_apart(args, path), recordings))
+
+
+def _run_on_cluster(args: argparse.Namespace, recordings: list[Path]) -> list[str]:
+    """
+    Return how each recording went, as many at a time as the Ray cluster has processors.
+
+    :raises ImportError: when Ray is not installed.
+    :raises ConnectionError: when no cluster answers.
+    """
+    ray = require('ray', 'ray')
+    try:
+        ray.init(address=args.ray, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConnectionError(
+            f"no Ray cluster answers at '{args.ray}' ({str(error).splitlines()[0]}); start one "
+            'with "ray start --head", or give its address: --ray HOST:6379') from error
+    try:
+        # A second try would meet the half of the first.
+        segment = ray.remote(max_retries=0)(_run_apart)
+        weights = Path(args.weights)
+        shared = argparse.Namespace(**{
+            **vars(args), 'output': args.output.resolve(),
+            'weights': str(weights.resolve()) if weights.exists() else args.weights})
+        running = [segment.remote(shared, path.resolve()) for path in recordings]
+        return [_end_on_cluster(ray, task) for task in running]
+    finally:
+        ray.shutdown()
+
+
+def _end_on_cluster(ray: ModuleType, task: Any) -> str:
+    """Wait for one recording; return how it went."""
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayError as error:
+        return f'failed: {str(error).strip().splitlines()[-1]}'
 
 
 def _run_apart(args: argparse.Namespace, path: Path) -> str:
@@ -164,7 +212,7 @@ class _Job:
         """Add the results of one image."""
         try:
             message = self._store.deserialize_cdr(data, kind)
-            rgb = decode(message)
+            rgb = decode_message(message)
         except Exception as error:  # rosbags' deserialiser fails in any way on damaged bytes
             logger.error('left out: image %d of %s: %s', self.done + self.bad + 1, self.topic,
                          error)

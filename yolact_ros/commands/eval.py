@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from yolact_ros.config import BACKENDS, NMS_KINDS, PRECISIONS, PostprocessConfig
+from yolact_ros.config import BACKENDS, NMS_KINDS, PostprocessConfig
 from yolact_ros.data.coco_file import read_sized_image
 from yolact_ros.data.datasets import PREFIX, open_source
 from yolact_ros.data.sample import SampleSource
+from yolact_ros.devices import PRECISIONS
 from yolact_ros.evaluation.confusion import Confusion, confusion
 from yolact_ros.evaluation.detections import Detection, read_results, write_results
 from yolact_ros.evaluation.evaluate import (
@@ -78,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backend', default='auto', choices=BACKENDS,
                         help='what runs the network (default: auto, torch or what yolact '
                              'benchmark found faster on this machine)')
-    parser.add_argument('--precision', default='auto', choices=PRECISIONS)
+    parser.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS))
     parser.add_argument('--original-ap', action='store_true',
                         help='also the AP of the original\'s own evaluator')
     parser.add_argument('--save-detections', metavar='FILE', help='write a COCO result list')

@@ -17,10 +17,11 @@ import numpy as np
 
 from yolact_ros.files import make_folder, replace_file, write_image
 from yolact_ros.media.bag_types import open_typestore
-from yolact_ros.media.bags import choose_image_topic, decode, open_bag
+from yolact_ros.media.bags import choose_image_topic, open_bag
 from yolact_ros.media.coco_polygons import coco_annotations, coco_categories
 from yolact_ros.media.images import silence_opencv
 from yolact_ros.media.near_duplicates import NearDuplicates
+from yolact_ros.messages.images import decode_message
 
 EXAMPLES = """
 examples:
@@ -131,7 +132,7 @@ def _bag_frames(path: Path, topic: str) -> Iterator[Frame]:
         for number, (connection, stamp, data) in enumerate(reader.messages(wanted)):
             try:
                 message = store.deserialize_cdr(data, connection.msgtype)
-                rgb = decode(message)
+                rgb = decode_message(message)
             except Exception as error:  # rosbags' deserialiser fails in any way on damaged bytes
                 logger.error('left out: an image of %s: %s', topic, error)
                 continue

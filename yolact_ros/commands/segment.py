@@ -11,13 +11,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.commands.output_plan import OutputPlan, plan_output
 from yolact_ros.commands.segment_job import Predictor, SegmentJob
-from yolact_ros.config import (
-    BACKENDS,
-    MODEL_PRESETS,
-    NMS_KINDS,
-    PRECISIONS,
-    PostprocessConfig,
-)
+from yolact_ros.config import BACKENDS, MODEL_PRESETS, NMS_KINDS, PostprocessConfig
+from yolact_ros.devices import PRECISIONS
 from yolact_ros.media.images import Video, find_source, silence_opencv
 from yolact_ros.media.video import VideoReader
 from yolact_ros.overlay import COLOR_BY, OverlayStyle
@@ -80,10 +75,9 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--config', choices=sorted(MODEL_PRESETS), metavar='PRESET',
                        help='network of a checkpoint that does not tell it itself')
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    group.add_argument('--precision', default='auto', choices=PRECISIONS)
+    group.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS))
     group.add_argument('--backend', default='auto', choices=BACKENDS,
-                       help='what runs the network (default: auto, torch or what yolact benchmark '
-                            'found faster on this machine)')
+                       help='what runs the network (default: auto, what a file was made for)')
 
 
 def _add_selection_arguments(group: argparse._ArgumentGroup) -> None:

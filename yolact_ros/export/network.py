@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from yolact_ros.checkpoint import config_from_dict
 from yolact_ros.config import ModelConfig
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.layers import MaskIouNet
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.deform_conv import deform_conv2d
+from yolact_ros.weights.checkpoint_file import config_from_dict
 
 EXPORT_VERSION = 1
 # SHA-256 of the weights that a quantised network and its re-scoring net were made from.

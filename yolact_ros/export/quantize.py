@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from yolact_ros.export.network import SOURCE_KEY
+from yolact_ros.export.signal_stack import keep_signal_stack
 from yolact_ros.extras import require
 from yolact_ros.files import sha256_of
 
@@ -53,8 +54,9 @@ def quantize(model: Any, calibration: Calibration) -> Any:
     :param model: of convert_network or convert_rescoring, with a free batch; not modified.
     """
     nncf = require_quantizer()
-    found = nncf.quantize(_with_batch(model, 1), _dataset(calibration),
-                          subset_size=len(calibration.examples), preset=_preset())
+    with keep_signal_stack():
+        found = nncf.quantize(_with_batch(model, 1), _dataset(calibration),
+                              subset_size=len(calibration.examples), preset=_preset())
     return _with_batch(found, -1)
 
 
@@ -72,13 +74,14 @@ def quantize_within(model: Any, calibration: Calibration, score: Callable[[Any],
     :param max_drop: how much less than the float model's the score may be.
     """
     nncf = require_quantizer()
-    found = nncf.quantize_with_accuracy_control(
-        _with_batch(model, 1), _dataset(calibration), _dataset(calibration),
-        lambda compiled, _: (score(compiled), None), max_drop=max_drop,
-        drop_type=nncf.DropType.ABSOLUTE, subset_size=len(calibration.examples),
-        preset=_preset(),
-        advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
-            ranking_subset_size=RANKING_IMAGES))
+    with keep_signal_stack():
+        found = nncf.quantize_with_accuracy_control(
+            _with_batch(model, 1), _dataset(calibration), _dataset(calibration),
+            lambda compiled, _: (score(compiled), None), max_drop=max_drop,
+            drop_type=nncf.DropType.ABSOLUTE, subset_size=len(calibration.examples),
+            preset=_preset(),
+            advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
+                ranking_subset_size=RANKING_IMAGES))
     return _with_batch(found, -1)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
+from yolact_ros.coded_images import encode_jpeg
 from yolact_ros.extras import require
+from yolact_ros.messages.images import COMPRESSED, JPEG_FORMAT
+from yolact_ros.messages.masks import InstanceFields, instance_fields
 from yolact_ros.structures import Instances
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
 ARRAY_TYPE = 'yolact_ros/msg/InstanceMaskArray'
 MASK_TYPE = 'yolact_ros/msg/InstanceMask'
-COMPRESSED_TYPE = 'sensor_msgs/msg/CompressedImage'
-JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'  # as image_transport describes it
 
 
 def open_typestore() -> Typestore:
@@ -83,39 +83,23 @@ def instance_array(store: Typestore, instances: Instances, class_names: Sequence
     message.header, message.model = header, model
     message.image_height = instances.image_size.height
     message.image_width = instances.image_size.width
-    message.instances = [_mask(store, instances, row, class_names, header)
-                         for row in range(len(instances))]
-    for mask, track in zip(message.instances, track_ids):
-        mask.track_id = str(track) if track else ''
+    message.instances = [_mask(store, fields, header) for fields
+                         in instance_fields(instances, class_names, track_ids)]
     return message
 
 
-def _mask(store: Typestore, instances: Instances, row: int, class_names: Sequence[str],
-          header: Any) -> Any:
+def _mask(store: Typestore, fields: InstanceFields, header: Any) -> Any:
     """Return the message of one instance."""
-    mask, crop = blank(store, MASK_TYPE), instances.crops[row]
-    x0, y0, x1, y1 = instances.rois[row].tolist()
-    mask.header, mask.id = header, row + 1
-    mask.image_height = instances.image_size.height
-    mask.image_width = instances.image_size.width
-    mask.class_id = int(instances.class_ids[row])
-    mask.class_name = class_names[mask.class_id]
-    mask.score = float(instances.scores[row])
-    mask.class_score = float(instances.class_scores[row])
-    mask.mask_score = float(instances.mask_scores[row])
-    mask.x_min, mask.y_min, mask.x_max, mask.y_max = instances.boxes[row].tolist()
-    mask.roi.x_offset, mask.roi.y_offset = x0, y0
-    mask.roi.width, mask.roi.height = x1 - x0, y1 - y0
-    mask.area = int(np.count_nonzero(crop))
-    y, x = np.nonzero(crop)
-    mask.centroid_x = float(x.mean() + x0 + 0.5) if mask.area else np.nan
-    mask.centroid_y = float(y.mean() + y0 + 0.5) if mask.area else np.nan
-    packed = np.packbits(crop, axis=1)
-    mask.encoding, mask.step, mask.data = 1, packed.shape[1], packed.ravel()
+    mask = blank(store, MASK_TYPE)
+    for message, values in ((mask, fields.values), (mask.roi, fields.roi)):
+        for name, value in values.items():
+            setattr(message, name, value)
+    packed = np.packbits(fields.crop, axis=1)
+    mask.header, mask.encoding = header, mask.ENCODING_PACKED
+    mask.step, mask.data = packed.shape[1], packed.ravel()
     return mask
 
 
 def jpeg_message(store: Typestore, rgb: np.ndarray, header: Any) -> Any:
     """Return an image, (H, W, 3) uint8 RGB, as a compressed message."""
-    _, coded = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    return store.types[COMPRESSED_TYPE](header=header, format=JPEG_FORMAT, data=coded.ravel())
+    return store.types[COMPRESSED](header=header, format=JPEG_FORMAT, data=encode_jpeg(rgb))

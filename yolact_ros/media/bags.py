@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
-from yolact_ros.coded_images import JPEG_START, PNG_SIGNATURE, decode_jpeg, decode_png
 from yolact_ros.extras import require
+from yolact_ros.messages.images import COMPRESSED, RAW, decode_message
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
     from rosbags.rosbag2 import Reader
     from rosbags.typesys.store import Typestore
 
-IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED = 'sensor_msgs/msg/CompressedImage'
 COLOURS = ('rgb', 'bgr', 'bayer', 'yuv', 'uyvy', 'yuyv', 'nv', '8UC3', '8UC4')
 WHOLE = 'whole'
 GREY = ('mono8', '8UC1')
@@ -68,83 +65,34 @@ def choose_image_topic(reader: Reader, store: Typestore, topic: str = '') -> str
     :raises ValueError: when there is none; names the topics that exist.
     """
     images = [item for item in reader.connections
-              if item.msgtype in (IMAGE, COMPRESSED) and item.msgcount]
+              if item.msgtype in (RAW, COMPRESSED) and item.msgcount]
     if topic and any(item.topic == topic for item in images):
         return topic
     candidates = [] if topic else [_candidate(reader, store, item) for item in images]
     usable = [item for item in candidates if item.rank]
     if not usable:
         found = ', '.join(sorted(f'{item.topic} ({item.msgtype})' for item in reader.connections))
-        raise ValueError(f'the bag has no {f"image topic {topic!r}" if topic else "colour images"}'
-                         f'; it holds: {found or "nothing"}. Choose one with --topic')
+        wanted = f'image topic {topic!r}' if topic else 'colour images'
+        raise ValueError(f"bag '{reader.path}' has no {wanted}; it holds: {found or 'nothing'}. "
+                         'Choose a topic (--topic, or bag_topic of frame_source)')
     best = min(usable, key=lambda item: (-item.rank, -item.pixels, not item.raw, item.topic))
     return best.topic
 
 
 def _candidate(reader: Reader, store: Typestore, connection: Connection) -> Candidate:
     """Return what the first message of a topic says about it."""
-    raw = connection.msgtype == IMAGE
+    raw = connection.msgtype == RAW
     try:
         _, _, data = next(reader.messages([connection]))
         message = store.deserialize_cdr(data, connection.msgtype)
         if raw:
             rank = 2 if message.encoding.startswith(COLOURS) else int(message.encoding in GREY)
             return Candidate(connection.topic, rank, message.width * message.height, True)
-        rgb = decode(message)
+        rgb = decode_message(message)
         grey = np.ptp(rgb.astype(int), axis=2).max() == 0
         return Candidate(connection.topic, 1 if grey else 2, rgb.shape[0] * rgb.shape[1], False)
     except Exception:  # rosbags' deserialiser fails in any way on damaged bytes
         return Candidate(connection.topic, 0, 0, raw)
-
-
-def decode(message: Any) -> np.ndarray:
-    """
-    Return the image of a raw or compressed message as (H, W, 3) uint8 RGB.
-
-    :raises ValueError: when it is damaged or of an encoding that is not known.
-    """
-    if not hasattr(message, 'encoding'):
-        return _decode_compressed(message)
-    height, width, encoding = message.height, message.width, message.encoding
-    if encoding not in CODES:
-        raise ValueError(f'encoding {encoding!r} is not one of {", ".join(CODES)}')
-    channels, code = CODES[encoding]
-    data = np.asarray(message.data, np.uint8)
-    if message.step < width * channels or data.size < message.step * height or not data.size:
-        raise ValueError(f'{width}x{height} px in {encoding} do not fit into {data.size} bytes '
-                         f'with a step of {message.step}')
-    rows = data[:message.step * height].reshape(height, message.step)[:, :width * channels]
-    shape = (height, width) if channels == 1 else (height, width, channels)
-    pixels = np.ascontiguousarray(rows).reshape(shape)
-    return pixels if code is None else cv2.cvtColor(pixels, code)
-
-
-# Encoding -> bytes a pixel and OpenCV's conversion; ROS's rggb is OpenCV's BG.
-CODES: dict[str, tuple[int, int | None]] = {
-    'rgb8': (3, None), 'bgr8': (3, cv2.COLOR_BGR2RGB), '8UC3': (3, cv2.COLOR_BGR2RGB),
-    'rgba8': (4, cv2.COLOR_RGBA2RGB), 'bgra8': (4, cv2.COLOR_BGRA2RGB),
-    '8UC4': (4, cv2.COLOR_BGRA2RGB), 'mono8': (1, cv2.COLOR_GRAY2RGB),
-    '8UC1': (1, cv2.COLOR_GRAY2RGB), 'bayer_rggb8': (1, cv2.COLOR_BayerBG2RGB),
-    'bayer_bggr8': (1, cv2.COLOR_BayerRG2RGB), 'bayer_gbrg8': (1, cv2.COLOR_BayerGR2RGB),
-    'bayer_grbg8': (1, cv2.COLOR_BayerGB2RGB), 'yuv422': (2, cv2.COLOR_YUV2RGB_UYVY),
-    'uyvy': (2, cv2.COLOR_YUV2RGB_UYVY), 'yuv422_yuy2': (2, cv2.COLOR_YUV2RGB_YUY2),
-    'yuyv': (2, cv2.COLOR_YUV2RGB_YUY2)}
-
-
-def _decode_compressed(message: Any) -> np.ndarray:
-    """Return a JPEG or PNG message as RGB; depth and damaged files are refused."""
-    if 'compressedDepth' in message.format:
-        raise ValueError(f'{message.format!r} is depth, wanted a colour image')
-    data = np.asarray(message.data, np.uint8).tobytes()
-    if data.startswith(JPEG_START):
-        return decode_jpeg(data)
-    if not data.startswith(PNG_SIGNATURE):
-        raise ValueError(f'{len(data)} bytes of format {message.format!r} are neither JPEG nor '
-                         'PNG')
-    pixels = decode_png(data)
-    if pixels.dtype != np.uint8:
-        raise ValueError(f'a PNG of {pixels.dtype} is depth or raw, wanted 8 bits a colour')
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
 def is_whole(path: Path) -> bool:

@@ -3,96 +3,42 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from yolact_ros.coded_images import (
-    JPEG_START,
-    MAX_PIXELS,
-    PNG_SIGNATURE,
-    ImageError,
-    check_size,
-    decode_jpeg,
-    decode_png,
+from yolact_ros import coded_images
+from yolact_ros.coded_images import MAX_PIXELS, ImageError, check_size
+from yolact_ros.messages.images import (
+    JPEG_FORMAT,
+    LAYOUTS,
+    decode_compressed,
+    decode_message,
+    quoted,
 )
 
-# image_transport's description of a colour image that was compressed from bgr8.
-JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'
+__all__ = ['decode_compressed', 'decode_image', 'encode_image', 'encode_jpeg']
 
-NAME_LENGTH = 60  # longest encoding that a message tells in full
+TRANSPORTS = ('raw', 'compressed')
+
+_ENCODABLE = {'rgb8': (np.uint8, 3), 'bgr8': (np.uint8, 3), 'mono8': (np.uint8, 2),
+              'mono16': (np.uint16, 2)}
 
 
-@dataclass(frozen=True)
-class _Layout:
+def decode_image(message: Image | CompressedImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
-    How an encoding lies in memory and becomes RGB.
+    Return the image as (H, W, 3) uint8 RGB, see messages.images.
 
-    :param to_rgb: (rows, W, C) or (rows, W) array of dtype -> (H, W, 3) uint8 RGB.
-    :param channels: values per pixel.
-    :param wide: True for 16-bit values, in the message's byte order.
-    :param planes: True where a plane of half the height with two colours follows the brightness.
-    :param even: (height, width) must be multiples of these.
-    :param smallest: least height and width [px].
+    Encodings that are not known there are left to cv_bridge, where it is installed.
+
+    :raises ImageError: for impossible sizes, too little or damaged data or an unknown encoding.
     """
-
-    to_rgb: Callable[[np.ndarray], np.ndarray]
-    channels: int = 1
-    wide: bool = False
-    planes: bool = False
-    even: tuple[int, int] = (1, 1)
-    smallest: int = 1
-
-    def rows(self, height: int) -> int:
-        """Return the number of rows in memory."""
-        return height * 3 // 2 if self.planes else height
-
-    @property
-    def pixel_bytes(self) -> int:
-        """Return the bytes from one pixel of a row to the next."""
-        return self.channels * (2 if self.wide else 1)
-
-
-def decode_image(message: Image, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """
-    Return the image as (H, W, 3) uint8 RGB.
-
-    rgb8 is a view of the message's bytes (rows may be padded); all others are new arrays.
-    16-bit grey is scaled from [0, 65535]. Nameless colours (8UC3, 8UC4) are taken as bgr8 and
-    bgra8, OpenCV's order. Encodings that this module does not know are left to cv_bridge, where
-    it is installed.
-
-    :raises ImageError: for impossible sizes, too little data or an unknown encoding.
-    """
-    layout = LAYOUTS.get(message.encoding)
+    if isinstance(message, CompressedImage) or message.encoding in LAYOUTS:
+        return decode_message(message, max_pixels)
     check_size(message.height, message.width, max_pixels)
-    if layout is None:
-        return _decode_with_cv_bridge(message)
-    _check_multiple(message, layout)
-    return layout.to_rgb(_view(message, layout))
-
-
-def decode_compressed(message: CompressedImage, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """
-    Return a JPEG or PNG image as (H, W, 3) uint8 RGB.
-
-    16-bit PNG is scaled from [0, 65535], transparency is dropped, an orientation in EXIF data is
-    not applied: pixels stay where the camera's calibration expects them.
-
-    :raises ImageError: for data that is neither, is damaged anywhere, claims more than
-        max_pixels, or comes from a depth transport.
-    """
-    if 'compressedDepth' in message.format:
-        raise ImageError('format', f'{_quoted(message.format)} is a depth picture, which has no '
-                                   'colours to segment; subscribe to the colour camera')
-    rgb = _decode_coded(message.data.tobytes(), message.format, max_pixels)
-    if 'compressed rgb' in message.format:  # image_transport: the coder was fed RGB as if BGR
-        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    return rgb
+    return _decode_with_cv_bridge(message)
 
 
 def encode_image(image: np.ndarray, encoding: str, header: Header) -> Image:
@@ -128,111 +74,9 @@ def encode_jpeg(rgb: np.ndarray, header: Header, quality: int = 80) -> Compresse
     :param rgb: (H, W, 3) uint8 RGB.
     :param quality: 1 to 100.
     """
-    _, coded = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR),
-                            [cv2.IMWRITE_JPEG_QUALITY, quality])
     message = CompressedImage(header=header, format=JPEG_FORMAT)
-    message.data.frombytes(coded)
+    message.data.frombytes(coded_images.encode_jpeg(rgb, quality))
     return message
-
-
-def _decode_coded(data: bytes, description: str, max_pixels: int) -> np.ndarray:
-    """Return (H, W, 3) uint8 RGB, told apart by the data: descriptions are often wrong."""
-    if data.startswith(JPEG_START):
-        return decode_jpeg(data, max_pixels)
-    if not data.startswith(PNG_SIGNATURE):
-        raise ImageError('format', f'{len(data)} bytes of format {_quoted(description)} are '
-                                   'neither JPEG nor PNG; publish JPEG or PNG')
-    pixels = decode_png(data, max_pixels)
-    if pixels.dtype == np.uint16:
-        pixels = _scale_16_bit(pixels)
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-
-
-def _quoted(name: str) -> str:
-    """Return a name from a message for an error, which a damaged one must not flood."""
-    return repr(name if len(name) <= NAME_LENGTH else name[:NAME_LENGTH] + '...')
-
-
-def _converted(code: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return OpenCV's colour conversion of this code."""
-    return lambda pixels: cv2.cvtColor(pixels, code)
-
-
-def _scale_16_bit(pixels: np.ndarray) -> np.ndarray:
-    """Return uint16 as uint8, 65535 becoming 255, to the nearest."""
-    return cv2.convertScaleAbs(pixels, alpha=255 / 65535)
-
-
-def _grey_16_to_rgb(pixels: np.ndarray) -> np.ndarray:
-    """Return (H, W) 16-bit grey in any byte order as RGB."""
-    return cv2.cvtColor(_scale_16_bit(pixels.astype(np.uint16)), cv2.COLOR_GRAY2RGB)
-
-
-_GREY = _Layout(_converted(cv2.COLOR_GRAY2RGB))
-_GREY_16 = _Layout(_grey_16_to_rgb, wide=True)
-_BGR = _Layout(_converted(cv2.COLOR_BGR2RGB), channels=3)
-_BGRA = _Layout(_converted(cv2.COLOR_BGRA2RGB), channels=4)
-_UYVY = _Layout(_converted(cv2.COLOR_YUV2RGB_UYVY), channels=2, even=(1, 2))
-_YUYV = _Layout(_converted(cv2.COLOR_YUV2RGB_YUY2), channels=2, even=(1, 2))
-
-# ROS names a Bayer pattern by its first pixels (rggb: red top-left), OpenCV by the second and
-# third pixel of the second row, so that ROS's rggb is OpenCV's BG.
-LAYOUTS: dict[str, _Layout] = {
-    'rgb8': _Layout(lambda pixels: pixels, channels=3),
-    'bgr8': _BGR,
-    'rgba8': _Layout(_converted(cv2.COLOR_RGBA2RGB), channels=4),
-    'bgra8': _BGRA,
-    'mono8': _GREY,
-    'mono16': _GREY_16,
-    '8UC1': _GREY,
-    '8UC3': _BGR,
-    '8UC4': _BGRA,
-    '16UC1': _GREY_16,
-    'bayer_rggb8': _Layout(_converted(cv2.COLOR_BayerBG2RGB), smallest=3),
-    'bayer_bggr8': _Layout(_converted(cv2.COLOR_BayerRG2RGB), smallest=3),
-    'bayer_gbrg8': _Layout(_converted(cv2.COLOR_BayerGR2RGB), smallest=3),
-    'bayer_grbg8': _Layout(_converted(cv2.COLOR_BayerGB2RGB), smallest=3),
-    'yuv422': _UYVY,
-    'uyvy': _UYVY,
-    'yuv422_yuy2': _YUYV,
-    'yuyv': _YUYV,
-    'nv12': _Layout(_converted(cv2.COLOR_YUV2RGB_NV12), planes=True, even=(2, 2)),
-    'nv21': _Layout(_converted(cv2.COLOR_YUV2RGB_NV21), planes=True, even=(2, 2)),
-}
-
-_ENCODABLE = {'rgb8': (np.uint8, 3), 'bgr8': (np.uint8, 3), 'mono8': (np.uint8, 2),
-              'mono16': (np.uint16, 2)}
-
-
-def _view(message: Image, layout: _Layout) -> np.ndarray:
-    """Return the message's bytes as (rows, W, C), or (rows, W) for one channel."""
-    row_bytes = message.width * layout.pixel_bytes
-    if message.step < row_bytes:
-        raise ImageError('step', f'a row of {message.width} pixels in {message.encoding} takes '
-                                 f'{row_bytes} bytes, but step is {message.step}')
-    rows = layout.rows(message.height)
-    if len(message.data) < message.step * rows:
-        raise ImageError('data', f'{message.width}x{message.height} pixels in {message.encoding} '
-                                 f'with a step of {message.step} take {message.step * rows} '
-                                 f'bytes, the message has {len(message.data)}')
-    dtype = np.dtype(('>u2' if message.is_bigendian else '<u2') if layout.wide else np.uint8)
-    shape, strides = (rows, message.width), (message.step, layout.pixel_bytes)
-    if layout.channels > 1:
-        shape, strides = (*shape, layout.channels), (*strides, dtype.itemsize)
-    return np.ndarray(shape, dtype, buffer=message.data, strides=strides)
-
-
-def _check_multiple(message: Image, layout: _Layout) -> None:
-    """Refuse sizes at which the encoding's shared colours do not come out even."""
-    rows, columns = layout.even
-    if message.height % rows or message.width % columns:
-        raise ImageError('size', f'{message.encoding} shares colours between neighbours and needs '
-                                 f'a multiple of {columns}x{rows} pixels, got {message.width}x'
-                                 f'{message.height}')
-    if min(message.height, message.width) < layout.smallest:
-        raise ImageError('size', f'{message.encoding} needs at least {layout.smallest}x'
-                                 f'{layout.smallest} pixels to find the colours between, '
-                                 f'got {message.width}x{message.height}')
 
 
 def _decode_with_cv_bridge(message: Image) -> np.ndarray:
@@ -241,13 +85,13 @@ def _decode_with_cv_bridge(message: Image) -> np.ndarray:
     try:
         from cv_bridge import CvBridge
     except ImportError as error:
-        raise ImageError('encoding', f'unknown encoding {_quoted(message.encoding)}; without '
+        raise ImageError('encoding', f'unknown encoding {quoted(message.encoding)}; without '
                                      f'cv_bridge ({error}) these can be read: {known}. Install '
                                      'cv_bridge or let the camera driver publish bgr8') from error
     try:
         return CvBridge().imgmsg_to_cv2(message, 'rgb8')
     except Exception as error:  # it fails in many ways, by its own and by NumPy's versions
         raise ImageError('encoding', 'cv_bridge cannot turn encoding '
-                                     f'{_quoted(message.encoding)} into rgb8 ({error!r}); without '
+                                     f'{quoted(message.encoding)} into rgb8 ({error!r}); without '
                                      f'it these can be read: {known}. Let the camera driver '
                                      'publish bgr8') from error

@@ -12,6 +12,8 @@ from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from yolact_ros.coded_images import MAX_PIXELS
+from yolact_ros.masks import Rle, encode_crop
+from yolact_ros.messages.masks import InstanceFields, instance_fields
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.ros.mask_payload import DECODERS, ENCODERS
 from yolact_ros.structures import ImageSize, Instances
@@ -41,8 +43,6 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
     """
     Return the message of one image's instances, ids 1 to N, best score first.
 
-    Scores are brought into [0, 1]: a mask score is a regression and may leave it a little.
-
     :param class_names: names by class id.
     :param header: the source image's header; shared by the array and every mask, not copied.
     :param encoding: 'packed', 'rle' or 'mono8'.
@@ -59,10 +59,8 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
         header=header, image_height=size.height, image_width=size.width, model=model,
         sequence=sequence, dropped=dropped,
         processing_time=Duration(sec=int(seconds), nanosec=int(rest * 1e9)))
-    message.instances = [_encode_row(row, class_names, header, size, encoding)
-                         for row in _rows(instances)]
-    for mask, number in zip(message.instances, track_ids):
-        mask.track_id = str(number) if number else ''
+    message.instances = [_encode_mask(fields, header, MASK_ENCODINGS[encoding]) for fields
+                         in instance_fields(instances, class_names, track_ids)]
     return message
 
 
@@ -126,15 +124,14 @@ def contours(mask: InstanceMask) -> list[Contour]:
             for points, parent in zip(found, parents)]
 
 
-def to_coco_rle(mask: InstanceMask) -> dict[str, list[int] | str]:
+def to_coco_rle(mask: InstanceMask) -> Rle:
     """
     Return the whole image's mask as COCO's compressed RLE, which runs column after column.
 
     :returns: {'size': [height, width], 'counts': str}, ready for JSON and pycocotools.
     """
-    from pycocotools import mask as coco  # only consumers who evaluate need it
-    rle = coco.encode(np.asfortranarray(paste(mask).view(np.uint8)))
-    return {'size': [int(side) for side in rle['size']], 'counts': rle['counts'].decode('ascii')}
+    crop, size = to_bool(mask), ImageSize(mask.image_height, mask.image_width)
+    return encode_crop(crop, (mask.roi.x_offset, mask.roi.y_offset), size)
 
 
 def to_instances(message: InstanceMaskArray) -> Instances:
@@ -160,64 +157,12 @@ def to_instances(message: InstanceMaskArray) -> Instances:
         np.array(rois, np.int32).reshape(-1, 4), crops)
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One instance in plain Python numbers, as message fields want them."""
-
-    id: int
-    box: list[float]
-    class_score: float
-    mask_score: float
-    score: float
-    class_id: int
-    roi: list[int]
-    crop: np.ndarray
-
-
-def _rows(instances: Instances) -> list[_Row]:
-    """Return the instances one by one; tolist() once per field is cheaper than per element."""
-    scores = (np.clip(column, 0.0, 1.0) for column in
-              (instances.class_scores, instances.mask_scores, instances.scores))
-    columns = (instances.boxes, *scores, instances.class_ids, instances.rois)
-    plain = zip(*(column.tolist() for column in columns), instances.crops)
-    return [_Row(number, *values) for number, values in enumerate(plain, start=1)]
-
-
-def _encode_row(row: _Row, class_names: Sequence[str], header: Header, size: ImageSize,
-                encoding: str) -> InstanceMask:
+def _encode_mask(fields: InstanceFields, header: Header, encoding: int) -> InstanceMask:
     """Return the message of one instance."""
-    message = InstanceMask()
-    message.header = header
-    message.image_height, message.image_width = size.height, size.width
-    message.id = row.id
-    message.class_id = row.class_id
-    message.class_name = class_names[row.class_id]
-    message.score = row.score
-    message.class_score = row.class_score
-    message.mask_score = row.mask_score
-    message.x_min, message.y_min, message.x_max, message.y_max = row.box
-    x0, y0, x1, y1 = row.roi
-    message.roi = RegionOfInterest(x_offset=x0, y_offset=y0, width=x1 - x0, height=y1 - y0)
-    area, (x, y) = _area_and_centroid(row.crop)
-    message.area = area
-    message.centroid_x, message.centroid_y = x0 + x, y0 + y
-    message.encoding = MASK_ENCODINGS[encoding]
-    ENCODERS[message.encoding](row.crop, message)
+    message = InstanceMask(header=header, roi=RegionOfInterest(**fields.roi), encoding=encoding,
+                           **fields.values)
+    ENCODERS[encoding](fields.crop, message)
     return message
-
-
-def _area_and_centroid(crop: np.ndarray) -> tuple[int, tuple[float, float]]:
-    """Return the number of set pixels and the mean x, y of their centres, NaN without any."""
-    if not crop.size:
-        return 0, (np.nan, np.nan)
-    pixels = crop.view(np.uint8)
-    columns = cv2.reduce(pixels, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
-    rows = cv2.reduce(pixels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
-    area = int(rows.sum())
-    if area == 0:
-        return 0, (np.nan, np.nan)
-    return area, tuple(float(line @ np.arange(len(line), dtype=np.int64)) / area + 0.5
-                       for line in (columns, rows))
 
 
 def _window(mask: InstanceMask) -> tuple[slice, slice]:

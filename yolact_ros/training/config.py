@@ -9,14 +9,13 @@ from typing import Any
 from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.training.augment import AugmentConfig
 from yolact_ros.training.losses import LossConfig
-from yolact_ros.training.schedule import SCHEDULES
 
 # The published recipe's rates are for this batch; autoscale converts them to others.
 PUBLISHED_BATCH = 8
 CHOICES = {
     'preset': tuple(MODEL_PRESETS),
     'optimizer': ('sgd', 'adamw'),
-    'schedule': SCHEDULES,
+    'schedule': ('step', 'cosine', 'onecycle', 'constant'),
     'precision': ('float32', 'bfloat16', 'auto'),
     'freeze': ('none', 'backbone'),
     'freeze_batch_norm': ('auto', 'yes', 'no'),

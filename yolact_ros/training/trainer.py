@@ -25,6 +25,7 @@ from yolact_ros.training.optimizer import (
     WeightAverage,
     build_optimizer,
     freeze,
+    make_schedule,
     should_freeze_batch_norm,
     train_mode,
 )
@@ -36,7 +37,6 @@ from yolact_ros.training.run_folder import (
     plot_history,
     read_rows,
 )
-from yolact_ros.training.schedule import Schedule
 from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
 from yolact_ros.training.validation import draw_samples, measure_ap
 
@@ -277,14 +277,6 @@ class Trainer:
             self.progress.best_ap = max(
                 [row['mask_ap'] for row in read_rows(self.folder.ap)], default=-1.0) \
                 if self.folder.best.is_file() else -1.0
-
-
-def make_schedule(config: TrainConfig) -> Schedule:
-    """Return the learning rate of each step; the warm-up is not scaled with the batch."""
-    factor = config.batch_factor
-    return Schedule(config.schedule, config.learning_rate * factor, config.steps,
-                    tuple(int(drop // factor) for drop in config.lr_drops),
-                    config.lr_drop_factor, config.warmup, config.warmup_rate)
 
 
 @contextmanager

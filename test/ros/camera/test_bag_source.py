@@ -1,7 +1,5 @@
 """Recordings as sources, real and made for the case."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from rclpy.serialization import serialize_message
@@ -10,7 +8,7 @@ from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
-from yolact_ros.ros.camera.bag_source import BagSource, choose_image_topic
+from yolact_ros.ros.camera.bag_source import BagSource
 
 STORES = [StoragePlugin.SQLITE3, StoragePlugin.MCAP]
 
@@ -82,7 +80,7 @@ def test_a_bag_without_calibration_leaves_the_camera_info_open(tmp_path):
 
 def test_a_bag_without_images_is_refused_and_its_topics_are_named(tmp_path):
     path = write_bag(tmp_path / 'bag', [('/chatter', 1, String(data='hello'))])
-    with pytest.raises(ValueError, match=r'no topic with images.*/chatter \(std_msgs/msg/String'):
+    with pytest.raises(ValueError, match=r'no colour images.*/chatter \(std_msgs/msg/String'):
         BagSource(path)
 
 
@@ -100,11 +98,22 @@ def test_a_recording_that_was_cut_off_is_refused_with_the_cure(tmp_path):
 
 
 @pytest.mark.parametrize('topics, wanted, chosen', [
-    (['/b/image', '/a/image'], '', '/a/image'),
-    (['/a/depth/image', '/b/image'], '', '/b/image'),
-    (['/a/depth/image'], '', '/a/depth/image'),
-    (['/a/image', '/b/image'], '/b/image', '/b/image')])
-def test_colour_is_preferred_where_nothing_is_asked_for(topics, wanted, chosen):
-    connections = [SimpleNamespace(topic=topic, msgtype='sensor_msgs/msg/Image', msgcount=1)
-                   for topic in topics]
-    assert choose_image_topic(connections, wanted, 'bag').topic == chosen
+    ({'/a/image': ('mono8', 2), '/b/image': ('rgb8', 1)}, '', '/b/image'),
+    ({'/a/image': ('bgr8', 1), '/b/image': ('bgr8', 2)}, '', '/b/image'),
+    ({'/a/image': ('16UC1', 4), '/b/depth': ('mono8', 1)}, '', '/b/depth'),
+    ({'/a/image': ('rgb8', 1), '/b/image': ('mono8', 1)}, '/b/image', '/b/image')],
+    ids=['colour before grey', 'the larger one', 'names tell nothing', 'asked for'])
+def test_the_topic_is_chosen_by_what_its_images_are(tmp_path, topics, wanted, chosen):
+    rows = []
+    for topic, (encoding, height) in topics.items():
+        message = Image(height=height, width=2, step=12, encoding=encoding)
+        message.data.frombytes(bytes(12 * height))
+        rows.append((topic, 1, message))
+    source = BagSource(write_bag(tmp_path / 'bag', rows), wanted)
+    assert f'frames of {chosen} ' in source.description
+
+
+def test_a_recording_of_depth_alone_is_refused(tmp_path):
+    rows = [('/depth/image', 1, image(1, '16UC1'))]
+    with pytest.raises(ValueError, match=r'no colour images; it holds: /depth/image'):
+        BagSource(write_bag(tmp_path / 'bag', rows))

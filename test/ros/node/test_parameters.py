@@ -6,9 +6,7 @@ import yaml
 
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.overlay import OverlayStyle
-from yolact_ros.ros import instance_codec
 from yolact_ros.ros.node.parameters import (
-    MASK_ENCODINGS,
     PARAMETERS,
     Parameters,
     parse_class_thresholds,
@@ -33,10 +31,6 @@ def test_shipped_yaml_holds_every_parameter_with_its_default():
 def test_every_parameter_is_described_in_full_sentences():
     texts = [rule_of(row).description for row in PARAMETERS.values()]
     assert all(len(text) > 15 and text.endswith('.') for text in texts)
-
-
-def test_mask_encodings_are_those_of_the_codec():
-    assert set(MASK_ENCODINGS) == set(instance_codec.MASK_ENCODINGS)
 
 
 def test_snapshot_cannot_be_changed():

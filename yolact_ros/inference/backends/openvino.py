@@ -96,7 +96,6 @@ def _openvino_core() -> Any:
     """
     Return OpenVINO's core, one for the process.
 
-    On CPUs with AMX its plugin gives the calling thread a stack for signals, and takes the memory
-    back when the last core goes: the next Ctrl-C would then end the process without a word.
+    One that goes may leave a stack for signals that is gone too (export/signal_stack.py).
     """
     return require('openvino', 'openvino').Core()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.inference.steps.to_masks import EMPTY_ROI, PixelMask, to_instances
-from yolact_ros.ops.kernels.rasterise import COLUMNS, RasterRow
+from yolact_ros.ops.kernels.rasterise import RasterRow
 from yolact_ros.structures import ImageSize, Instances
 
 ALIGNMENT = 256  # [bytes]; every part starts where a GPU reads it in whole transactions
@@ -131,8 +131,8 @@ def make_result(limits: FrameLimits, device: torch.device) -> Block:
     return Block(FrameResult, [
         (torch.int32, rows[:1]), (torch.int32, rows[:1]), (torch.float32, (*rows, 4)),
         (torch.int32, rows), (torch.float32, rows), (torch.float32, rows),
-        (torch.int32, (*rows, COLUMNS)), (torch.uint8, (limits.batch, limits.mask_bytes))],
-        device)
+        (torch.int32, (*rows, len(RasterRow._fields))),
+        (torch.uint8, (limits.batch, limits.mask_bytes))], device)
 
 
 def write_request(request: FrameRequest, images: Sequence[np.ndarray],

@@ -54,8 +54,8 @@ class EagerFrames:
         return segment(raw, detect, rgb, self._backend, EAGER, clock.mark)
 
     def _detect(self, thresholds: Thresholds, nms: str, raw: RawPredictions) -> Detections:
-        """Look at as few anchors as settle what there is."""
-        for most_anchors in TRIED_ANCHORS if nms != 'traditional' else ():
+        """Look at as few anchors as settle what there is; one NMS over all classes is cheap."""
+        for most_anchors in TRIED_ANCHORS if nms == 'fast' else ():
             found = select_best(raw, self._backend.priors, thresholds, nms,
                                 thresholds.max_instances, EAGER, most_anchors)
             if bool(found.complete):

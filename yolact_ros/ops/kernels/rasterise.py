@@ -35,7 +35,10 @@ class RasterRow(NamedTuple):
     first_byte: int
 
 
-COLUMNS = len(RasterRow._fields)
+# The same for kernels, which know no tuples.
+COLUMNS = tl.constexpr(len(RasterRow._fields))
+X0, Y0, X1, Y1, LEFT, TOP, RIGHT, BOTTOM, FIRST_BYTE = map(tl.constexpr,
+                                                           range(len(RasterRow._fields)))
 
 
 def rasterise_masks(masks: Tensor, boxes: Tensor, counts: Tensor, layout: Tensor, table: Tensor,
@@ -105,16 +108,16 @@ def _plan(boxes, counts, layout, table, limit, height: tl.constexpr, width: tl.c
     size = (x1 - x0 + 7) // 8 * (y1 - y0)
     offset = tl.cumsum(size.to(tl.int64), 0) - size
     offset = tl.minimum(offset, 2147483647).to(tl.int32)
-    entry, inside = table + 9 * row, index < limit
-    tl.store(entry, x0, mask=inside)
-    tl.store(entry + 1, y0, mask=inside)
-    tl.store(entry + 2, x1, mask=inside)
-    tl.store(entry + 3, y1, mask=inside)
-    tl.store(entry + 4, tl.where(exists, wide, 0), mask=inside)
-    tl.store(entry + 5, tl.where(exists, high, 0), mask=inside)
-    tl.store(entry + 6, 0, mask=inside)
-    tl.store(entry + 7, 0, mask=inside)
-    tl.store(entry + 8, tl.where(exists, offset, 0), mask=inside)
+    entry, inside = table + COLUMNS * row, index < limit
+    tl.store(entry + X0, x0, mask=inside)
+    tl.store(entry + Y0, y0, mask=inside)
+    tl.store(entry + X1, x1, mask=inside)
+    tl.store(entry + Y1, y1, mask=inside)
+    tl.store(entry + LEFT, tl.where(exists, wide, 0), mask=inside)
+    tl.store(entry + TOP, tl.where(exists, high, 0), mask=inside)
+    tl.store(entry + RIGHT, 0, mask=inside)
+    tl.store(entry + BOTTOM, 0, mask=inside)
+    tl.store(entry + FIRST_BYTE, tl.where(exists, offset, 0), mask=inside)
 
 
 @triton.jit
@@ -136,10 +139,10 @@ def _rasterise(masks, counts, layout, table, bits, limit, capacity, height: tl.c
     image = instance // limit
     if instance % limit < tl.load(counts + image):
         high, wide = tl.load(layout + 3 * image + 1), tl.load(layout + 3 * image + 2)
-        entry = table + 9 * instance
-        x0, y0 = tl.load(entry), tl.load(entry + 1)
-        x1, y1 = tl.load(entry + 2), tl.load(entry + 3)
-        offset = tl.load(entry + 8).to(tl.int64)
+        entry = table + COLUMNS * instance
+        x0, y0 = tl.load(entry + X0), tl.load(entry + Y0)
+        x1, y1 = tl.load(entry + X1), tl.load(entry + Y1)
+        offset = tl.load(entry + FIRST_BYTE).to(tl.int64)
         mask = masks + instance.to(tl.int64) * (height * width)
         target = bits + image.to(tl.int64) * capacity
         row_bytes = tl.maximum((x1 - x0 + 7) // 8, 1)
@@ -165,7 +168,7 @@ def _rasterise(masks, counts, layout, table, bits, limit, capacity, height: tl.c
             tl.store(target + position, packed.to(tl.uint8),
                      mask=(byte < size) & (position < capacity))
         if tl.max(most_x, 0) > 0:
-            tl.atomic_min(entry + 4, tl.min(least_x, 0), sem='relaxed')
-            tl.atomic_min(entry + 5, tl.min(least_y, 0), sem='relaxed')
-            tl.atomic_max(entry + 6, tl.max(most_x, 0), sem='relaxed')
-            tl.atomic_max(entry + 7, tl.max(most_y, 0), sem='relaxed')
+            tl.atomic_min(entry + LEFT, tl.min(least_x, 0), sem='relaxed')
+            tl.atomic_min(entry + TOP, tl.min(least_y, 0), sem='relaxed')
+            tl.atomic_max(entry + RIGHT, tl.max(most_x, 0), sem='relaxed')
+            tl.atomic_max(entry + BOTTOM, tl.max(most_y, 0), sem='relaxed')

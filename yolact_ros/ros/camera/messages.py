@@ -6,7 +6,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from yolact_ros.ros.image_codec import decode_compressed, decode_image, encode_image, encode_jpeg
+from yolact_ros.ros.image_codec import decode_image, encode_image, encode_jpeg
 from yolact_ros.structures import ImageSize
 
 FOCAL_LENGTH_PER_WIDTH = 0.9  # a lens with 58 degrees across, like most webcams
@@ -20,11 +20,7 @@ def to_rgb(image: AnyImage) -> np.ndarray:
 
     :raises ValueError: when a recorded message is damaged or of an unknown encoding.
     """
-    if isinstance(image, Image):
-        return decode_image(image)
-    if isinstance(image, CompressedImage):
-        return decode_compressed(image)
-    return image
+    return image if isinstance(image, np.ndarray) else decode_image(image)
 
 
 def image_message(image: AnyImage, header: Header) -> Image:

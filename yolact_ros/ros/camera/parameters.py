@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from yolact_ros.ros.image_codec import TRANSPORTS
 from yolact_ros.ros.parameter_table import check_table, fixed
 
-TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('reliable', 'best_effort')
 
 

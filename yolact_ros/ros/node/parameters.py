@@ -9,11 +9,11 @@ from functools import cached_property
 from yolact_ros.coded_images import MAX_PIXELS
 from yolact_ros.config import NMS_KINDS, PostprocessConfig
 from yolact_ros.overlay import COLOR_BY, OverlayStyle
+from yolact_ros.ros.image_codec import TRANSPORTS
+from yolact_ros.ros.instance_codec import MASK_ENCODINGS
 from yolact_ros.ros.parameter_table import check_table, fixed, live
 
-TRANSPORTS = ('raw', 'compressed')
 QOS_RULES = ('auto', 'reliable', 'best_effort')
-MASK_ENCODINGS = ('packed', 'rle', 'mono8')
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Parameters:
     tracking: bool = live(True, 'Number the objects: track_id stays with an object from image '
                           'to image.')
     mask_encoding: str = live('packed', 'How masks are stored in ~/instances.',
-                              choices=MASK_ENCODINGS)
+                              choices=tuple(MASK_ENCODINGS))
     overlay_alpha: float = live(0.45, 'Opacity of the masks in ~/overlay.', low=0.0, high=1.0)
     overlay_boxes: bool = live(True, 'Draw boxes in ~/overlay.')
     overlay_labels: bool = live(True, 'Draw class names and scores in ~/overlay.')

@@ -17,7 +17,7 @@ from yolact_ros.coded_images import ImageError
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.devices import is_device_failure
 from yolact_ros.ros.health.metrics import Metrics
-from yolact_ros.ros.image_codec import decode_compressed, decode_image
+from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.identity import Identity
 from yolact_ros.ros.node.mailbox import Mailbox
@@ -160,8 +160,7 @@ class Worker:
     def _segment(self, arrival: Arrival, job: Job, watch: Stopwatch) -> Result:
         """Return what is in an image."""
         message, marks = arrival.message, None
-        decode = decode_image if isinstance(message, Image) else decode_compressed
-        rgb = decode(message, job.parameters.max_image_pixels)
+        rgb = decode_image(message, job.parameters.max_image_pixels)
         watch.lap('decode')
         if job.predictor.postprocess != job.parameters.postprocess:
             job.predictor.postprocess = job.parameters.postprocess

@@ -1,0 +1,1 @@
+"""The content of ROS messages, read and made without ROS."""

@@ -139,7 +139,7 @@ def test_a_jpeg_with_a_thumbnail_that_is_cut_off_later_is_refused():
     segment = b'\xff\xe2' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
     whole = jpeg[:2] + segment + jpeg[2:]
     assert decode_image(whole, 'a.jpg').shape == (64, 80, 3)
-    with pytest.raises(ValueError, match="'a.jpg' is cut off: a JPEG without its end"):
+    with pytest.raises(ValueError, match="'a.jpg' cannot be read: a JPEG .* cut off"):
         decode_image(whole[:-40], 'a.jpg')
 
 

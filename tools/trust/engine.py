@@ -17,7 +17,8 @@ import numpy as np
 from tools.trust.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
-MEMORY = 1 << 30  # [bytes] that reading one input may take
+MEMORY = 6 << 30  # [bytes] that this process may ask for; protects the machine
+HUNGRY_MIB = 512  # an input that takes more is a finding
 CURRENT = 'current'  # the input in work: what is left of it when the process dies
 MOST_FINDINGS = 50  # of one kind and run; more only repeat themselves
 
@@ -27,7 +28,7 @@ class Tally:
     """
     What became of the inputs of a target.
 
-    :param peak_mib: most memory beyond that of the good inputs [MiB].
+    :param peak_mib: most memory that one input took [MiB].
     :param findings: kind of failure -> file with its input.
     """
 
@@ -62,7 +63,7 @@ def fuzz(target: Target, seed: int, folder: Path, seconds: float, most: int = 10
     for good in corpus:
         target.consume(good)
     random, tally = np.random.default_rng(seed), Tally()
-    before, end = _peak(), time.monotonic() + seconds
+    end = time.monotonic() + seconds
     while tally.inputs < most and time.monotonic() < end:
         data = target.mutate(corpus[random.integers(len(corpus))], corpus, random)
         (folder / CURRENT).write_bytes(data)
@@ -70,14 +71,13 @@ def fuzz(target: Target, seed: int, folder: Path, seconds: float, most: int = 10
         if len(tally.findings) >= MOST_FINDINGS:
             break
     (folder / CURRENT).unlink(missing_ok=True)
-    tally.peak_mib = (_peak() - before) / 1024
     return tally
 
 
 def _try(target: Target, data: bytes, tally: Tally, folder: Path) -> None:
     """Read one input; any other error than a refusal is a finding, and so is slowness."""
     tally.inputs += 1
-    start = time.monotonic()
+    before, start = _start_peak(), time.monotonic()
     try:
         target.consume(data)
     except target.refusals:
@@ -86,7 +86,10 @@ def _try(target: Target, data: bytes, tally: Tally, folder: Path) -> None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         _keep(tally, f'{type(error).__name__} at {Path(place.filename).name}:{place.lineno}: '
                      f'{str(error)[:100]}', data, folder)
-    taken = time.monotonic() - start
+    taken, grown = time.monotonic() - start, _status('VmHWM') - before
+    tally.peak_mib = max(tally.peak_mib, grown)
+    if grown > HUNGRY_MIB:
+        _keep(tally, f'more than {HUNGRY_MIB} MiB', data, folder)
     tally.slowest_s = max(tally.slowest_s, taken)
     if taken > target.slow_s:
         _keep(tally, f'slower than {target.slow_s} s', data, folder)
@@ -100,9 +103,16 @@ def _keep(tally: Tally, what: str, data: bytes, folder: Path) -> None:
         tally.findings[what] = str(path)
 
 
-def _peak() -> int:
-    """Return the most memory that this process ever had [KiB]."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def _start_peak() -> float:
+    """Begin to note the most memory anew; return what is in use now [MiB]."""
+    Path('/proc/self/clear_refs').write_text('5')
+    return _status('VmRSS')
+
+
+def _status(name: str) -> float:
+    """Return a size of this process [MiB]."""
+    text = Path('/proc/self/status').read_text()
+    return int(text.partition(f'{name}:')[2].split()[0]) / 1024
 
 
 def run_apart(name: str, seed: int, folder: Path, seconds: float) -> Tally:

@@ -14,7 +14,8 @@ from tools.trust.mutate import Random, mutate_bytes
 from tools.trust.target import Target
 from yolact_ros.coded_images import PNG_SIGNATURE
 from yolact_ros.media.images import decode_image as decode_file
-from yolact_ros.ros.image_codec import LAYOUTS, decode_compressed, decode_image
+from yolact_ros.messages.images import LAYOUTS, decode_compressed
+from yolact_ros.ros.image_codec import decode_image
 
 ENCODINGS = (*LAYOUTS, '', 'rgb', '32FC1', 'jpeg', '16SC1', 'x' * 10000)
 HEAD = struct.Struct('<IIIBB')

@@ -44,7 +44,7 @@ def _mutate_yaml(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
     draw = random.random()
     if draw < 0.01:
         return LAUGHS.replace(b'classes', str(random.choice(
-            [field for field in vars(TrainConfig())])).encode())
+            list(vars(TrainConfig())))).encode())
     if draw < 0.4:
         return mutate_bytes(data, others, random)
     return yaml.safe_dump(mutate_tree(yaml.safe_load(data), random)).encode()
@@ -64,10 +64,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _flags() -> list[bytes]:
-    words = ['--train', 'a.json', '--steps', '100', '--lr', '1e-3', '--batch-size', '4',
-             '--augment', 'flip=0.5', '--loss', 'mask=6', '--classes', 'cup', 'box', '--model',
-             'input_size=256', '--no-amp']
-    return [json.dumps([word for word in words if word != '--no-amp']).encode()]
+    words = ['--train', 'a.json', '--iterations', '100', '--learning-rate', '1e-3',
+             '--batch-size', '4', '--augment', 'flip=yes', '--loss', 'mask_weight=6', '--classes',
+             'cup', 'box', '--model', 'input_size=256', '--no-autoscale']
+    return [json.dumps(words).encode()]
 
 
 def _read_flags(data: bytes) -> None:

@@ -19,7 +19,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.extras import require
 from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
-from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag
+from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag, read_messages
 from yolact_ros.messages.images import decode_message
 from yolact_ros.overlay import draw_instances
 from yolact_ros.progress import progress_interval
@@ -170,7 +170,7 @@ def _read(reader: Any, job: _Job) -> bool:
     total = sum(item.msgcount for item in reader.connections if item.topic == job.topic)
     bar = tqdm(total=total, unit='image', disable=None, mininterval=progress_interval())
     with bar, _noted_interrupt() as interrupted:
-        for connection, stamp, data in reader.messages():
+        for connection, stamp, data in read_messages(reader):
             job.take(connection, stamp, data)
             bar.update(connection.topic == job.topic)
             if interrupted:

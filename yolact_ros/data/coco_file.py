@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -195,7 +196,7 @@ def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSiz
     except NoMask:
         rle, region = _box_mask(box, size), True
     area = annotation.get('area')
-    known = isinstance(area, (int, float)) and np.isfinite(area)
+    known = _is_finite(area)
     return TrueObject(annotation['image_id'], class_of[annotation['category_id']],
                       tuple(map(float, box or rle_box(rle))), rle,
                       float(area if known else rle_area(rle)), region or crowd in YES)
@@ -218,8 +219,12 @@ def _box_mask(box: Sequence[float] | None, size: ImageSize) -> Rle:
 
 def is_box(box: Any) -> bool:
     """Return whether this is x, y, width, height."""
-    return isinstance(box, list) and len(box) == 4 and all(
-        isinstance(value, (int, float)) and np.isfinite(value) for value in box)
+    return isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box))
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether this is a number that float64 holds; JSON knows larger ones."""
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
 def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[ImageId, ImageSize],

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
+
+from yolact_ros.coded_images import (
+    CURE,
+    JPEG_START,
+    PNG_SIGNATURE,
+    ImageError,
+    decode_jpeg,
+    pure_png,
+)
+
+T = TypeVar('T')
 
 IMAGE_SUFFIXES = ('.avif', '.bmp', '.exr', '.gif', '.hdr', '.jp2', '.jpeg', '.jpg', '.pbm',
                     '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ogv', '.ts', '.webm',
                   '.wmv')
-JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
-JPEG_SCAN = 0xda
+EXIF, EXIF_WITHIN = b'Exif\0\0', 1 << 18  # [bytes]; other segments may precede it
 
 
 @dataclass(frozen=True)
@@ -119,10 +131,11 @@ def decode_image(data: bytes, name: str, upright: bool = True) -> np.ndarray:
     if data.lstrip()[:1] == b'<':
         raise ValueError(f'{name!r} is a web page or other text, not a picture; download the '
                          'picture itself')
-    if _is_cut_off_jpeg(data):
-        raise ValueError(f'{name!r} is cut off: a JPEG without its end ({len(data)} bytes); '
-                         'copy it again')
-    image = _decode(np.frombuffer(data, np.uint8), upright)
+    if data.startswith(JPEG_START):
+        return _decode_jpeg(data, name, upright)
+    if data.startswith(PNG_SIGNATURE):
+        data = _undamaged(pure_png, data, name)
+    image = _decode(data, upright)
     if image is None:
         raise ValueError(f'{name!r} cannot be read as a picture ({len(data)} bytes): it is '
                          'damaged or of a kind that OpenCV does not know; copy it again or '
@@ -157,8 +170,35 @@ def silence_opencv() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _decode(data: np.ndarray, upright: bool) -> np.ndarray | None:
+def _decode_jpeg(data: bytes, name: str, upright: bool) -> np.ndarray:
+    """
+    Return a photo as (H, W, 3) uint8 RGB, with all of its pixels or not at all.
+
+    Only OpenCV applies the EXIF orientation and reads the inks of printers (CMYK).
+    """
+    try:
+        image = _undamaged(decode_jpeg, data, name)
+        if not upright or EXIF not in data[:EXIF_WITHIN]:
+            return image
+    except ImageError as error:
+        if error.cause != 'format':
+            raise
+    return rgb_of(_decode(data, upright), name)
+
+
+def _undamaged(read: Callable[[bytes], T], data: bytes, name: str) -> T:
+    """Return what a strict reader makes of the bytes of a file; its errors name the file."""
+    try:
+        return read(data)
+    except ImageError as error:
+        fault = str(error).removesuffix(CURE)
+        raise ImageError(error.cause, f'{name!r} cannot be read: {fault}; copy it again') \
+            from error
+
+
+def _decode(coded: bytes, upright: bool) -> np.ndarray | None:
     """Return the decoded image, None where OpenCV cannot."""
+    data = np.frombuffer(coded, np.uint8)
     turned = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
     for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | turned, cv2.IMREAD_UNCHANGED):
         try:
@@ -193,23 +233,6 @@ def _is_image(path: Path) -> bool:
     if suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES:
         return suffix in IMAGE_SUFFIXES
     return cv2.haveImageReader(str(path))
-
-
-def _is_cut_off_jpeg(data: bytes) -> bool:
-    """
-    Return whether a JPEG ends before its end marker; some OpenCVs fill the rest with grey.
-
-    Segments are skipped up to the first scan, because EXIF thumbnails have end markers of
-    their own, and whatever a phone appends behind the image does not matter.
-    """
-    if not data.startswith(JPEG_START):
-        return False
-    position = len(JPEG_START)
-    while position + 4 <= len(data):
-        if data[position + 1] == JPEG_SCAN:
-            return data.find(JPEG_END, position) < 0
-        position += 2 + int.from_bytes(data[position + 2:position + 4], 'big')
-    return True
 
 
 def _exr_advice(name: str) -> str:

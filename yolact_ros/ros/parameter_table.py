@@ -124,16 +124,24 @@ def descriptor_of(row: Field) -> ParameterDescriptor:
 
 def _declare(node: Node, row: Field) -> Any:
     """Declare one parameter and return the value it starts with."""
-    default = default_of(row)
-    names = isinstance(default, tuple)
+    if isinstance(default_of(row), tuple):
+        return _declare_list(node, row)
     try:
-        parameter = node.declare_parameter(row.name, None if names else default,
-                                           descriptor_of(row))
+        parameter = node.declare_parameter(row.name, default_of(row), descriptor_of(row))
     except InvalidParameterValueException as error:
         raise ValueError(str(error)) from error
-    if parameter.type_ == Parameter.Type.NOT_SET:  # declared with [] it would be a list of bytes
-        parameter = Parameter(row.name, Parameter.Type.STRING_ARRAY, list(default))
+    return value_of(row, parameter)
+
+
+def _declare_list(node: Node, row: Field) -> tuple[str, ...]:
+    """Declare a list of names without a value: declared with [] it would be a list of bytes."""
+    final, open_one = descriptor_of(row), descriptor_of(row)
+    open_one.read_only = False
+    parameter = node.declare_parameter(row.name, None, open_one)
+    if parameter.type_ == Parameter.Type.NOT_SET:
+        parameter = Parameter(row.name, Parameter.Type.STRING_ARRAY, list(default_of(row)))
         node.set_parameters([parameter])
+    node.set_descriptor(row.name, final)
     return value_of(row, parameter)
 
 

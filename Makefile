@@ -5,6 +5,8 @@
 SOURCE ?=
 # A weights file or known name; empty uses the model in the package.
 WEIGHTS ?=
+# 1: the made-up camera has a depth picture too, and objects have distances.
+DEPTH ?=
 # How long the demo runs [s].
 DURATION ?= 20
 
@@ -15,7 +17,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 .PHONY: help setup demo test lint clean
 
 help:
-	@echo 'make demo [SOURCE=video.mp4] [WEIGHTS=file.pth] [DURATION=20]   camera -> node -> masks'
+	@echo 'make demo [SOURCE=video.mp4] [WEIGHTS=file.pth] [DEPTH=1] [DURATION=20]   camera -> node -> masks'
 	@echo 'make test                                                     the whole test suite'
 	@echo 'make setup | lint | clean'
 
@@ -24,7 +26,7 @@ setup:
 
 demo: setup
 	@tools/demo --duration '$(DURATION)' $(if $(SOURCE),--source '$(SOURCE)') \
-	  $(if $(WEIGHTS),--weights '$(WEIGHTS)')
+	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(filter-out 0,$(DEPTH)),--depth)
 
 test: setup
 	.venv/bin/python -m pytest -q

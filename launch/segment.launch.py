@@ -37,6 +37,8 @@ OVERRIDES = {
     'precision': (str, None, 'Number format: auto, float32, float16, bfloat16.'),
     'image_transport': (str, ('raw', 'compressed'), 'Form of the input: image_topic itself (raw) '
                         'or image_topic/compressed.'),
+    'cameras': (tuple, None, 'Names of cameras that share the model, like front,left: each is a '
+                'namespace, front/image in, ~/front/instances out; without image_topic.'),
     'image_qos': (str, ('auto', 'reliable', 'best_effort'),
                   'Reliability of the input subscription.'),
     'score_threshold': (float, None, 'Class score that a detection must exceed, 0 to 1.'),
@@ -87,7 +89,9 @@ def _start_node(context):
 
 
 def _typed(text, kind):
-    """Return an argument as its parameter's type: 1 is a valid score_threshold, true a bool."""
+    """Return an argument as its parameter's type: 1 is a score_threshold, front,left a list."""
+    if kind is tuple:
+        return [name.strip(' \'"') for name in text.strip(' []').split(',')]
     return text.lower() == 'true' if kind is bool else kind(text)
 
 

@@ -21,6 +21,7 @@ from yolact_ros.masks import (
     rasterise_polygons,
     rle_area,
     rle_box,
+    tighten,
 )
 from yolact_ros.structures import ImageSize
 
@@ -52,6 +53,19 @@ def test_run_lengths_of_a_crop_equal_those_of_pycocotools_at_image_size(roi, siz
     expected = oracle.encode(np.asfortranarray(full(crop, roi, size)))
     assert encode_crop(crop, roi, size) == {'size': [size.height, size.width],
                                             'counts': expected['counts'].decode()}
+
+
+@pytest.mark.parametrize('mask, roi, crop', [
+    ([[0, 0], [0, 0]], (0, 0, 0, 0), np.zeros((0, 0))),
+    (np.zeros((0, 3)), (0, 0, 0, 0), np.zeros((0, 0))),
+    ([[1]], (10, 20, 11, 21), [[1]]),
+    ([[0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0]], (11, 21, 13, 23), [[0, 1], [1, 0]]),
+    ([[0, 1, 0, 0, 1]], (11, 20, 15, 21), [[1, 0, 0, 1]])],
+    ids=['empty', 'no pixels', 'one', 'bordered', 'with a gap'])
+def test_a_mask_is_tightened_where_it_lies(mask, roi, crop):
+    found_roi, found = tighten(np.array(mask, bool), 10, 20)
+    assert found_roi == roi and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, np.array(crop, bool))
 
 
 @pytest.mark.parametrize('dtype', [bool, np.uint8, np.float32])

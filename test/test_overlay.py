@@ -242,6 +242,21 @@ def test_the_number_of_a_track_is_written_before_the_name():
     np.testing.assert_array_equal(numbered, named)
 
 
+def test_the_distance_is_written_behind_the_score_where_it_is_known():
+    size = (200, 400)
+    instances = instances_of(size, rectangle(size, 20, 80, 180, 180),
+                             rectangle(size, 220, 80, 380, 180), class_ids=[1, 1])
+    plain = draw_instances(gray(*size), instances, NAMES, LABELS_ONLY)
+    drawn = draw_instances(gray(*size), instances, NAMES, LABELS_ONLY,
+                           distances=[np.nan, 1.234])
+    other = draw_instances(gray(*size), instances, NAMES, LABELS_ONLY, distances=[np.nan, 8.234])
+    np.testing.assert_array_equal(drawn[:, :200], plain[:, :200])
+    digit = np.flatnonzero(changed(drawn, other).any(axis=0))
+    ends = [np.flatnonzero(changed(image, gray(*size)).any(axis=0)).max()
+            for image in (plain, drawn)]
+    assert ends[0] < digit.min() < digit.max() < ends[1]  # one digit, behind what was there
+
+
 def test_an_object_without_a_number_is_drawn_as_if_untracked():
     size = (200, 300)
     instances = instances_of(size, rectangle(size, 40, 80, 200, 180))

@@ -26,9 +26,10 @@ Rect = tuple[int, int, int, int]
 
 
 def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[str],
-                colors: Sequence[Color], numbers: Sequence[int] = ()) -> None:
+                colors: Sequence[Color], numbers: Sequence[int] = (),
+                distances: Sequence[float] = ()) -> None:
     """
-    Write number, name and score of every instance at its box.
+    Write number, name, score and distance of every instance at its box.
 
     The best score chooses its place first; a label that better ones would hide, or whose
     letters were too small to read, is left out.
@@ -37,6 +38,7 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
     :param class_names: name of every class id; ids beyond its end are written as numbers.
     :param colors: of the plate of every instance.
     :param numbers: of the track of every instance, 0 for those without; empty when untracked.
+    :param distances: of every instance [m], NaN where unknown; empty when nobody knows.
     """
     height, width = canvas.shape[:2]
     taken: list[Rect] = []
@@ -45,6 +47,8 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
     for row, class_id in enumerate(instances.class_ids.tolist()):
         number = f'{numbers[row]} ' if len(numbers) and numbers[row] else ''
         text = f'{number}{_name_of(class_id, class_names)} {scores[row]:.2f}'
+        if len(distances) and not math.isnan(distances[row]):
+            text += f'  {distances[row]:.2f} m'
         box = instances.boxes[row]
         plate = _plate(text, colors[row], _cap_height(height, width, text, box[3] - box[1]))
         if plate is None:

@@ -11,6 +11,10 @@ import numpy as np
 
 from yolact_ros.structures import ImageSize
 
+# Box x0, y0, x1, y1 [px], half-open and tight around the mask, and the (h, w) bool mask inside it.
+PixelMask = tuple[tuple[int, int, int, int], np.ndarray]
+NO_PIXELS: PixelMask = (0, 0, 0, 0), np.zeros((0, 0), bool)
+
 # COCO's compressed run lengths: {'size': [H, W], 'counts': str}, runs go down the columns.
 Rle = Mapping[str, Any]
 
@@ -26,6 +30,19 @@ def box_of_mask(mask: np.ndarray) -> tuple[int, int, int, int]:
     pixels = mask if mask.dtype == np.uint8 else mask.astype(bool, copy=False).view(np.uint8)
     x0, y0, width, height = cv2.boundingRect(np.ascontiguousarray(pixels))
     return x0, y0, x0 + width, y0 + height
+
+
+def tighten(mask: np.ndarray, x0: int = 0, y0: int = 0) -> PixelMask:
+    """
+    Return a mask without empty border rows and columns, and where it lies.
+
+    :param mask: (h, w) bool, its upper left corner lies at x0, y0 [px].
+    """
+    left, top, right, bottom = box_of_mask(mask)
+    if right == 0:
+        return NO_PIXELS
+    crop = np.ascontiguousarray(mask[top:bottom, left:right])
+    return (x0 + left, y0 + top, x0 + right, y0 + bottom), crop
 
 
 def boxes_of_masks(masks: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:

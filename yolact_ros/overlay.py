@@ -29,7 +29,7 @@ class OverlayStyle:
 
     :param alpha: opacity of the mask in [0, 1]; 0 leaves the object as it is.
     :param boxes: draw the bounding box.
-    :param labels: draw class name and score.
+    :param labels: draw class name, score, and what else is known.
     :param contours: draw the outline of the mask.
     :param color_by: 'class', or 'track': then an object keeps a colour of its own.
     """
@@ -63,8 +63,8 @@ class TrackMarks:
 
 
 def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[str],
-                   style: OverlayStyle = OverlayStyle(), tracks: TrackMarks | None = None
-                   ) -> np.ndarray:
+                   style: OverlayStyle = OverlayStyle(), tracks: TrackMarks | None = None,
+                   distances: Sequence[float] = ()) -> np.ndarray:
     """
     Return a copy of the image with the instances on it, the best score on top.
 
@@ -73,12 +73,13 @@ def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[
     :param rgb: (H, W, 3) uint8, not modified.
     :param class_names: name of every class id; ids beyond its end are written as numbers.
     :param tracks: numbers to write before the names, and trails.
+    :param distances: [m] to write behind the scores, NaN where unknown; empty when nobody knows.
     :returns: (H, W, 3) uint8, a new array.
     :raises ValueError: when the instances belong to an image of another size.
     """
     _check_image(rgb, instances)
     canvas = np.array(rgb, order='C')
-    colors = _colors(instances, style, tracks)
+    colors = instance_colors(instances, style, tracks)
     line = max(1, round(min(canvas.shape[:2]) / 280))
     rows = range(len(instances) - 1, -1, -1)
     if style.alpha > 0:
@@ -94,11 +95,12 @@ def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[
         _draw_trail(canvas, trail, color, line)
     if style.labels:
         draw_labels(canvas, instances, class_names, colors,
-                    tracks.ids.tolist() if tracks else ())
+                    tracks.ids.tolist() if tracks else (), distances)
     return canvas
 
 
-def _colors(instances: Instances, style: OverlayStyle, tracks: TrackMarks | None) -> list[Color]:
+def instance_colors(instances: Instances, style: OverlayStyle,
+                    tracks: TrackMarks | None) -> list[Color]:
     """Return the colour of every instance: its class's, or its track's, grey without one."""
     if style.color_by == 'track' and tracks is not None:
         return [class_color(track) if track else GREY for track in tracks.ids.tolist()]

@@ -105,6 +105,8 @@ def test_every_image_gets_its_instances_at_its_stamp(finder, tmp_path, storage):
     assert (mask.class_name, mask.score, mask.area, mask.header.frame_id) == (
         'bowl', 0.75, 5, 'optical')
     assert mask.data.tolist() == [0b10100000, 0b11100000]
+    assert np.isnan((mask.position.z, mask.box_pose.orientation.w, mask.box_size.x,
+                     mask.depth_spread)).all() and mask.depth_points == 0
     # pixels' centres, by hand: x 5.5 7.5 5.5 6.5 7.5, y 4.5 4.5 5.5 5.5 5.5
     assert (mask.centroid_x, mask.centroid_y) == pytest.approx((6.5, 5.1))
     topics = [topic for topic, _, _ in read(tmp_path / 'out')]

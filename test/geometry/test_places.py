@@ -20,6 +20,50 @@ def test_the_centre_is_that_of_the_visible_surface(shape, distance, missing):
     assert error < max(0.01, 0.01 * distance)
 
 
+def naive_place(mask, depth):
+    """Return position, number of points and spread by the words of the documentation, slowly."""
+    def inside(pixels):
+        reach = range(-pixels, pixels + 1)
+        return [(y, x) for y, x in zip(*np.nonzero(mask))
+                if all(0 <= y + dy < mask.shape[0] and 0 <= x + dx < mask.shape[1]
+                       and mask[y + dy, x + dx] for dy in reach for dx in reach)]
+    whole = inside(0)
+    pixels = next((inside(pixels) for pixels, least in ((2, 0.8), (1, 0.5))
+                   if len(inside(pixels)) >= least * len(whole)), whole)
+    known = [(y, x, float(depth[y, x])) for y, x in pixels if depth[y, x] > 0]
+    median = np.median([z for *_, z in known])
+    spread = np.median([abs(z - median) for *_, z in known])
+    kept = [((x - K[0, 2]) / K[0, 0] * z, (y - K[1, 2]) / K[1, 1] * z, z) for y, x, z in known
+            if abs(z - median) <= 3 * max(spread, 0.01 * median)]
+    return np.mean(kept, axis=0), len(kept), spread
+
+
+@pytest.mark.parametrize('radii', [(4, 3), (13, 12), (40, 55), (70, 40)])
+def test_places_are_those_of_a_naive_computation_on_all_pixels(radii):
+    generator = np.random.default_rng(radii)
+    y, x = np.mgrid[:120, :160]
+    mask = ((x - 80) / radii[0]) ** 2 + ((y - 60) / radii[1]) ** 2 <= 1
+    mask[60:64] &= generator.random((4, 160)) < 0.7  # ragged
+    depth = np.where(mask, 1 + 0.001 * (x - 80) + generator.normal(0, 0.01, mask.shape), WALL)
+    depth[generator.random(mask.shape) < 0.2] = np.nan
+    depth[generator.random(mask.shape) < 0.1] = 2.0
+    places = lift(instances_of(mask), depth, K)
+    position, points, spread = naive_place(mask, depth)
+    # The bounds for outliers come from at most 601 pixels: a few more or less pass them.
+    np.testing.assert_allclose(places.positions[0], position, atol=1e-3)
+    assert places.points[0] == pytest.approx(points, rel=0.01)
+    assert places.spreads[0] == pytest.approx(spread, rel=0.12)
+
+
+def test_a_large_object_of_which_hardly_any_depth_is_known_is_not_overlooked():
+    mask = np.ones((120, 160), bool)
+    depth = np.full(mask.shape, np.nan)
+    depth[1::2, 1:40:2] = 1.5  # between the rows and columns of any even grid
+    places = lift(instances_of(mask), depth, K)
+    assert places.points[0] == 58 * 19  # the rim of two pixels is taken away
+    assert places.positions[0, 2] == pytest.approx(1.5)
+
+
 def test_depths_far_from_the_objects_median_are_left_out():
     mask = np.zeros((120, 160), bool)
     mask[30:70, 40:100] = True

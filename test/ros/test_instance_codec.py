@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 from rclpy.serialization import deserialize_message, serialize_message
+from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
+from yolact_ros.geometry import Places
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.ros import instance_codec
 from yolact_ros.ros.instance_codec import MASK_ENCODINGS, encode_array
@@ -69,6 +71,43 @@ def test_a_image_without_objects_gives_an_array_without_instances(header):
     message = encode_array(Instances.empty(ImageSize(480, 640)), NAMES, header)
     assert (message.header, message.image_height, message.image_width) == (header, 480, 640)
     assert len(message.instances) == 0
+
+
+def test_places_are_written_beside_the_masks():
+    instances = instances_of([image(['##']), image(['##'])])
+    turn = Rotation.from_euler('xyz', (0.2, -0.4, 0.6))
+    unknown = Places.unknown(2)
+    places = replace(unknown, positions=np.array([[1, 2, 3], [np.nan] * 3]),
+                     box_centers=np.array([[4, 5, 6], [np.nan] * 3]),
+                     box_rotations=np.stack([turn.as_matrix(), np.full((3, 3), np.nan)]),
+                     box_sizes=np.array([[7, 8, 9], [np.nan] * 3]),
+                     points=np.array([11, 0]), spreads=np.array([0.5, np.nan]))
+    known, other = encode_array(instances, NAMES, Header(), places=places).instances
+    assert xyz(known.position) == [1, 2, 3]
+    assert xyz(known.box_pose.position) == [4, 5, 6]
+    assert [*xyz(known.box_pose.orientation), known.box_pose.orientation.w] == pytest.approx(
+        turn.as_quat(canonical=True).tolist())
+    assert xyz(known.box_size) == [7, 8, 9]
+    assert (known.depth_points, known.depth_spread) == (11, 0.5)
+    assert_nowhere(other)
+
+
+def test_without_depth_no_place_is_claimed():
+    assert_nowhere(one_mask(['##']))
+
+
+def xyz(field) -> list[float]:
+    """Return a message's three numbers."""
+    return [field.x, field.y, field.z]
+
+
+def assert_nowhere(mask: InstanceMask) -> None:
+    """Check that every number of the place says unknown."""
+    turn = mask.box_pose.orientation
+    numbers = [*xyz(mask.position), *xyz(mask.box_pose.position), *xyz(turn), turn.w,
+               *xyz(mask.box_size), mask.depth_spread]
+    assert np.isnan(numbers).all()
+    assert mask.depth_points == 0
 
 
 @pytest.mark.parametrize('encoding', MASK_ENCODINGS)

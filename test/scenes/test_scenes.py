@@ -10,10 +10,11 @@ from yolact_ros import scenes
 from yolact_ros.scenes import CLASS_NAMES, VAL_EASY, VAL_HARD, scene
 from yolact_ros.scenes.camera import TableCamera
 from yolact_ros.scenes.compose import SHAPES, background, draw_items
-from yolact_ros.scenes.motion import moment
+from yolact_ros.scenes.depth import depth_image, item_height
+from yolact_ros.scenes.motion import Moment, moment
 from yolact_ros.scenes.outlines import View
 from yolact_ros.scenes.painter import Placement, paint
-from yolact_ros.scenes.world import MODES, build_world, random_look
+from yolact_ros.scenes.world import MODES, STEEP, Item, build_world, random_look
 
 LIGHT = np.array([-0.4, -0.5, 0.77])
 LITTLE = (96, 128)      # a small image, to be quick
@@ -192,14 +193,49 @@ def test_a_resting_scene_looks_the_same_at_any_time_but_for_noise():
     assert all(np.array_equal(a.mask, b.mask) for a, b in zip(early.objects, late.objects))
 
 
-@pytest.mark.parametrize('mode', ['still', 'camera', 'conveyor'])
-def test_the_depth_image_shows_each_object_at_its_own_depth(mode):
-    shown = scene(3, 1.0, (120, 160), mode, depth=True)
+def heights_above_table(shown, camera):
+    """Return (H, W) how far the points of the depth image lie above the table [m]."""
+    rows, columns = np.mgrid[:camera.height, :camera.width]
+    pixels = np.stack([columns, rows, np.ones_like(rows)], -1)
+    points = pixels @ np.linalg.inv(shown.camera_matrix).T * shown.depth_mm[..., None] / 1000
+    return (points - (0, 0, camera.distance)) @ camera.axes[:, 2]
+
+
+@pytest.mark.parametrize('seed', [3, 5, 8])
+@pytest.mark.parametrize('mode', ['still', 'camera', 'conveyor', 'pick'])
+def test_the_depth_image_is_as_high_above_the_table_as_what_is_drawn(mode, seed):
+    size = (120, 160)
+    shown = scene(seed, 1.0, size, mode, depth=True)
+    world = build_world(seed, size, mode, 'easy')
+    now = moment(world, 1.0)
+    items = {item.track_id: item for item in now.items}
+    heights = heights_above_table(shown, now.camera)
     assert shown.depth_mm.dtype == np.uint16
     assert shown.objects
     for item in shown.objects:
-        assert np.all(shown.depth_mm[item.mask] == round(1000 * item.depth))
-        assert item.depth == item.position[2]
+        thing = items[item.track_id]
+        top = thing.lift + item_height(thing, world.camera.elevation > STEEP)
+        # depth is rounded to a millimetre
+        assert heights[item.mask].min() > thing.lift - 0.002
+        assert heights[item.mask].max() < top + 0.002
+        assert heights[item.mask].max() > thing.lift + 0.5 * (top - thing.lift)
+        # and the thing is where it stands: within its own size
+        assert np.abs(shown.depth_mm[item.mask] / 1000 - item.depth).max() < 1.2 * thing.size
+
+
+def test_an_upright_thing_stands_on_its_spot():
+    camera = TableCamera(100, 100, np.radians(45), 0.8)
+    ball = Item(4, 1, 0, 0.3, 0.0, 0.0, 0.0)
+    depth = depth_image(replace(build_world(3, (100, 100), 'still', 'easy'), camera=camera,
+                                occluder=None),
+                        Moment(camera, (ball,)), np.zeros((100, 100), np.int16))
+    # By hand: at the foot, on the optical axis, 0.8 m. 20 pixels above it (f = 90) the front,
+    # 45 degrees to the axis, is met where y = -20/90 z = -(0.8 - z): at 0.8 / (1 + 20/90). Below
+    # the foot lies the table: y = 20/90 z = 0.8 - z.
+    middle = depth[50, 50] / 1000
+    assert middle == pytest.approx(0.8, abs=0.005)
+    assert depth[30, 50] / 1000 == pytest.approx(0.8 / (1 + 19.5 / 90), abs=0.002)
+    assert depth[70, 50] / 1000 == pytest.approx(0.8 / (1 + 20.5 / 90), abs=0.002)
 
 
 def test_an_object_projects_to_where_it_stands():

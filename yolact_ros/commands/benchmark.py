@@ -24,6 +24,7 @@ from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.benchmark.tables import format_heading, format_node, format_row, format_scaling
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.devices import choose_device, choose_precision, dtype_of, fast_precisions
+from yolact_ros.files import make_folder, replace_file
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.structures import ImageSize
 
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     args.precisions = [choose_precision(name, device)
                        for name in args.precisions or fast_precisions(device)]
-    args.output.mkdir(parents=True, exist_ok=True)
+    make_folder(args.output)
     report = {'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
               'command': 'yolact ' + ' '.join(sys.argv[1:]),
               'machine': Machine.here(device).as_dict(),
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         report['node'] = measure_node(args, device)
         print(format_node(report['node']))
     path = args.output / 'benchmark.json'
-    path.write_text(json.dumps(report, indent=2) + '\n')
+    replace_file(path, (json.dumps(report, indent=2) + '\n').encode())
     print(f'written: {path}')
     # Last: without matplotlib only the plots are missing.
     plot_frames(report['frames'], args.output / 'frames.png')

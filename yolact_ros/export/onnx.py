@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import warnings
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from yolact_ros.export.network import (
     rescoring_path,
 )
 from yolact_ros.extras import require
+from yolact_ros.files import replace_file
 from yolact_ros.model.yolact import Yolact
 
 # torch's exporter starts at 18; DeformConv came with 19.
@@ -71,12 +71,7 @@ def _write(module: nn.Module, example: torch.Tensor, dynamic: bool, opset: int,
                 torch.ops.yolact_ros.deform_conv2d.default: _deform_conv_node()})
     proto = program.model_proto
     onnx.helper.set_model_props(proto, description)
-    part = path.with_name(f'{path.name}.part{os.getpid()}')
-    try:
-        part.write_bytes(proto.SerializeToString())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    replace_file(path, proto.SerializeToString())
     return path
 
 

@@ -7,7 +7,6 @@ operator was measured no faster (docs/benchmarks.md).
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from yolact_ros.export.network import (
     rescoring_path,
 )
 from yolact_ros.extras import require
+from yolact_ros.files import replacing
 from yolact_ros.model.yolact import Yolact
 
 
@@ -95,11 +95,6 @@ def _convert(module: nn.Module, example: torch.Tensor, batch: int | None, names:
 def _write(converted: Any, path: Path) -> None:
     """Write a converted module, so that a reader never sees half a file."""
     openvino = require('openvino', 'openvino')
-    part = path.with_name(f'{path.stem}.part{os.getpid()}.xml')
-    try:
+    with replacing(path) as part, replacing(path.with_suffix('.bin')) as weights:
         openvino.save_model(converted, part, compress_to_fp16=False)
-        os.replace(part.with_suffix('.bin'), path.with_suffix('.bin'))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-        part.with_suffix('.bin').unlink(missing_ok=True)
+        assert weights == part.with_suffix('.bin')  # where OpenVINO puts it

@@ -35,11 +35,12 @@ def depth_to_metres(data: bytes, encoding: str, size: ImageSize, step: int,
     if step < row_bytes or len(data) < needed:
         raise ValueError(f'{size.width}x{size.height} pixels in {encoding} take {row_bytes} bytes '
                          f'a row, got a step of {step} and {len(data)} bytes; check the publisher')
-    values = np.ndarray((size.height, size.width), dtype, buffer=data,
-                        strides=(step, dtype.itemsize)).astype(np.float32)
-    if dtype.kind == 'u':
-        values *= np.float32(1e-3)
-    values[~((values > 0) & (values < np.inf))] = np.nan
+    raw = np.ndarray((size.height, size.width), dtype, buffer=data, strides=(step, dtype.itemsize))
+    values = np.multiply(raw, np.float32(1e-3 if dtype.kind == 'u' else 1), dtype=np.float32)
+    known = ((values > 0) & (values < np.inf)).view(np.uint8)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        values *= known  # then 0 / 0 is NaN: a fifth of the time of setting single pixels
+        values /= known
     return values
 
 
@@ -54,7 +55,7 @@ def scale_depth(depth_m: np.ndarray, size: ImageSize) -> np.ndarray:
     height, width = depth_m.shape
     if (height, width) == (size.height, size.width):
         return depth_m
-    _check_aspect('the depth image', ImageSize(height, width), size)
+    check_same_view('the depth image', ImageSize(height, width), size)
     return cv2.resize(depth_m, (size.width, size.height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
@@ -86,7 +87,7 @@ def camera_matrix(k: Sequence[float], p: Sequence[float], calibrated: ImageSize,
     binned = ImageSize(max(1, window.height // max(binning[1], 1)),
                        max(1, window.width // max(binning[0], 1)))
     matrix[:2, 2] -= (x_offset, y_offset)
-    _check_aspect('the camera_info', binned, image)
+    check_same_view('the camera_info', binned, image)
     return _scaled(matrix, image.width / window.width, image.height / window.height)
 
 
@@ -100,8 +101,12 @@ def _scaled(matrix: np.ndarray, x: float, y: float) -> np.ndarray:
     return scaled
 
 
-def _check_aspect(what: str, got: ImageSize, wanted: ImageSize) -> None:
-    """Refuse sizes that cannot show the same view."""
+def check_same_view(what: str, got: ImageSize, wanted: ImageSize) -> None:
+    """
+    Refuse sizes that cannot show the same view.
+
+    :raises ValueError: with both sizes and the cure.
+    """
     ratio = (got.width / got.height) / (wanted.width / wanted.height)
     if abs(ratio - 1) > ASPECT_TOLERANCE:
         raise ValueError(f'{what} is {got.width}x{got.height} px, the image {wanted.width}x'

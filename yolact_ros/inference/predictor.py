@@ -81,6 +81,11 @@ class Predictor:
         return f'{self.model_config.name} on {self._backend.description}'
 
     @property
+    def on_gpu(self) -> bool:
+        """Return True where images in a batch may take less time than one by one."""
+        return self._backend.device.type == 'cuda'
+
+    @property
     def postprocess(self) -> PostprocessConfig:
         """Return how detections are chosen."""
         return self._chosen[0]

@@ -97,7 +97,17 @@ def _mask(store: Typestore, fields: InstanceFields, header: Any) -> Any:
     packed = np.packbits(fields.crop, axis=1)
     mask.header, mask.encoding = header, mask.ENCODING_PACKED
     mask.step, mask.data = packed.shape[1], packed.ravel()
+    _forget_place(mask)
     return mask
+
+
+def _forget_place(mask: Any) -> None:
+    """Say that nobody has looked at a depth image (the message is modified in place)."""
+    for field, axes in ((mask.position, 'xyz'), (mask.box_pose.position, 'xyz'),
+                        (mask.box_pose.orientation, 'xyzw'), (mask.box_size, 'xyz')):
+        for axis in axes:
+            setattr(field, axis, np.nan)
+    mask.depth_spread = np.nan
 
 
 def jpeg_message(store: Typestore, rgb: np.ndarray, header: Any) -> Any:

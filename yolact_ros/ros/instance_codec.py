@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from yolact_ros.coded_images import MAX_PIXELS
+from yolact_ros.geometry import Places
 from yolact_ros.masks import Rle, encode_crop
 from yolact_ros.messages.masks import InstanceFields, instance_fields
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
@@ -38,8 +40,8 @@ class Contour:
 
 def encode_array(instances: Instances, class_names: Sequence[str], header: Header,
                  encoding: str = 'packed', model: str = '', sequence: int = 0, dropped: int = 0,
-                 processing_time_s: float = 0.0, track_ids: Sequence[int] = ()
-                 ) -> InstanceMaskArray:
+                 processing_time_s: float = 0.0, track_ids: Sequence[int] = (),
+                 places: Places | None = None) -> InstanceMaskArray:
     """
     Return the message of one image's instances, ids 1 to N, best score first.
 
@@ -48,6 +50,7 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
     :param encoding: 'packed', 'rle' or 'mono8'.
     :param processing_time_s: [s].
     :param track_ids: number of every instance, 0 for none; empty when nothing is tracked.
+    :param places: where the instances are, None when nobody knows.
     :raises ValueError: for another encoding.
     """
     if encoding not in MASK_ENCODINGS:
@@ -61,6 +64,7 @@ def encode_array(instances: Instances, class_names: Sequence[str], header: Heade
         processing_time=Duration(sec=int(seconds), nanosec=int(rest * 1e9)))
     message.instances = [_encode_mask(fields, header, MASK_ENCODINGS[encoding]) for fields
                          in instance_fields(instances, class_names, track_ids)]
+    _write_places(message.instances, places or Places.unknown(len(instances)))
     return message
 
 
@@ -163,6 +167,24 @@ def _encode_mask(fields: InstanceFields, header: Header, encoding: int) -> Insta
                            **fields.values)
     ENCODERS[encoding](fields.crop, message)
     return message
+
+
+def _write_places(masks: Sequence[InstanceMask], places: Places) -> None:
+    """Fill in where each object is (the messages are modified in place)."""
+    columns = (places.positions, places.box_centers, places.box_quaternions, places.box_sizes,
+               places.points, places.spreads)
+    for mask, position, center, turn, size, points, spread in zip(
+            masks, *(column.tolist() for column in columns)):
+        mask.position = _point(position)
+        mask.box_pose = Pose(position=_point(center), orientation=Quaternion(
+            **dict(zip('xyzw', turn))))
+        mask.box_size = Vector3(**dict(zip('xyz', size)))
+        mask.depth_points, mask.depth_spread = points, spread
+
+
+def _point(values: Sequence[float]) -> Point:
+    """Return x, y, z as a message."""
+    return Point(**dict(zip('xyz', values)))
 
 
 def _window(mask: InstanceMask) -> tuple[slice, slice]:

@@ -38,7 +38,7 @@ class TableCamera:
 
     @property
     def matrix(self) -> np.ndarray:
-        """(3, 3) float64, the K of CameraInfo."""
+        """(3, 3) float64; the image's corner is (0, 0), as cv2 and this package count pixels."""
         return np.array([[self.focal, 0, self.width / 2], [0, self.focal, self.height / 2],
                          [0, 0, 1]])
 
@@ -74,11 +74,21 @@ class TableCamera:
 
     def table_depth(self) -> np.ndarray:
         """Return (H, W) float32, the table's distance along z [m]; inf above the horizon."""
-        rows, columns = np.mgrid[:self.height, :self.width].astype(np.float32) + 0.5
         up = self.axes[:, 2]
-        slope = up[2] + (up[0] * (columns - self.width / 2)
-                         + up[1] * (rows - self.height / 2)) / self.focal
-        # up . (Z * ray) = up_z * distance on the table, both negative below the horizon.
+        return self.plane_depth(up, up[2] * self.distance)
+
+    def plane_depth(self, normal: np.ndarray, offset: float,
+                    window: tuple[slice, slice] = np.s_[:, :]) -> np.ndarray:
+        """
+        Return how far along z a plane is behind each pixel [m], inf where it is not.
+
+        :param normal: (3,) in the camera frame; points p of the plane have normal @ p = offset.
+        :param window: rows and columns of the image.
+        :returns: float32 in the shape of the window.
+        """
+        x = (np.arange(self.width)[window[1]] + (0.5 - self.width / 2)) / self.focal
+        y = (np.arange(self.height)[window[0]] + (0.5 - self.height / 2)) / self.focal
+        along = (y * normal[1] + normal[2])[:, None] + x * normal[0]
         with np.errstate(divide='ignore'):
-            depth = up[2] * self.distance / slope
-        return np.where(slope < 0, depth, np.inf).astype(np.float32)
+            depth = offset / along
+        return np.where(depth > 0, depth, np.inf).astype(np.float32)

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from yolact_ros.masks import box_of_mask
-from yolact_ros.scenes.compose import HIDDEN_PIXELS, background, draw_items
+from yolact_ros.scenes.compose import background, draw_items
+from yolact_ros.scenes.depth import depth_image
 from yolact_ros.scenes.effects import CameraEffects, apply_effects
 from yolact_ros.scenes.motion import Moment, moment
 from yolact_ros.scenes.world import DIFFICULTIES, MODES, World, build_world
@@ -18,7 +19,6 @@ MIN_VISIBLE = 0.2       # less of an object in view: not labelled
 CROWD_VISIBLE = 0.35    # less: labelled as crowd, neither asked for nor counted as wrong
 MIN_PIXELS = 60         # smallest label in a 256 x 256 image
 BELT_EXPOSURE = 0.06    # how long a hard camera keeps its shutter open over a belt [s]
-WALL_DISTANCE = 1.2     # from the table's far edge, for the depth image [m]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class SceneObject:
     :param box: (4,) float32 x_min, y_min, x_max, y_max of the mask [px], half-open.
     :param track_id: the same in every image of the object, from 1.
     :param visible: share of the whole silhouette that is in view, 0 to 1.
-    :param depth: distance along the optical axis [m].
+    :param depth: distance of its contact point along the optical axis [m].
     :param crowd: too little in view to be asked for: iscrowd in COCO.
     :param position: (3,) its contact point in the camera frame [m].
     :param velocity: (3,) of the contact point, relative to the camera [m/s].
@@ -55,9 +55,10 @@ class Scene:
 
     :param image: (H, W, 3) uint8 RGB.
     :param objects: the labelled objects, far ones first.
-    :param camera_matrix: (3, 3) float64, K of CameraInfo; there is no distortion.
+    :param camera_matrix: (3, 3) float64, K of CameraInfo: the centre of the first pixel is
+        (0, 0). There is no distortion.
     :param depth_mm: (H, W) uint16 distance along the optical axis [mm], or None when not asked
-        for; an object is as flat as cardboard at its own depth.
+        for; an object has an upright front and a level top.
     """
 
     image: np.ndarray
@@ -94,8 +95,10 @@ def scene(seed: int, t: float = 0.0, size: tuple[int, int] = (256, 256), mode: s
         image = cv2.merge(np.clip(image, 0, 255).astype(np.uint8))
     later = moment(world, t + 1e-3)
     objects = _labels(now, later, owners, areas)
-    depth_mm = _depth_image(world, now, owners) if depth else None
-    return Scene(image, objects, now.camera.matrix, depth_mm)
+    depth_mm = depth_image(world, now, owners) if depth else None
+    matrix = now.camera.matrix
+    matrix[:2, 2] -= 0.5
+    return Scene(image, objects, matrix, depth_mm)
 
 
 def _check(seed: int, t: float, size: tuple[int, int], mode: str, difficulty: str) -> None:
@@ -143,17 +146,3 @@ def _labels(now: Moment, later: Moment, owners: np.ndarray,
             item.class_id, mask, bounds, item.track_id, seen / whole, float(position[2]),
             seen < CROWD_VISIBLE * whole, position, velocity))
     return tuple(objects)
-
-
-def _depth_image(world: World, now: Moment, owners: np.ndarray) -> np.ndarray:
-    """Return (H, W) uint16 [mm]: the table's plane, the wall, each item at its own depth."""
-    camera = now.camera
-    far = camera.place(0, min(world.edge, 3.0))[2] + WALL_DISTANCE
-    depth = np.minimum(camera.table_depth(), far)
-    for row, item in enumerate(now.items):
-        depth[owners == row] = camera.place(item.x, item.y, item.lift)[2]
-    if now.gripper is not None:
-        depth[owners == HIDDEN_PIXELS] = camera.place(*now.gripper[:3])[2]
-    elif world.occluder is not None:
-        depth[owners == HIDDEN_PIXELS] = 0.6 * camera.distance
-    return np.round(1000 * depth).astype(np.uint16)

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
+from yolact_ros.files import replace_file
 from yolact_ros.training.augment import AugmentConfig
 from yolact_ros.training.config import CHOICES, TrainConfig
 from yolact_ros.training.losses import LossConfig
@@ -118,7 +119,7 @@ def write_train_config(config: TrainConfig, path: Path) -> None:
     """Write a configuration that load_train_config reads back."""
     values = {key: list(value) if isinstance(value, tuple) else value
               for key, value in asdict(config).items()}
-    path.write_text(yaml.safe_dump(_plain(values), sort_keys=False), encoding='utf-8')
+    replace_file(path, yaml.safe_dump(_plain(values), sort_keys=False).encode())
 
 
 def _plain(value: Any) -> Any:

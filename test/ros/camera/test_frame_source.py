@@ -19,8 +19,10 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 from yolact_ros.msg import InstanceMaskArray
+from yolact_ros.ros.camera.messages import depth_message
 from yolact_ros.ros.camera.pacer import Pacer
 from yolact_ros.ros.image_codec import decode_compressed, decode_image
 from yolact_ros.ros.instance_codec import to_bool
@@ -168,7 +170,7 @@ def test_raw_images_of_a_bag_keep_their_encoding_and_loop_with_new_stamps(listen
 def test_synthetic_frames_come_with_their_truth_and_depth(listener):
     images = listener.hear(Image, '/image')
     truths = listener.hear(InstanceMaskArray, '/frame_source/truth')
-    depths = listener.hear(Image, '/depth/image')
+    depths = listener.hear(Image, '/depth')
     with playing(source='synthetic:shuffle', width=160, height=120, seed=3, depth=True,
                  rate=10, wait_for_subscriber=PATIENCE):
         listener.spin_until(lambda: min(len(images), len(truths), len(depths)) >= 2)
@@ -190,6 +192,16 @@ def test_synthetic_frames_come_with_their_truth_and_depth(listener):
              roi.x_offset:roi.x_offset + roi.width] = to_bool(found)
         np.testing.assert_array_equal(mask, item.mask)
         assert (found.class_name, found.score) == (CLASS_NAMES[item.class_id], not item.crowd)
+        assert found.position.z == pytest.approx(expected.depth_mm[item.mask].mean() / 1000)
+        assert found.depth_points == item.mask.sum()
+
+
+def test_depth_in_metres_is_that_in_millimetres():
+    depth_mm = np.array([[0, 1, 1500], [65535, 20, 300]], np.uint16)
+    message = depth_message(depth_mm, Header(frame_id='optical'), '32FC1')
+    assert (message.encoding, message.height, message.width, message.step) == ('32FC1', 2, 3, 12)
+    metres = np.frombuffer(message.data, '<f4').reshape(2, 3)
+    np.testing.assert_allclose(metres, [[np.nan, 0.001, 1.5], [65.535, 0.02, 0.3]], rtol=1e-6)
 
 
 @pytest.mark.parametrize('numbers', [

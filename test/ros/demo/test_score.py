@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from yolact_ros.ros.demo.score import Region, RunningScore
 
@@ -45,6 +46,20 @@ def test_an_object_that_need_not_be_found_changes_nothing():
     total.add([block('mug', 0, 0), block('mug', 8, 8)], [block('mug', 0, 0)], ignored)
     total.add([], [], ignored)
     assert (total.precision, total.recall, total.mean_iou) == (1, 1, 1)
+
+
+def at(name, x0, distance):
+    return Region(name, x0, 0, np.ones((2, 2), bool), distance)
+
+
+def test_distances_of_right_finds_are_compared_where_both_are_known():
+    total = RunningScore()
+    true = [at('mug', 0, 1.0), at('mug', 4, 2.0), at('ball', 8, 3.0), at('ball', 12, 4.0)]
+    # the last but one is unknown, the last a ball of which nobody knows
+    found = [at('mug', 4, 2.02), at('mug', 0, 0.99), at('ball', 8, math.nan), at('ball', 20, 9.0)]
+    total.add(found, true)
+    assert total.distance_errors == pytest.approx([0.02, 0.01])
+    assert str(total).endswith(', distances 15 mm off (median), 20 mm (95 %)')
 
 
 def test_the_figures_are_sums_over_all_frames():

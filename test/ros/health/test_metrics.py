@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from yolact_ros.ros.health.metrics import LATENCIES, Metrics, RateMeter
+from yolact_ros.ros.health.metrics import CAUSES, LATENCIES, Metrics, RateMeter
 
 
 def test_figures_before_the_first_image_are_empty():
@@ -51,6 +51,18 @@ def test_dropped_images_are_counted_by_cause():
     metrics.drop('failed', 'torn')
     assert metrics.dropped == 3
     assert metrics.figures().dropped == {'overtaken': 2, 'failed': 1}
+
+
+def test_books_add_up_whatever_happens_to_an_image():
+    metrics = Metrics()
+    for _ in range(6):
+        metrics.arrived(0.0)
+    for cause in CAUSES:
+        metrics.drop(cause)
+    metrics.processed(0.1, {})
+    figures = metrics.figures()
+    assert (figures.received, figures.processed, figures.dropped, figures.waiting) \
+        == (6, 1, dict.fromkeys(CAUSES, 1), 1)
 
 
 def test_error_stays_but_failing_ends_with_the_next_result():

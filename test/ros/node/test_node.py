@@ -113,7 +113,7 @@ def test_input_closes_when_the_last_listener_leaves(bench):
 
 def test_overlay_is_drawn_only_for_a_listener(bench, monkeypatch):
     drawn = []
-    monkeypatch.setattr('yolact_ros.ros.node.publishers.draw_instances',
+    monkeypatch.setattr('yolact_ros.ros.node.outputs.publishers.draw_instances',
                         lambda rgb, *_: drawn.append(1) or rgb)
     camera = bench.camera()
     bench.segment(camera, bench.listen())
@@ -269,7 +269,7 @@ def test_start_that_cannot_advertise_fails_with_the_reason_and_can_be_repeated(
 
     with new_bench() as bench:
         with monkeypatch.context() as patched:
-            patched.setattr('yolact_ros.ros.node.node.Publishers', refuse)
+            patched.setattr('yolact_ros.ros.node.camera.camera.Publishers', refuse)
             started = bench.node.start()
         assert not started and 'cannot start: no more topics' in capfd.readouterr().err
         assert bench.start() and bench.segment(bench.camera(), bench.listen()).instances

@@ -78,14 +78,27 @@ def test_log_levels_may_be_written_in_capitals():
     assert {'warn', 'WARN', 'info', 'INFO'} <= set(constant(LAUNCH_FILE, 'LEVELS'))
 
 
+def exec_function(name, names):
+    """Define one function of the launch file, which needs nothing else of it."""
+    for statement in ast.parse(LAUNCH_FILE.read_text()).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == name:
+            exec(compile(ast.Module([statement], []), LAUNCH_FILE, 'exec'), names)
+
+
 def test_switch_in_capitals_means_the_same():
     names = {}
-    for statement in ast.parse(LAUNCH_FILE.read_text()).body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == '_typed':
-            exec(compile(ast.Module([statement], []), LAUNCH_FILE, 'exec'), names)
+    exec_function('_typed', names)
     assert [names['_typed'](text, bool) for text in ('true', 'True', 'TRUE', 'False')] \
         == [True, True, True, False]
     assert names['_typed']('1', float) == 1.0
+
+
+@pytest.mark.parametrize('text', ['front,left', 'front, left', "['front', 'left']",
+                                  '["front","left"]'])
+def test_list_may_be_written_with_and_without_brackets(text):
+    names = {}
+    exec_function('_typed', names)
+    assert names['_typed'](text, tuple) == ['front', 'left']
 
 
 def test_every_argument_is_described():

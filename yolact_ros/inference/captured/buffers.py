@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from yolact_ros.inference.steps.thresholds import Thresholds
-from yolact_ros.inference.steps.to_masks import EMPTY_ROI, PixelMask, to_instances
+from yolact_ros.inference.steps.to_masks import to_instances
+from yolact_ros.masks import NO_PIXELS, PixelMask
 from yolact_ros.ops.kernels.rasterise import RasterRow
 from yolact_ros.structures import ImageSize, Instances
 
@@ -184,7 +185,7 @@ def _unpack(row: RasterRow, bits: np.ndarray) -> PixelMask:
     :param bits: (mask_bytes,) uint8.
     """
     if row.right <= row.left or row.bottom <= row.top:
-        return EMPTY_ROI, np.zeros((0, 0), bool)
+        return NO_PIXELS
     width = _row_bytes(row.x0, row.x1)
     first, last = (row.left - row.x0) // 8, _row_bytes(row.x0, row.right)
     start, stop = (row.first_byte + (y - row.y0) * width for y in (row.top, row.bottom))

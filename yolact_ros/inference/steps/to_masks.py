@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from yolact_ros.inference.steps.mask_resize import interpolation_matrix
 from yolact_ros.inference.steps.select import Detections
+from yolact_ros.masks import NO_PIXELS, PixelMask, tighten
 from yolact_ros.ops.masks import crop_limits
 from yolact_ros.structures import ImageSize, Instances
 
 MASK_THRESHOLD = 0.5
-
-# x0, y0, x1, y1 [px], half-open and tight around the mask, and the boolean crop; an empty mask
-# has the roi (0, 0, 0, 0).
-PixelMask = tuple[tuple[int, int, int, int], np.ndarray]
-EMPTY_ROI = 0, 0, 0, 0
 
 
 def eager_instances(found: Detections, soft: Tensor, mask_scores: Tensor,
@@ -87,7 +82,7 @@ def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
     """
     left, top, right, bottom = limits
     if right <= left or bottom <= top:
-        return EMPTY_ROI, np.zeros((0, 0), bool)
+        return NO_PIXELS
     rows = interpolation_matrix(soft.shape[0], size.height)
     columns = interpolation_matrix(soft.shape[1], size.width)
     (x0, x1), (y0, y1) = columns.pixels_over_half(left, right), rows.pixels_over_half(top, bottom)
@@ -97,13 +92,4 @@ def mask_to_pixels(soft: np.ndarray, limits: Sequence[int],
     for band in rows.resize(wide, top, y0, y1):
         np.greater(band, MASK_THRESHOLD, out=mask[done:done + len(band)])
         done += len(band)
-    return _tighten(mask, x0, y0)
-
-
-def _tighten(mask: np.ndarray, x0: int, y0: int) -> PixelMask:
-    """Return roi and crop without empty border rows and columns."""
-    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    if width == 0:
-        return EMPTY_ROI, np.zeros((0, 0), bool)
-    crop = np.ascontiguousarray(mask[top:top + height, left:left + width])
-    return (x0 + left, y0 + top, x0 + left + width, y0 + top + height), crop
+    return tighten(mask, x0, y0)

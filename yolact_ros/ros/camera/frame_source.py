@@ -42,7 +42,7 @@ class FrameSource(Node):
     A camera without a camera.
 
     Publishes `image` (or `image/compressed`), `camera_info` beside it, and for synthetic scenes
-    the truth on `~/truth` and on request `depth/image`, all with the same header.
+    the truth on `~/truth` and on request `depth` beside the image, all with the same header.
     """
 
     def __init__(self, **node_arguments) -> None:
@@ -84,7 +84,8 @@ class FrameSource(Node):
         if frame.truth is not None and self._truths.get_subscription_count():
             self._truths.publish(truth_message(frame.truth, header))
         if frame.depth is not None and self._depths.get_subscription_count():
-            self._depths.publish(depth_message(frame.depth, header))
+            self._depths.publish(depth_message(frame.depth, header,
+                                                self.parameters.depth_encoding))
         if self._images.get_subscription_count():
             self._images.publish(self._image_message(frame, header))
         self.published += 1
@@ -111,7 +112,7 @@ class FrameSource(Node):
         if self.source.knows_truth:
             self._truths = self.create_publisher(InstanceMaskArray, '~/truth', qos)
         if self.parameters.depth:
-            self._depths = self.create_publisher(Image, f'{beside}/depth/image', qos)
+            self._depths = self.create_publisher(Image, f'{beside}/depth', qos)
         self._clocks = (self.create_publisher(Clock, '/clock', 10)
                        if self.parameters.publish_clock else None)
 
@@ -163,7 +164,8 @@ class FrameSource(Node):
 
 def truth_message(truth: Truth, header: Header) -> InstanceMaskArray:
     """Return the truth in the form in which the segmentation node publishes what it finds."""
-    message = encode_array(truth.instances, truth.class_names, header, model='truth')
+    message = encode_array(truth.instances, truth.class_names, header, model='truth',
+                           places=truth.places)
     for instance, track_id in zip(message.instances, truth.track_ids):
         instance.track_id = str(track_id)
     return message

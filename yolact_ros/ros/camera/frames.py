@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from yolact_ros.geometry import Places
 from yolact_ros.structures import Instances
 
 
@@ -21,11 +22,13 @@ class Truth:
         in view to be asked for or to be counted as wrong.
     :param class_names: names of the class ids.
     :param track_ids: for every object a number that it keeps from frame to frame.
+    :param places: the centres of their visible surfaces, where there is a depth image.
     """
 
     instances: Instances
     class_names: tuple[str, ...]
     track_ids: tuple[int, ...]
+    places: Places | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,14 +31,20 @@ def image_message(image: AnyImage, header: Header) -> Image:
     return encode_image(to_rgb(image), 'rgb8', header)
 
 
-def depth_message(depth_mm: np.ndarray, header: Header) -> Image:
+def depth_message(depth_mm: np.ndarray, header: Header, encoding: str = '16UC1') -> Image:
     """
     Return a depth image as depth cameras publish it (REP 118).
 
     :param depth_mm: (H, W) uint16 [mm], 0 where unknown.
+    :param encoding: '16UC1' for millimetres, '32FC1' for metres with NaN where unknown.
     """
-    message = encode_image(depth_mm, 'mono16', header)
-    message.encoding = '16UC1'
+    if encoding == '16UC1':
+        message = encode_image(depth_mm, 'mono16', header)
+    else:
+        metres = np.where(depth_mm > 0, depth_mm * np.float32(1e-3), np.float32(np.nan))
+        message = encode_image(metres.view(np.uint16), 'mono16', header)
+        message.width = depth_mm.shape[1]  # four bytes a pixel, not two
+    message.encoding = encoding
     return message
 
 

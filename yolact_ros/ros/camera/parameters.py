@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from yolact_ros.ros.image_codec import TRANSPORTS
 from yolact_ros.ros.parameter_table import check_table, fixed
 
+DEPTH_ENCODINGS = ('16UC1', '32FC1')
 RELIABILITIES = ('reliable', 'best_effort')
 
 
@@ -49,7 +50,10 @@ class SourceParameters:
     seed: int = fixed(0, 'Which synthetic scene; the same seed shows the same scene.')
     difficulty: str = fixed('easy', 'easy or hard synthetic scenes.', choices=('easy', 'hard'))
     depth: bool = fixed(
-        False, 'Publish depth/image (16UC1, millimetres) with synthetic scenes.')
+        False, 'Publish depth beside image, registered to it, with synthetic scenes.')
+    depth_encoding: str = fixed(
+        '16UC1', '16UC1: millimetres, 0 where unknown; 32FC1: metres, NaN where unknown.',
+        choices=DEPTH_ENCODINGS)
 
     def __post_init__(self) -> None:
         """Refuse values that could only fail later."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 
+from yolact_ros.geometry import Places
+from yolact_ros.masks import tighten
 from yolact_ros.ros.camera.frames import Frame, Truth
 from yolact_ros.ros.camera.messages import pinhole
 from yolact_ros.ros.camera.parameters import SourceParameters
@@ -57,17 +60,22 @@ def truth_of(shown: Scene) -> Truth:
     """Return the visible part of every object, first those that count."""
     objects = sorted((item for item in shown.objects if item.mask.any()),
                      key=lambda item: item.crowd)
-    rois = np.array([tight_roi(item.mask) for item in objects], np.int32).reshape(-1, 4)
+    masks = [tighten(item.mask) for item in objects]
+    rois = np.array([roi for roi, _ in masks], np.int32).reshape(-1, 4)
     counts = np.array([not item.crowd for item in objects], np.float32)
     instances = Instances(
         image_size=ImageSize(*shown.image.shape[:2]),
         boxes=rois.astype(np.float32), class_scores=counts, mask_scores=counts, scores=counts,
         class_ids=np.array([item.class_id for item in objects], np.int64), rois=rois,
-        crops=tuple(item.mask[y0:y1, x0:x1] for item, (x0, y0, x1, y1) in zip(objects, rois)))
-    return Truth(instances, CLASS_NAMES, tuple(item.track_id for item in objects))
+        crops=tuple(crop for _, crop in masks))
+    places = None if shown.depth_mm is None else replace(
+        Places.unknown(len(objects)), points=instances.areas,
+        positions=np.reshape([visible_centre(item.mask, shown) for item in objects], (-1, 3)))
+    return Truth(instances, CLASS_NAMES, tuple(item.track_id for item in objects), places)
 
 
-def tight_roi(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Return x0, y0, x1, y1 around all set pixels; there must be one."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+def visible_centre(mask: np.ndarray, shown: Scene) -> np.ndarray:
+    """Return (3,) the mean of the points behind all pixels of a mask [m]."""
+    y, x = np.nonzero(mask)
+    rays = np.linalg.solve(shown.camera_matrix, np.stack([x, y, np.ones_like(x)]))
+    return (rays * shown.depth_mm[mask] / 1000).mean(axis=1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -21,6 +21,7 @@ from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
+from yolact_ros.files import write_image
 from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.ros.demo.score import Region, RunningScore
 from yolact_ros.ros.image_codec import decode_image
@@ -132,9 +133,7 @@ class DemoViewer(Node):
         moment = self._seconds * (len(self.overlays) + 0.5) / IMAGES
         if len(self.overlays) < IMAGES and self.running_for >= moment:
             path = self._folder / f'overlay_{len(self.overlays) + 1}.png'
-            bgr = cv2.cvtColor(decode_image(message), cv2.COLOR_RGB2BGR)
-            if not cv2.imwrite(str(path), bgr):
-                raise OSError(f"cannot write '{path}'")
+            write_image(path, decode_image(message))
             self.overlays.append(path)
 
     def _score_pending(self) -> None:
@@ -157,13 +156,20 @@ def stamp_of(array: InstanceMaskArray) -> int:
 
 def regions(instances: Sequence[InstanceMask]) -> list[Region]:
     """Return the masks in the same order."""
-    return [Region(item.class_name, item.roi.x_offset, item.roi.y_offset, to_bool(item))
-            for item in instances]
+    return [Region(item.class_name, item.roi.x_offset, item.roi.y_offset, to_bool(item),
+                   distance(item)) for item in instances]
+
+
+def distance(item: InstanceMask) -> float:
+    """Return how far an object is from the camera [m], NaN where nobody knows."""
+    return math.hypot(item.position.x, item.position.y, item.position.z)
 
 
 def describe(instances: Sequence[InstanceMask]) -> str:
-    """Return the best objects with their scores."""
-    names = [f'{item.class_name} {item.score:.2f}' for item in instances[:NAMED_OBJECTS]]
+    """Return the best objects with their scores, and their distances where they are known."""
+    names = [f'{item.class_name} {item.score:.2f}'
+             + (f' at {distance(item):.2f} m' if item.depth_points else '')
+             for item in instances[:NAMED_OBJECTS]]
     if len(instances) > NAMED_OBJECTS:
         names.append(f'{len(instances) - NAMED_OBJECTS} more')
     return ', '.join(names) or 'no object'

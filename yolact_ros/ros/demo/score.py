@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,12 +22,14 @@ class Region:
     :param x0: left end of the mask in the image [px].
     :param y0: upper end of the mask in the image [px].
     :param mask: (h, w) bool.
+    :param distance: of its visible surface from the camera [m], NaN where unknown.
     """
 
     class_name: str
     x0: int
     y0: int
     mask: np.ndarray
+    distance: float = math.nan
 
 
 @dataclass
@@ -35,7 +38,8 @@ class RunningScore:
     Precision, recall and mask overlap over all frames so far.
 
     A found object is right when its class is and its mask overlaps a true one, which no better
-    found object has taken, by an IoU of at least 0.5.
+    found object has taken, by an IoU of at least 0.5. The errors of distances [m] are those of
+    the right ones.
     """
 
     frames: int = 0
@@ -43,6 +47,7 @@ class RunningScore:
     true: int = 0
     right: int = 0
     best_iou_sum: float = 0.0
+    distance_errors: list[float] = field(default_factory=list)
 
     def add(self, found: Sequence[Region], true: Sequence[Region],
             ignored: Sequence[Region] = ()) -> None:
@@ -53,13 +58,17 @@ class RunningScore:
         :param ignored: objects that need not be found; finding one is not wrong either.
         """
         overlaps = iou_matrix(found, true)
-        matched = greedy_matches(overlaps, MATCH_IOU) >= 0
+        matches = greedy_matches(overlaps, MATCH_IOU)
+        matched = matches >= 0
         excused = ~matched & (iou_matrix(found, ignored) >= MATCH_IOU).any(axis=1)
         self.frames += 1
         self.found += len(found) - int(excused.sum())
         self.true += len(true)
         self.right += int(matched.sum())
         self.best_iou_sum += float(overlaps.max(axis=0, initial=0.0).sum())
+        errors = [abs(one.distance - true[match].distance)
+                  for one, match in zip(found, matches.tolist()) if match >= 0]
+        self.distance_errors += [error for error in errors if not math.isnan(error)]
 
     @property
     def precision(self) -> float:
@@ -78,8 +87,12 @@ class RunningScore:
 
     def __str__(self) -> str:
         """Return one line."""
-        return (f'mask IoU {self.mean_iou:.2f}, precision {self.precision:.2f}, '
+        text = (f'mask IoU {self.mean_iou:.2f}, precision {self.precision:.2f}, '
                 f'recall {self.recall:.2f} over {self.frames} frames')
+        if self.distance_errors:
+            middle, late = 1000 * np.percentile(self.distance_errors, (50, 95))
+            text += f', distances {middle:.0f} mm off (median), {late:.0f} mm (95 %)'
+        return text
 
 
 def iou_matrix(found: Sequence[Region], true: Sequence[Region]) -> np.ndarray:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from yolact_ros.ros.health.metrics import Figures
+from yolact_ros.ros.health.metrics import CAUSES, Figures
 from yolact_ros.ros.health.watchdog import Finding, Level
 
 # Key -> meaning, the table of the README. Keys of stages are added: 'network [ms]', ...
@@ -19,28 +18,28 @@ INPUT_KEYS = {
     'reliability': 'QoS of the subscription, or closed while nobody listens.',
     'rate [Hz]': 'Images received in the last 5 s.',
     'age [ms]': 'Time from the stamp of the newest image to its arrival.',
-    'received': 'Images since the start.',
-    'lost': 'Images that the middleware could not deliver.',
+    'received': 'Images since the start: processed, dropped and waiting together.',
+    'lost': 'Images that the middleware knows it could not deliver. Of a flood it keeps the '
+            'newest; the others are counted neither here nor in received.',
 }
 OUTPUT_KEYS = {
     'rate [Hz]': 'Results published in the last 5 s.',
     'latency p50 [ms]': 'Median from arrival of an image to its published result.',
     'latency p95 [ms]': '95th percentile of the same.',
     'processed': 'Results since the start.',
-    'dropped overtaken': 'Images skipped because a newer one came.',
-    'dropped too_old': 'Images skipped for max_image_age.',
-    'dropped failed': 'Images lost to an error.',
+    **{f'dropped {cause}': text for cause, text in CAUSES.items()},
+    'waiting': 'Images received that are neither yet: the newest one, and one being worked on.',
     'model': 'Network, device, number format and backend.',
     'last error': 'Newest reason why an image was lost.',
 }
 
 
-def diagnose(name: str, stamp: Time, finding: Finding, figures: Figures,
-             source: Mapping[str, str], model: str) -> DiagnosticArray:
+def diagnose(name: str, finding: Finding, figures: Figures, source: Mapping[str, str],
+             model: str) -> list[DiagnosticStatus]:
     """
-    Return both states of the node: its input and its output.
+    Return both states of a camera: its input and its output.
 
-    :param name: of the node, without leading slash.
+    :param name: of node and camera: 'yolact: ' or 'yolact: front '.
     :param source: values of INPUT_KEYS that are not figures.
     :param model: description of the loaded model.
     """
@@ -52,20 +51,13 @@ def diagnose(name: str, stamp: Time, finding: Finding, figures: Figures,
            **{f'{stage} [ms]': _number(time) for stage, time in figures.stage_ms.items()},
            'processed': str(figures.processed),
            **{f'dropped {cause}': str(figures.dropped.get(cause, 0))
-              for cause in ('overtaken', 'too_old', 'failed')},
+              for cause in CAUSES},
+           'waiting': str(figures.waiting),
            'model': model, 'last error': figures.last_error}
     failing = Level.ERROR if figures.failing else Level.OK
-    return DiagnosticArray(status=[
-        _status(f'{name}: input', finding.level, finding.text, source['topic'], into),
-        _status(f'{name}: output', failing, figures.last_error if failing else finding.cause,
-                model, out)], header=_header(stamp))
-
-
-def _header(stamp: Time) -> object:
-    """Return a header with a stamp and no frame."""
-    header = DiagnosticArray().header
-    header.stamp = stamp
-    return header
+    return [_status(name + 'input', finding.level, finding.text, source['topic'], into),
+            _status(name + 'output', failing, figures.last_error if failing else finding.cause,
+                    model, out)]
 
 
 def _status(name: str, level: Level, message: str, hardware: str,

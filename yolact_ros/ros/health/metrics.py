@@ -13,12 +13,20 @@ import numpy as np
 
 WINDOW_S = 5.0
 LATENCIES = 200  # frames that percentiles look back on
+CAUSES = {
+    'overtaken': 'Images skipped because a newer one came.',
+    'too_old': 'Images skipped for max_image_age.',
+    'unwanted': 'Images that came while the node was disabled or inactive, or nobody listened.',
+    'failed': 'Images lost to an error.',
+}
 
 
 @dataclass(frozen=True)
 class Figures:
     """
     What happened lately; NaN where nothing did.
+
+    The books add up at every moment: received = processed + the sum of dropped + waiting.
 
     :param input_rate: images received [Hz].
     :param input_age_ms: time from the stamp of the newest image to its arrival [ms].
@@ -27,7 +35,8 @@ class Figures:
     :param stage_ms: median time of every stage [ms].
     :param received: images since the start.
     :param processed: images with a published result since the start.
-    :param dropped: cause -> images skipped since the start.
+    :param dropped: one of CAUSES -> images skipped since the start.
+    :param waiting: images received that are neither: in the queue of one, or being worked on.
     :param last_error: newest reason why an image was lost, '' when there was none.
     :param failing: the newest image taken up was lost.
     """
@@ -40,6 +49,7 @@ class Figures:
     received: int
     processed: int
     dropped: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
     last_error: str = ''
     failing: bool = False
 
@@ -86,11 +96,13 @@ class Metrics:
         with self._lock:
             self._input.tick(time.monotonic())
             self._counts['received'] += 1
+            self._counts['waiting'] += 1
             self._input_age_ms = 1e3 * age_s
 
     def drop(self, cause: str, error: str = '') -> None:
-        """Count an image that is skipped: 'overtaken', 'too_old' or 'failed' with its error."""
+        """Count an image that is skipped for one of CAUSES, 'failed' with its error."""
         with self._lock:
+            self._counts['waiting'] -= 1
             self._dropped[cause] += 1
             if error:
                 self._last_error, self._failing = error, True
@@ -100,6 +112,7 @@ class Metrics:
         with self._lock:
             self._output.tick(time.monotonic())
             self._counts['processed'] += 1
+            self._counts['waiting'] -= 1
             self._latencies.append(1e3 * latency_s)
             for stage, duration in stage_ms.items():
                 self._stages.setdefault(stage, deque(maxlen=LATENCIES)).append(duration)
@@ -122,4 +135,4 @@ class Metrics:
                 (median, high),
                 {stage: float(np.median(times)) for stage, times in self._stages.items()},
                 self._counts['received'], self._counts['processed'], dict(self._dropped),
-                self._last_error, self._failing)
+                self._counts['waiting'], self._last_error, self._failing)

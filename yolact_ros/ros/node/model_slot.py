@@ -10,8 +10,9 @@ import numpy as np
 from rclpy.task import Future
 
 from yolact_ros.config import MODEL_PRESETS
+from yolact_ros.ros.node.batching import useful_batch
 from yolact_ros.ros.node.parameters import Parameters
-from yolact_ros.ros.node.worker import Predictor
+from yolact_ros.ros.node.processing import Predictor
 
 OpenPredictor = Callable[..., Predictor]
 DEMO_WEIGHTS = 'demo'
@@ -36,17 +37,20 @@ class ModelSlot:
     Holds the predictor; it changes in one assignment, so that an image sees the old or the new.
 
     Only the executor's thread calls its methods; what takes seconds is done on a thread beside
-    it. Any thread may read `predictor`, which is None while there is nothing to serve with.
+    it. Any thread may read `predictor`, which is None while there is nothing to serve with, and
+    `batch`, how many images it takes best at once.
     """
 
     def __init__(self, open_predictor: OpenPredictor, source: ModelSource,
-                 parameters: Callable[[], Parameters]) -> None:
+                 parameters: Callable[[], Parameters], cameras: int = 1) -> None:
         """
         Start empty.
 
         :param source: what to load first.
         :param parameters: returns the current snapshot.
+        :param cameras: how many images may wait at a time.
         """
+        self._cameras, self.batch = cameras, 1
         self._open, self.source, self._parameters = open_predictor, source, parameters
         self.predictor: Predictor | None = None
         self._last: object = None  # the newest order; what an older one loads is let go
@@ -130,5 +134,7 @@ class ModelSlot:
             source.weights or DEMO_WEIGHTS, config=source.config or None,
             device=parameters.device, backend=parameters.backend,
             precision=parameters.precision, postprocess=parameters.postprocess)
-        predictor.predict(np.zeros(WARM_UP_SHAPE, np.uint8))
+        black = np.zeros(WARM_UP_SHAPE, np.uint8)
+        predictor.predict(black)
+        self.batch = useful_batch(predictor, black, self._cameras)
         return predictor

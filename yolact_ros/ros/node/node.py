@@ -1,29 +1,27 @@
-"""The lifecycle node `yolact`: camera topic in, instance masks and overlay out."""
+"""The lifecycle node `yolact`: camera topics in, instance masks and overlays out."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
-from std_srvs.srv import SetBool
 
-from yolact_ros.ros.health.metrics import Metrics
 from yolact_ros.ros.health.watchdog import activation
-from yolact_ros.ros.node.image_input import ImageInput
+from yolact_ros.ros.node.camera.camera import Camera
+from yolact_ros.ros.node.camera.names import check_names
+from yolact_ros.ros.node.camera.status import CameraStatus
 from yolact_ros.ros.node.live_parameters import LiveParameters
-from yolact_ros.ros.node.model_slot import DEMO_WEIGHTS, ModelSlot, ModelSource, OpenPredictor
+from yolact_ros.ros.node.model_slot import ModelSlot, ModelSource, OpenPredictor
 from yolact_ros.ros.node.parameters import Parameters
-from yolact_ros.ros.node.publishers import Publishers
-from yolact_ros.ros.node.recovery import CURE, RetryRule
+from yolact_ros.ros.node.processing import Job, Predictor
+from yolact_ros.ros.node.recovery import Recovery
 from yolact_ros.ros.node.reporter import Reporter
-from yolact_ros.ros.node.status import NodeStatus
-from yolact_ros.ros.node.worker import Job, Predictor, Worker
-from yolact_ros.ros.spin import GivenUp, run
-from yolact_ros.srv import Reload
+from yolact_ros.ros.node.services import Services
+from yolact_ros.ros.node.worker import Worker
+from yolact_ros.ros.reason import reason_of
+from yolact_ros.ros.spin import run
 
 FOLLOW_PERIOD_S = 0.5  # how soon a change of publishers is noticed where no event tells
 REPORT_PERIOD_S = 1.0
@@ -36,38 +34,66 @@ class YolactNode(LifecycleNode):
 
     What is worked with (model, parameters, outputs) is read anew for every image, each as one
     object that never changes, so that an image never sees half of an update.
+
+    :ivar cameras: at least one, fixed for the life of the node.
     """
 
     def __init__(self, open_predictor: OpenPredictor, patience_s: float = 3.0,
                  **options: Any) -> None:
         """
-        Declare parameters, services and the input; no model is loaded yet.
+        Declare parameters, services and the inputs; no model is loaded yet.
 
         :param open_predictor: yolact_ros.inference.predictor.open_predictor or alike.
-        :param patience_s: how long the input may be silent before the node explains why [s].
+        :param patience_s: how long an input may be silent before the node explains why [s].
         :param options: passed to rclpy's Node.
         :raises ValueError: when a parameter is refused.
         """
         super().__init__('yolact', **options)
-        self._results: Publishers | None = None
+        self.cameras: tuple[Camera, ...] = ()
         self._worker: Worker | None = None
         self._active = False
         self._live = LiveParameters(self, self._check, self._follow)
-        start = self._live.current
-        self._model = ModelSlot(open_predictor, ModelSource(start.weights, start.config),
-                                lambda: self._live.current)
-        self._metrics = Metrics()
         self._look_again = self.create_guard_condition(self._follow)
-        self._retry = RetryRule()
+        self._names_refused, names = self._camera_names()
+        self.cameras = tuple(Camera(self, name, self._live.current.image_transport,
+                                    self._look_again.trigger) for name in names)
+        self._model = self._empty_slot(open_predictor)
+        self._add_recovery()
+        Services(self, self._model, self._announce, self._look_again.trigger)
+        self._add_timers(patience_s)
+
+    def _camera_names(self) -> tuple[str, tuple[str, ...]]:
+        """Return why the parameter cameras is refused ('' if it is not), and usable names."""
+        names = self._live.current.cameras
+        try:
+            check_names(names, self)
+        except ValueError as error:
+            return str(error), ('',)
+        return '', names or ('',)
+
+    def _empty_slot(self, open_predictor: OpenPredictor) -> ModelSlot:
+        """Return the place of the model."""
+        start = self._live.current
+        return ModelSlot(open_predictor, ModelSource(start.weights, start.config),
+                         lambda: self._live.current, len(self.cameras))
+
+    def _add_recovery(self) -> None:
+        """Be ready for a device that fails; the cure takes seconds, as a reload does."""
+        recovery = Recovery(self, self._model, self._look_again.trigger)
+
+        async def recover() -> None:
+            served = sum(camera.metrics.figures().processed for camera in self.cameras)
+            await recovery.recover(lambda: self._worker, served)
+
         self._device_failed = self.create_guard_condition(
-            self._recover, MutuallyExclusiveCallbackGroup())  # it takes seconds, as a reload does
-        self._input = ImageInput(self, start.image_transport, self._receive,
-                                 self._look_again.trigger)
-        self._reporter = Reporter(self, self._input, lambda: self.status, patience_s)
-        self._add_services()
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # ticks also where /clock does not
+            recover, MutuallyExclusiveCallbackGroup())
+
+    def _add_timers(self, patience_s: float) -> None:
+        """Look and report now and then, also where /clock does not tick."""
+        reporter = Reporter(self, self.cameras, self.status_of, patience_s)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(FOLLOW_PERIOD_S, self._follow, clock=steady)
-        self.create_timer(REPORT_PERIOD_S, self._reporter.report, clock=steady)
+        self.create_timer(REPORT_PERIOD_S, reporter.report, clock=steady)
 
     def start(self) -> bool:
         """Configure and activate unless told not to; return False when that failed."""
@@ -81,7 +107,8 @@ class YolactNode(LifecycleNode):
     def stop(self) -> bool:
         """Stop working; return False when an image or a model still holds its thread."""
         self._active = False
-        self._input.close()
+        for camera in self.cameras:
+            camera.input.close()
         stopped = self._worker is None or self._worker.stop(STOP_TIMEOUT_S)
         return stopped and not self._model.is_loading
 
@@ -93,21 +120,21 @@ class YolactNode(LifecycleNode):
             self._prepare()
             return super().on_configure(state)
         except Exception as error:  # rclpy would swallow it without a word
-            self.get_logger().error(f'cannot start: {_reason(error)}')
+            self.get_logger().error(f'cannot start: {reason_of(error)}')
             self._release()
             return TransitionCallbackReturn.FAILURE
 
     def _prepare(self) -> None:
         """Get everything that images need."""
+        if self._names_refused:
+            raise ValueError(self._names_refused)
         self._model.fill()
         if not self._model.source.weights:
             self.get_logger().info('weights is empty: using the packaged demo model, which knows '
                                    f'{", ".join(self._model.predictor.class_names)}')
-        self._results = Publishers(self, self._look_again.trigger)
-        self._worker = Worker(self._job, self._results,
-                              lambda: self.get_clock().now().nanoseconds, self._metrics,
-                              self._complain, self._device_failed.trigger,
-                              self.get_logger().info)
+        self._worker = Worker(self._job, lambda: self._model.batch, self._device_failed.trigger)
+        for camera in self.cameras:
+            camera.open(self._worker.turns)
         self._worker.start()
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -119,8 +146,9 @@ class YolactNode(LifecycleNode):
         self._active = True
         self._announce()
         self._follow()
-        self.get_logger().info(f'{self._model.predictor.description}: listens to '
-                               f'{self._input.topic}, publishes {self._results.topics[0]}')
+        ways = [f'listens to {camera.input.topic}, publishes {camera.outputs.topics[0]}'
+                for camera in self.cameras]
+        self.get_logger().info(f'{self._model.predictor.description}: {"; ".join(ways)}')
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -144,25 +172,18 @@ class YolactNode(LifecycleNode):
     def _release(self) -> None:
         """Stop the worker, then take away what it works with."""
         self.stop()
-        if self._results is not None:
-            self._results.destroy()
+        for camera in self.cameras:
+            camera.close()
         self._model.empty()
-        self._results, self._worker = None, None
+        self._worker = None
 
-    # images
-
-    def _receive(self, message: Any) -> None:
-        """Pass an image to the worker."""
-        if self._worker is not None:
-            self._worker.receive(message)
+    # while it runs
 
     def _follow(self) -> None:
-        """Open or close the input as listeners, publishers and parameters ask for."""
+        """Open or close the inputs as listeners, publishers and parameters ask for."""
         parameters = self._live.current
-        wanted = self._active and parameters.enabled and self._has_listeners()
-        self._input.follow(wanted, parameters.image_qos)
-        if not wanted and self._worker is not None:
-            self._worker.mailbox.clear()
+        for camera in self.cameras:
+            camera.follow(self._active and parameters.enabled, parameters.image_qos)
 
     def _job(self) -> Job | None:
         """Return what the worker shall do with an image (worker's thread)."""
@@ -170,100 +191,35 @@ class YolactNode(LifecycleNode):
             predictor, parameters = self._model.predictor, self._live.current
             if predictor is self._model.predictor:
                 break  # no reload in between: these parameters were checked for this model
-        if not self._active or not parameters.enabled or predictor is None:
+        if not self._active or predictor is None:
             return None
         return Job(predictor, parameters)
-
-    def _complain(self, cause: str) -> None:
-        """Report why images are lost (worker's thread)."""
-        self.get_logger().error(f'image on {self._input.topic} lost: {cause}')
-
-    async def _recover(self) -> None:
-        """Load the model again after its device failed; end the node when that does not help."""
-        worker = self._worker
-        if worker is None:
-            return  # cleaned up meanwhile
-        figures = self._metrics.figures()
-        try:
-            if not self._retry.allows(time.monotonic(), figures.processed):
-                raise RuntimeError(figures.last_error)
-            self.get_logger().warning("the network's device failed: loading the model again")
-            await self._model.reload(self._look_again.trigger)
-        except Exception as error:  # nothing is left to serve with
-            self.get_logger().error("giving up, the network's device failed and the model could "
-                                    f'not be brought back: {_reason(error)}; {CURE}')
-            raise GivenUp from error
-        if worker is self._worker:
-            worker.resume()
-            self.get_logger().info(f'loaded again: {self._model.predictor.description}')
-
-    # parameters, services
 
     def _check(self, parameters: Parameters) -> None:
         """Refuse class names that the loaded model does not know."""
         if self._model.predictor is not None:
             parameters.postprocess.check_classes(self._model.predictor.class_names)
 
-    def _add_services(self) -> None:
-        """Offer the services; a reload takes seconds, so it must not hold up the others."""
-        self.create_service(SetBool, '~/enable', self._on_enable)
-        self.create_service(Reload, '~/reload', self._on_reload,
-                            callback_group=MutuallyExclusiveCallbackGroup())
-
-    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Switch processing on or off."""
-        result = self.set_parameters([Parameter('enabled', value=request.data)])[0]
-        response.success = result.successful
-        response.message = result.reason or ('enabled' if request.data else 'disabled')
-        return response
-
-    async def _on_reload(self, request: Reload.Request,
-                         response: Reload.Response) -> Reload.Response:
-        """Load in the background, then swap between two images; keep the old model on failure."""
-        if self._model.predictor is None:
-            response.message = ('the node has no model now; unless it is just loading it again, '
-                                f'run: ros2 lifecycle set {self.get_fully_qualified_name()} '
-                                'configure')
-            return response
-        try:
-            await self._model.replace(ModelSource(request.weights, request.config),
-                                      self._look_again.trigger)
-            self._announce()
-        except Exception as error:  # no file may cost the running model
-            response.message = f'kept the old model: {_reason(error)}'
-            self.get_logger().error(response.message)
-            return response
-        response.success = True
-        response.message = (f'loaded {self._model.source.weights or DEMO_WEIGHTS}: '
-                            f'{self._model.predictor.description}')
-        self.get_logger().info(response.message)
-        return response
-
     def _announce(self) -> None:
         """Publish the latched class names."""
-        self._results.announce(self._model.predictor.class_names,
-                               self._live.current.score_threshold)
+        for camera in self.cameras:
+            camera.outputs.announce(self._model.predictor.class_names,
+                                    self._live.current.score_threshold)
 
     # state
 
-    def _has_listeners(self) -> bool:
-        """Return True when somebody subscribes to a result."""
-        return self._results is not None and bool(self._results.wanted())
+    def status_of(self, camera: Camera) -> CameraStatus:
+        """Return how the node and one of its cameras are at this moment."""
+        predictor, outputs = self._model.predictor, camera.outputs
+        return CameraStatus(
+            self._active, self._live.current, predictor.description if predictor else '',
+            outputs.topics if outputs else (), camera.has_listeners, camera.input.reliable,
+            camera.metrics.figures())
 
     @property
-    def status(self) -> NodeStatus:
-        """Return how the node is at this moment."""
-        predictor, publishers = self._model.predictor, self._results
-        return NodeStatus(
-            self._active, self._live.current, predictor.description if predictor else '',
-            publishers.topics if publishers else (), self._has_listeners(), self._input.reliable,
-            self._metrics.figures())
-
-
-def _reason(error: Exception) -> str:
-    """Return an error's text, with its type where the text alone says too little."""
-    clear = isinstance(error, (OSError, ValueError, RuntimeError, ImportError)) and str(error)
-    return str(error) if clear else f'{type(error).__name__}: {error}'
+    def status(self) -> CameraStatus:
+        """Return how the node with its (first) camera is at this moment."""
+        return self.status_of(self.cameras[0])
 
 
 def main(args: list[str] | None = None) -> int:

@@ -35,6 +35,9 @@ class Parameters:
                            'bfloat16.')
     image_transport: str = fixed('raw', 'Form of the input: raw subscribes to image, compressed '
                                  'to image/compressed.', choices=TRANSPORTS)
+    cameras: tuple[str, ...] = fixed((), 'Names of cameras that share the model, each a '
+                                     'namespace: front/image in, ~/front/instances out; empty '
+                                     'for one camera without a name.')
     autostart: bool = fixed(True, 'Configure and activate the lifecycle node at the start.')
 
     enabled: bool = live(True, 'Process images; the same switch as service ~/enable.')

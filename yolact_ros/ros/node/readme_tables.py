@@ -7,9 +7,9 @@ from dataclasses import Field
 from typing import Any
 
 from yolact_ros.ros.health.diagnostics import INPUT_KEYS, OUTPUT_KEYS
+from yolact_ros.ros.node.outputs.publishers import CLASS_NAMES, TOPICS
+from yolact_ros.ros.node.outputs.vision_messages import VisionMessages
 from yolact_ros.ros.node.parameters import PARAMETERS
-from yolact_ros.ros.node.publishers import CLASS_NAMES, TOPICS
-from yolact_ros.ros.node.vision_messages import VisionMessages
 from yolact_ros.ros.parameter_table import default_of, rule_of
 
 TYPE_NAMES = {bool: 'bool', int: 'int', float: 'double', str: 'string', tuple: 'string[]'}

@@ -1,4 +1,4 @@
-"""The node's topics: nothing is made for a topic that nobody subscribes to."""
+"""The topics of one camera: nothing is made for a topic that nobody subscribes to."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from functools import partial
 
 import numpy as np
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 
 from yolact_ros.msg import InstanceMaskArray
-from yolact_ros.overlay import TrackMarks, draw_instances
+from yolact_ros.overlay import OverlayStyle, TrackMarks, draw_instances
 from yolact_ros.ros.image_codec import encode_image, encode_jpeg
-from yolact_ros.ros.node.parameters import Parameters
-from yolact_ros.ros.node.vision_messages import VisionMessages
+from yolact_ros.ros.node.outputs.vision_messages import VisionMessages
 from yolact_ros.structures import Instances
 
 TOPICS = {
@@ -60,28 +59,38 @@ class Result:
 class Publishers:
     """All publishers of results; publishing may happen on another thread than the executor's."""
 
-    def __init__(self, node: LifecycleNode, listeners_changed: Callable[[], None]) -> None:
+    def __init__(self, node: LifecycleNode, camera: str,
+                 listeners_changed: Callable[[], None]) -> None:
         """
         Advertise the topics.
 
+        :param camera: its name stands before that of every topic; '' for none.
         :param listeners_changed: called when somebody subscribes or leaves (not on Humble).
         """
-        self._node = node
-        events = partial(_matched, listeners_changed)
-        self._publishers = {
-            key: node.create_lifecycle_publisher(kind, topic, NEWEST, event_callbacks=events())
-            for key, (kind, topic, _) in TOPICS.items()}
-        self._class_names = node.create_lifecycle_publisher(*CLASS_NAMES[:2], LATCHED)
+        self._node, self._camera = node, camera
+        self._matched = partial(_matched, listeners_changed)
+        self._publishers = {key: self._advertise(kind, topic)
+                            for key, (kind, topic, _) in TOPICS.items()}
+        self._class_names = self._latch(*CLASS_NAMES[:2])
         self._vision = VisionMessages.if_installed()
         if self._vision is None:
-            node.get_logger().info('vision_msgs is not installed: no ~/detections, ~/label_info')
+            node.get_logger().info('vision_msgs is not installed: no ~/detections, ~/label_info',
+                                   once=True)
         else:
             kind, topic, _ = self._vision.DETECTIONS
-            self._publishers['detections'] = node.create_lifecycle_publisher(
-                self._vision.type_of(kind), topic, NEWEST, event_callbacks=events())
+            self._publishers['detections'] = self._advertise(self._vision.type_of(kind), topic)
             kind, topic, _ = self._vision.LABEL_INFO
-            self._label_info = node.create_lifecycle_publisher(
-                self._vision.type_of(kind), topic, LATCHED)
+            self._label_info = self._latch(self._vision.type_of(kind), topic)
+
+    def _advertise(self, kind: type, topic: str) -> LifecyclePublisher:
+        """Return the publisher of a result."""
+        return self._node.create_lifecycle_publisher(
+            kind, topic_of(self._camera, topic), NEWEST, event_callbacks=self._matched())
+
+    def _latch(self, kind: type, topic: str) -> LifecyclePublisher:
+        """Return the publisher of what is there for who comes late."""
+        return self._node.create_lifecycle_publisher(
+            kind, topic_of(self._camera, topic), LATCHED)
 
     @property
     def topics(self) -> list[str]:
@@ -104,7 +113,7 @@ class Publishers:
         """Publish the instances."""
         self._publishers['instances'].publish(array)
 
-    def publish_views(self, result: Result, parameters: Parameters,
+    def publish_views(self, result: Result, style: OverlayStyle, jpeg_quality: int,
                       wanted: frozenset[str]) -> None:
         """Publish everything that is derived from the instances, as far as it is wanted."""
         if 'detections' in wanted:
@@ -115,18 +124,18 @@ class Publishers:
             self._publishers['label_image'].publish(encode_image(
                 labels, 'mono8' if labels.dtype == np.uint8 else 'mono16', result.header))
         if wanted & {'overlay', 'overlay_compressed'}:
-            self._publish_overlay(result, parameters, wanted)
+            self._publish_overlay(result, style, jpeg_quality, wanted)
 
-    def _publish_overlay(self, result: Result, parameters: Parameters,
+    def _publish_overlay(self, result: Result, style: OverlayStyle, jpeg_quality: int,
                          wanted: frozenset[str]) -> None:
         """Draw once, publish raw and compressed."""
-        drawn = draw_instances(result.rgb, result.instances, result.class_names,
-                               parameters.overlay_style, result.marks)
+        drawn = draw_instances(result.rgb, result.instances, result.class_names, style,
+                               result.marks)
         if 'overlay' in wanted:
             self._publishers['overlay'].publish(encode_image(drawn, 'bgr8', result.header))
         if 'overlay_compressed' in wanted:
             self._publishers['overlay_compressed'].publish(
-                encode_jpeg(drawn, result.header, parameters.jpeg_quality))
+                encode_jpeg(drawn, result.header, jpeg_quality))
 
     def destroy(self) -> None:
         """Take the topics back."""
@@ -134,6 +143,11 @@ class Publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         if self._vision is not None:
             self._node.destroy_lifecycle_publisher(self._label_info)
+
+
+def topic_of(camera: str, topic: str) -> str:
+    """Return a camera's own topic: '~/front/overlay' for 'front' and '~/overlay'."""
+    return topic.replace('~', f'~/{camera}', 1) if camera else topic
 
 
 def _matched(changed: Callable[[], None]) -> PublisherEventCallbacks:

@@ -24,11 +24,12 @@ class ImageInput:
     All methods belong to the executor's thread.
     """
 
-    def __init__(self, node: Node, transport: str, receive: Callable[[object], None],
+    def __init__(self, node: Node, name: str, transport: str, receive: Callable[[object], None],
                  look_again: Callable[[], None]) -> None:
         """
         Prepare without subscribing yet.
 
+        :param name: relative topic of the raw images, before remapping.
         :param transport: 'raw' or 'compressed'.
         :param receive: gets every message.
         :param look_again: called when publishers come, go or do not fit; must only arrange for
@@ -36,7 +37,7 @@ class ImageInput:
         """
         self._node, self._receive, self._look_again = node, receive, look_again
         self._type, self.type_name = TYPES[transport], TYPE_NAMES[transport]
-        self._name = input_name(node.resolve_topic_name('image'), transport)
+        self._name = input_name(node.resolve_topic_name(name), transport)
         self.topic = node.resolve_topic_name(self._name)
         self._subscription = None
         self.reliable, self.arrived = False, False

@@ -1,4 +1,4 @@
-"""What can be read of the running node."""
+"""What can be read of a camera of the running node."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from yolact_ros.ros.node.parameters import Parameters
 
 
 @dataclass(frozen=True)
-class NodeStatus:
+class CameraStatus:
     """
-    The node at one moment.
+    The node and one of its cameras at one moment.
 
     :param active: the lifecycle node is active.
     :param parameters: the snapshot that holds for the next image.

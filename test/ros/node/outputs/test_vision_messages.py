@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseWithCovariance
 from std_msgs.msg import Header
 
-from yolact_ros.ros.node.vision_messages import VisionMessages
+from yolact_ros.ros.node.outputs.vision_messages import VisionMessages
 from yolact_ros.structures import ImageSize, Instances
 
 # The definitions of vision_msgs 4, as its .msg files give them.

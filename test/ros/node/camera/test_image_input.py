@@ -1,6 +1,6 @@
 import pytest
 
-from yolact_ros.ros.node.image_input import choose_reliable, input_name
+from yolact_ros.ros.node.camera.image_input import choose_reliable, input_name
 
 
 @pytest.mark.parametrize(('rule', 'offers', 'reliable'), [

@@ -1,0 +1,6 @@
+"""The tests of depth find the images beside them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -1,0 +1,104 @@
+"""Every image that came is processed, dropped by a named cause or waiting, in every status."""
+
+import threading
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.parameter import Parameter
+
+from yolact_ros.srv import Reload
+
+
+def balance(states):
+    """Return received, what became of it, and what waits, of a published status."""
+    source, result = ({each.key: each.value for each in state.values} for state in states)
+    settled = sum(int(value) for key, value in result.items()
+                  if key.startswith('dropped ') or key == 'processed')
+    return int(source['received']), settled, int(result['waiting'])
+
+
+def toggle(bench, turns):
+    for turn in range(turns):
+        bench.node.set_parameters([Parameter('enabled', value=turn % 2 == 1)])
+        threading.Event().wait(0.02)  # 50 Hz
+
+
+def transit(bench, *steps):
+    for step in steps:
+        request = ChangeState.Request(transition=Transition(id=step))
+        assert bench.call(ChangeState, 'yolact/change_state', request).success
+
+
+def disturb_with_toggling(bench, _):
+    toggle(bench, 50)
+
+
+def disturb_with_reload(bench, _):
+    for weights in ('new.pth', 'missing.pth'):
+        bench.call(Reload, 'yolact/reload', Reload.Request(weights=weights))
+
+
+def disturb_with_transitions(bench, _):
+    for _ in range(3):
+        transit(bench, Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)
+    transit(bench, Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP,
+            Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+
+
+def disturb_with_bad_images(bench, camera_images):
+    camera, make_image = camera_images
+    for encoding in ('nonsense', 'rgb8', '') * 10:
+        camera.publish(make_image(encoding=encoding))
+
+
+@pytest.mark.parametrize('disturb', [disturb_with_toggling, disturb_with_reload,
+                                     disturb_with_transitions, disturb_with_bad_images],
+                         ids=lambda disturb: disturb.__name__.removeprefix('disturb_with_'))
+def test_books_add_up_in_every_status_under_load(new_bench, make_image, disturb):
+    with new_bench() as bench:
+        assert bench.start()
+        states = bench.listen('/diagnostics', DiagnosticArray)
+        bench.node.create_timer(0.02, next(each for each in bench.node.timers
+                                           if each.timer_period_ns == 10 ** 9).callback)
+        bench.segment(bench.camera(), bench.listen())
+        camera, stop = bench.camera(depth=1), threading.Event()
+
+        def load():
+            while not stop.wait(0.001):
+                camera.publish(make_image())
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        try:
+            disturb(bench, (camera, make_image))
+            received = bench.node.status.figures.received
+            bench.wait(lambda: bench.node.status.figures.received > received + 50)
+        finally:
+            stop.set()
+            thread.join()
+        bench.wait(lambda: bench.node.status.figures.waiting == 0)
+        count = len(states)
+        bench.wait(lambda: len(states) > count)
+    books = [balance(array.status) for array in states]
+    assert len(books) > 10
+    assert [book for book in books if book[0] != book[1] + book[2]] == []
+    assert all(0 <= waiting <= 3 for _, _, waiting in books) and books[-1][2] == 0
+
+
+def test_image_of_a_disabled_node_is_unwanted(bench, make_image):
+    camera, messages = bench.camera(), bench.listen()
+    bench.segment(camera, messages)
+    predictor = bench.models.predictor
+    predictor.entered.clear()
+    predictor.gate.clear()
+    camera.publish(make_image(value=1))
+    bench.wait(predictor.entered.is_set)
+    camera.publish(make_image(value=2))
+    received = bench.node.status.figures.received
+    bench.wait(lambda: bench.node.status.figures.waiting == 2, f'two images beyond {received}')
+    bench.node.set_parameters([Parameter('enabled', value=False)])
+    bench.wait(lambda: bench.node.status.figures.dropped.get('unwanted') == 1)
+    predictor.gate.set()
+    bench.wait(lambda: bench.node.status.figures.waiting == 0)

@@ -1,0 +1,29 @@
+"""Which names the cameras of a node may have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rclpy.node import Node
+
+NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
+
+
+def check_names(names: Sequence[str], node: Node) -> None:
+    """
+    Refuse names that cannot each be a namespace of topics.
+
+    :raises ValueError: with the name and the reason.
+    """
+    for index, name in enumerate(names):
+        if not NAME.fullmatch(name) or '__' in name:
+            raise ValueError(f'cameras: {name!r} cannot be a part of a topic; use letters, digits '
+                             "and single '_', no digit first, no '/', like front or arm_left")
+        if name in names[:index]:
+            raise ValueError(f'cameras: {name!r} is named twice; give every camera its own name')
+    remapped = node.resolve_topic_name('image')
+    if names and remapped != node.resolve_topic_name('image', only_expand=True):
+        raise ValueError(f'cameras and a remapped image ({remapped}) exclude each other: with '
+                         f'cameras the inputs are {", ".join(f"{name}/image" for name in names)}; '
+                         f'remap those, like -r {names[0]}/image:={remapped}')

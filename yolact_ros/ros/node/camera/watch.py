@@ -1,0 +1,77 @@
+"""Looks at one camera once a second: what the watchdog says of it, and a log line for news."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from rclpy.node import Node
+
+from yolact_ros.ros.health.watchdog import Finding, Level, Observation, explain
+from yolact_ros.ros.node.camera.camera import Camera
+from yolact_ros.ros.node.camera.image_input import TYPE_NAMES
+from yolact_ros.ros.node.camera.status import CameraStatus
+
+QUIET_S = 60.0  # a finding that comes and goes is logged once in this time
+LOST_AT_LEAST = 2  # images a second; fewer are no pattern
+
+
+class Watch:
+    """Remembers what was seen of a camera a moment ago."""
+
+    def __init__(self, node: Node, camera: Camera, patience_s: float) -> None:
+        """:param patience_s: silence that is still normal [s]."""
+        self.camera, self._node, self._patience_s = camera, node, patience_s
+        self._before, self._lost_before = camera.metrics.figures(), 0
+        self._cause = ''
+        self._logged: dict[str, float] = {}
+
+    def look(self, status: CameraStatus) -> Finding:
+        """Return what is to be said of this moment; log it when its cause is a new one."""
+        finding = explain(self._observe(status), self._patience_s)
+        self._before, self._lost_before = status.figures, self.camera.input.lost
+        if finding.cause != self._cause:
+            self._cause = finding.cause
+            self._log(finding)
+        return finding
+
+    def describe_source(self) -> dict[str, str]:
+        """Return the diagnostics' values about the input."""
+        source = self.camera.input
+        wish = 'reliable' if source.reliable else 'best effort'
+        return {'topic': source.topic, 'type': source.type_name,
+                'publishers': ', '.join(sorted({each.node for each in source.publishers()})),
+                'reliability': wish if source.is_open else 'closed', 'lost': str(source.lost)}
+
+    def _observe(self, status: CameraStatus) -> Observation:
+        """Return everything the watchdog looks at."""
+        source, figures, before = self.camera.input, status.figures, self._before
+        publishers = tuple(source.publishers()) if status.listeners else ()
+        lost = source.lost - self._lost_before
+        too_old = figures.dropped.get('too_old', 0) > before.dropped.get('too_old', 0)
+        return Observation(
+            self._node.get_fully_qualified_name(), source.topic, source.type_name,
+            tuple(status.outputs), status.active, status.parameters.enabled,
+            status.listeners, source.arrived, source.silent_s, source.reliable, publishers,
+            () if publishers else self._other_image_topics(status),
+            mostly_lost=lost > max(LOST_AT_LEAST, figures.received - before.received),
+            too_old=too_old and figures.processed == before.processed,
+            error=figures.last_error if figures.failing else '')
+
+    def _other_image_topics(self, status: CameraStatus) -> tuple[tuple[str, str], ...]:
+        """Return topics that somebody publishes images on, but not the node's own."""
+        return tuple((topic, kind)
+                     for topic, kinds in self._node.get_topic_names_and_types() for kind in kinds
+                     if kind in TYPE_NAMES.values() and topic not in status.outputs
+                     and self._node.count_publishers(topic) > 0)
+
+    def _log(self, finding: Finding) -> None:
+        """Write a finding that is news; that of a bad image is in the log already."""
+        now = time.monotonic()
+        if now - self._logged.get(finding.cause, -math.inf) < QUIET_S:
+            return
+        self._logged[finding.cause] = now
+        if finding.level == Level.WARN:
+            self._node.get_logger().warning(finding.text)
+        elif finding.level == Level.OK:
+            self._node.get_logger().info(finding.text)

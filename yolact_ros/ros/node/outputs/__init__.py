@@ -1,0 +1,1 @@
+"""What leaves the node for one camera; nothing is made that nobody listens to."""

@@ -1,0 +1,11 @@
+"""An error as one line for people."""
+
+from __future__ import annotations
+
+CLEAR = (OSError, ValueError, RuntimeError, ImportError)  # kinds whose text says enough
+
+
+def reason_of(error: Exception) -> str:
+    """Return an error's text, with its type where the text alone says too little."""
+    clear = isinstance(error, CLEAR) and str(error)
+    return str(error) if clear else f'{type(error).__name__}: {error}'

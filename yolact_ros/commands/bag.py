@@ -17,6 +17,7 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from yolact_ros.commands.ends import heard
 from yolact_ros.extras import require
 from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
 from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag, read_messages
@@ -181,13 +182,15 @@ def _read(reader: Any, job: _Job) -> bool:
 
 @contextmanager
 def _noted_interrupt() -> Iterator[list[int]]:
-    """Yield a list that Ctrl-C adds to: an exception amid a write would spoil the bag."""
+    """Yield a list that signals add to: an exception amid a write would spoil the bag."""
     noted: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    before = {number: signal.signal(number, lambda number, _: noted.append(number))
+              for number in heard()}
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Job:

@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 JOIN_TIMEOUT_S = 0.5
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class GivenUp(Exception):
@@ -46,7 +46,7 @@ class _Running:
 
 def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int:
     """
-    Build a node and spin it until SIGINT or SIGTERM.
+    Build a node and spin it until Ctrl-C, SIGTERM or the end of the terminal.
 
     The signals are handled here and not by rclpy, whose handler takes the middleware away
     while the node's threads still use it.
@@ -63,14 +63,15 @@ def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int
 
 def until_interrupted(work: Callable[[], int]) -> int:
     """
-    Return what work returns, or 0 after the first SIGINT or SIGTERM, which ends it.
+    Return what work returns, or 0 after the first signal, which ends it.
 
     All later ones are ignored, also after the return: impatient fingers must not tear apart what
     is being taken down. Call it on the main thread, with rclpy's own handlers switched off.
     """
     try:
         for number in SIGNALS:
-            signal.signal(number, _interrupt)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+                signal.signal(number, _interrupt)
         status = work()
         _ignore_signals()
         return status

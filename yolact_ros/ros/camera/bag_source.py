@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CAMERA_INFO_TYPE = 'sensor_msgs/msg/CameraInfo'
 TYPES = {RAW: Image, COMPRESSED: CompressedImage, CAMERA_INFO_TYPE: CameraInfo}
 
+FASTEST, UNTIMED_RATE = 1000.0, 10.0  # [Hz]
+
 logger = logging.getLogger(__name__)
 
 
@@ -47,6 +49,8 @@ class BagSource:
         # The first one may follow its image.
         self._recorded_info = next((message for _, _, message in self._messages(self._info)), None)
         self.rate = (count - 1) / seconds if count > 1 else 1.0
+        if self.rate > FASTEST:  # written at once, so that their times say nothing
+            self.rate = UNTIMED_RATE
         self.description = f'bag {path}: {count} frames of {self._image} at {self.rate:.3g} Hz'
 
     def __iter__(self) -> Iterator[Frame]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from yolact_ros.config import PostprocessConfig
+from yolact_ros.messages.images import doubt_about
 from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.camera.camera import Arrival, Camera
@@ -70,6 +71,7 @@ class Frame:
         self.camera, self._arrival, self._job = camera, arrival, job
         self.watch = Stopwatch()
         self.rgb = decode_image(arrival.message, job.parameters.max_image_pixels)
+        camera.doubt(doubt_about(arrival.message, self.rgb))
         self.watch.lap('decode')
 
     def publish(self, instances: Instances) -> None:

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: The yolact_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Segmentation without a camera: plays a source as a camera topic and starts the node on it."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# SPDX-FileCopyrightText: The yolact_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Start the segmentation node on a camera topic; only what is given here overrides the YAML."""
 
 import os

@@ -107,15 +107,20 @@ def _mutate_assignment(data: bytes, others: Sequence[bytes], random: Random) -> 
     return json.dumps([node, name, value]).encode()
 
 
+@functools.cache
+def _context() -> rclpy.Context:
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    return context
+
+
 def _declare(data: bytes) -> None:
     """Start a node that only declares its parameters."""
     which, name, value = json.loads(data)
     if '\0' in value:
         raise ValueError('no command line holds this')
-    if not rclpy.ok():
-        rclpy.init()
     table = Parameters if which == 'node' else SourceParameters
-    node = Node('fuzzed', cli_args=['--ros-args', '-p', f'{name}:={value}'],
+    node = Node('fuzzed', context=_context(), cli_args=['--ros-args', '-p', f'{name}:={value}'],
                 start_parameter_services=False, enable_rosout=False)
     try:
         table(**declare_table(node, table))

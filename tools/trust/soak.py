@@ -42,7 +42,6 @@ def soak(seconds: float, rate: float, seed: int, log: Callable[[str], None]) -> 
     vitals = Vitals()
     process = subprocess.Popen([sys.executable, str(ROOT / 'scripts' / 'segment_node')],
                                env={**os.environ, 'OMP_NUM_THREADS': '1'})
-    rclpy.init()
     world = World(process, vitals, random.Random(seed), log)
     try:
         world.wait_for_node()
@@ -67,8 +66,10 @@ class World:
                  log: Callable[[str], None]) -> None:
         """Join the network."""
         self._process, self._vitals, self._draw, self._log = process, vitals, draw, log
-        self._node = Node('world')
-        self._executor = SingleThreadedExecutor()
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context)
+        self._node = Node('world', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._node.create_subscription(DiagnosticArray, '/diagnostics', self._note, 10)
         self._reload = self._node.create_client(Reload, '/yolact/reload')
@@ -106,7 +107,7 @@ class World:
         """Leave the network."""
         self._executor.shutdown()
         self._node.destroy_node()
-        rclpy.try_shutdown()
+        rclpy.try_shutdown(context=self._context)
 
     # events
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco_file import find_image_folder, read_json, read_sized_image
+from yolact_ros.data.coco_file import find_image_folder, is_box, read_json, read_sized_image
 from yolact_ros.structures import ImageSize
 
 HEIGHT, WIDTH = 20, 30
@@ -56,3 +56,10 @@ def test_a_file_that_is_no_coco_json_is_refused(tmp_path, content, message):
 def test_a_missing_annotation_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='nothing.json'):
         read_json(tmp_path / 'nothing.json')
+
+
+@pytest.mark.parametrize('value', [10 ** 400, float('nan'), float('inf'), None, 'x'],
+                         ids=['huge', 'nan', 'inf', 'null', 'text'])
+def test_box_of_numbers_that_are_none_is_no_box(value):
+    assert not is_box([1, 2, value, 4])
+    assert is_box([1, 2, 3.5, 10 ** 30])

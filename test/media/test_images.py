@@ -231,3 +231,21 @@ def test_a_missing_source_is_answered_with_what_would_do(tmp_path):
                                                ('rtsp://robot/camera', 'camera')])
 def test_a_video_has_a_name_for_its_outputs(address, name):
     assert Video(address).name == name
+
+
+def test_a_png_whose_chunk_asks_for_gigabytes_is_refused_before_memory_is_taken():
+    data = bytearray(cv2.imencode('.png', red())[1].tobytes())
+    start = data.index(b'IDAT')
+    data[start - 4:start] = (0x7fffffff).to_bytes(4, 'big')
+    with pytest.raises(ValueError, match='cannot be read: .*claims 2147483647 bytes.*copy'):
+        decode_image(bytes(data), 'a.png')
+
+
+def test_a_photo_with_damage_in_the_middle_is_refused():
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8),
+                             (0, 0), 2)
+    data = cv2.imencode('.jpg', image)[1].tobytes()
+    middle = len(data) // 2
+    assert decode_image(data, 'a.jpg').shape == (240, 320, 3)
+    with pytest.raises(ValueError, match="'a.jpg' cannot be read"):
+        decode_image(data[:middle] + data[middle + 700:], 'a.jpg')

@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from yolact_ros.ros.spin import SIGNALS, until_interrupted
+from yolact_ros.ros.spin import until_interrupted
+from yolact_ros.signals import SIGNALS
 
 
 @pytest.fixture(autouse=True)

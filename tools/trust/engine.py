@@ -48,7 +48,7 @@ def limit_memory(extra: int = MEMORY) -> None:
     """Let this process ask for no more than it has now and a bit."""
     pages = int(Path('/proc/self/statm').read_text().split()[0])
     limit = pages * resource.getpagesize() + extra
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 
 
 def fuzz(target: Target, seed: int, folder: Path, seconds: float, most: int = 10 ** 9) -> Tally:

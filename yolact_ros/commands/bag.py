@@ -17,13 +17,13 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from yolact_ros.commands.ends import heard
 from yolact_ros.extras import require
 from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
 from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag, read_messages
 from yolact_ros.messages.images import decode_message
 from yolact_ros.overlay import draw_instances
 from yolact_ros.progress import progress_interval
+from yolact_ros.signals import heard
 from yolact_ros.tracking import Tracker
 
 INSTANCES, OVERLAY = '/yolact/instances', '/yolact/overlay/compressed'

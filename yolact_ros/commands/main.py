@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
-from yolact_ros.commands.ends import Interrupted, end_on_signals
 from yolact_ros.inference.backends.allocator import keep_freed_memory
+from yolact_ros.signals import Interrupted, interrupt_once
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
 # A module of this room for each; only that of the chosen command is imported.
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         end of the terminal.
     """
     if argv is None:  # this process is ours
-        end_on_signals()
+        interrupt_once()
     argv = list(sys.argv[1:] if argv is None else argv)
     name = argv[0] if argv else ''
     try:

@@ -23,7 +23,7 @@ RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 # image_transport's description of a colour image that was compressed from bgr8.
 JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'
 
-DARK_BELOW = 4096 // 257 + 1  # what 12 bits reach where 16 were announced, in 8 bits
+DARK_BELOW = 4096 // 257 + 2  # what 12 bits reach where 16 were announced, in 8 bits
 NAME_LENGTH = 60  # longest encoding that a message tells in full
 
 

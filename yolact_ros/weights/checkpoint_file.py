@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -34,7 +33,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None]:
     with path.open('rb') as file:
         head = file.read(512)
     _reject_foreign(head, path)
-    if head[:1] == b'\x80' or zipfile.is_zipfile(path) or head[:2] == b'PK':
+    if head[:1] == b'\x80' or head[:2] == b'PK':
         state, stored = _read_pickle(path), None
     else:
         state, stored = _read_safetensors(path)

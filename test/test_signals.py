@@ -1,4 +1,4 @@
-"""Signals end a command once, with everything half-written taken away."""
+"""Signals end a process once, with everything half-written taken away."""
 
 import signal
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from tools.trust.interrupt import half_written
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 # A command that writes for ever, as main() runs it.
 PROGRAM = """
 import sys, time, types
@@ -61,3 +61,24 @@ def test_half_written_files_are_found(tmp_path):
     (tmp_path / 'good.json').write_text('[]')
     assert [line.partition(':')[0] for line in half_written(tmp_path)] == [
         'left behind', 'no JSON', 'no image']
+
+
+def test_a_signal_amid_an_import_waits_for_its_end(tmp_path):
+    (tmp_path / 'slow.py').write_text(
+        'import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(0.2)\n'
+        'print("imported", flush=True)\n')
+    program = ('import sys, time\nfrom yolact_ros.signals import Interrupted, interrupt_once\n'
+               'interrupt_once()\ntry:\n    import slow\n    time.sleep(30)\n'
+               'except Interrupted as interrupt:\n    sys.exit(interrupt.args[0])\n')
+    ran = subprocess.run([sys.executable, '-c', program], cwd=tmp_path, text=True, check=False,
+                         capture_output=True, timeout=60, env={'PYTHONPATH': str(ROOT)})
+    assert (ran.returncode, ran.stdout, ran.stderr) == (signal.SIGTERM, 'imported\n', '')
+
+
+def test_what_is_ignored_from_the_start_stays_ignored():
+    program = ('import os, signal\nfrom yolact_ros.signals import interrupt_once\n'
+               'signal.signal(signal.SIGHUP, signal.SIG_IGN)\ninterrupt_once()\n'
+               'os.kill(os.getpid(), signal.SIGHUP)\nprint("goes on")\n')
+    ran = subprocess.run([sys.executable, '-c', program], text=True, check=False,
+                         capture_output=True, timeout=60, env={'PYTHONPATH': str(ROOT)})
+    assert ran.stdout == 'goes on\n'

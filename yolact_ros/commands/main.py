@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from yolact_ros.inference.backends.allocator import keep_freed_memory
-from yolact_ros.signals import Interrupted, interrupt_once
+from yolact_ros.signals import Interrupted, ignore_signals, interrupt_once
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
 # A module of this room for each; only that of the chosen command is imported.
@@ -44,9 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: 0 done, 1 failed, 2 misused, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by the
         end of the terminal.
     """
-    if argv is None:  # this process is ours
-        interrupt_once()
-    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return _main(list(argv))
+    interrupt_once()  # this process is ours
+    try:
+        return _main(sys.argv[1:])
+    finally:
+        ignore_signals()  # one that comes while Python ends changes nothing any more
+
+
+def _main(argv: Sequence[str]) -> int:
+    """Run one command and return the exit code."""
     name = argv[0] if argv else ''
     try:
         code = _run_command(name, argv[1:]) if name in COMMANDS else _run_without_command(argv)

@@ -88,8 +88,15 @@ def _serve(build: Callable[[], RunnableNode], args: list[str] | None, running: _
         running.spinning.start()
         return running.spinning.wait()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        sys.stderr.write(f'cannot start: {error}\n')
+        sys.stderr.write(f'cannot start: {with_cure(error)}\n')
         return 1
+
+
+def with_cure(error: Exception) -> str:
+    """Return why a node cannot start; rclpy does not tell what helps where its logs go nowhere."""
+    cure = ('; ROS writes a log: set HOME, or ROS_LOG_DIR to a folder that can be written to and '
+            'is not full') if 'logging' in str(error) else ''
+    return f'{error}{cure}'
 
 
 class Spinning:

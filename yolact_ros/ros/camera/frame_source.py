@@ -29,7 +29,7 @@ from yolact_ros.ros.camera.parameters import SourceParameters
 from yolact_ros.ros.camera.sources import open_source
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.parameter_table import declare_table
-from yolact_ros.ros.spin import Spinning, leave, until_interrupted
+from yolact_ros.ros.spin import Spinning, leave, until_interrupted, with_cure
 
 QUEUE_DEPTH = 10
 DEFAULT_FRAME_ID = 'camera_optical_frame'
@@ -193,7 +193,7 @@ def _play(args: list[str] | None) -> int:
         spinning.start()
         node.play()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        rclpy.logging.get_logger('frame_source').fatal(str(error))
+        rclpy.logging.get_logger('frame_source').fatal(with_cure(error))
         status = 1
     finally:
         if spinning is not None and not spinning.stop():

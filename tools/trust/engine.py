@@ -19,6 +19,7 @@ from tools.trust.target import Target
 ROOT = Path(__file__).resolve().parents[2]
 MEMORY = 6 << 30  # [bytes] that this process may ask for; protects the machine
 HUNGRY_MIB = 512  # an input that takes more is a finding
+HANGS_S = 180.0  # beyond the time given, which starting takes a part of
 CURRENT = 'current'  # the input in work: what is left of it when the process dies
 MOST_FINDINGS = 50  # of one kind and run; more only repeat themselves
 
@@ -119,15 +120,18 @@ def run_apart(name: str, seed: int, folder: Path, seconds: float) -> Tally:
     """Fuzz a target in a process of its own; its death is a finding."""
     command = [sys.executable, '-m', 'tools.trust.worker', name, str(seed), str(folder),
                str(seconds)]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    lines = ran.stdout.splitlines()
-    if ran.returncode == 0 and lines:
-        return Tally(**json.loads(lines[-1]))
-    tally = Tally()
-    current = folder / CURRENT
-    data = current.read_bytes() if current.exists() else b''
-    why = (ran.stderr.strip().splitlines() or ['no word'])[-1][:200]
-    _keep(tally, f'the process died with {ran.returncode}: {why}', data, folder)
+    try:
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
+                             timeout=seconds + HANGS_S)
+        lines = ran.stdout.splitlines()
+        if ran.returncode == 0 and lines:
+            return Tally(**json.loads(lines[-1]))
+        why = (ran.stderr.strip().splitlines() or ['no word'])[-1][:200]
+        what = f'the process died with {ran.returncode}: {why}'
+    except subprocess.TimeoutExpired:
+        what = 'the process hangs'
+    tally, current = Tally(), folder / CURRENT
+    _keep(tally, what, current.read_bytes() if current.exists() else b'', folder)
     return tally
 
 

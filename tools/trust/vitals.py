@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-WARM_UP = 1 / 3     # of the samples; caches, allocator and first reloads are behind it then
-SHORTEST_S = 240.0  # of a run whose memory says anything
+WARM_UP = 1 / 2     # of the samples; caches, allocator and first reloads are behind it then
+SHORTEST_S = 500.0  # of a run whose memory says anything
 MOST_DRIFT = 0.01   # of the memory
 CAUSES = 'dropped '
 

@@ -18,6 +18,7 @@ from yolact_ros.media.images import read_image
 from yolact_ros.structures import ImageSize
 
 ImageId = int | str
+LARGEST_IMAGE = 1 << 30  # [pixels]; masks of more would be painted for ever
 YES, NO = (1, True, '1', 'true'), (0, False, None, '0', 'false', '')
 
 
@@ -240,7 +241,10 @@ def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[Image
 def _size_of(entry: Mapping[str, Any], path: Path, file: Path) -> ImageSize:
     """Return the size that an image entry tells, else that of its file."""
     told = entry.get('height'), entry.get('width')
-    if all(isinstance(side, (int, float)) and side >= 1 for side in told):
+    if all(_is_finite(side) and side >= 1 for side in told):
+        if told[0] * told[1] > LARGEST_IMAGE:
+            raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has height '
+                             f'{told[0]:g} and width {told[1]:g}; write the size of its file')
         return ImageSize(int(told[0]), int(told[1]))
     if not file.is_file():
         raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has no size, got '

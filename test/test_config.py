@@ -85,5 +85,5 @@ def test_an_unknown_class_is_named_with_the_known_ones(key):
 
 @pytest.mark.parametrize('name', ['input_size', 'fpn_channels', 'num_prototypes'])
 def test_sizes_that_no_memory_holds_are_refused(name):
-    with pytest.raises(ValueError, match=f'{name} must be at most .*, got 1000000000'):
+    with pytest.raises(ValueError, match=f'{name} must be in .*, got 1000000000'):
         ModelConfig('a', 'resnet50', ('cup',), **{name: 10 ** 9})

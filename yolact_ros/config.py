@@ -76,8 +76,8 @@ class ModelConfig:
         if self.input_size < 64:
             raise ValueError(f'input_size must be at least 64 px, got {self.input_size}')
         for name, most in LARGEST.items():
-            if getattr(self, name) > most:
-                raise ValueError(f'{name} must be at most {most}, got {getattr(self, name)}')
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f'{name} must be in [1, {most}], got {getattr(self, name)}')
         if len(self.anchor_scales) != 5:
             raise ValueError('anchor_scales needs one entry for each of P3-P7, '
                              f'got {len(self.anchor_scales)}')

@@ -152,8 +152,10 @@ class YolactNode(LifecycleNode):
             raise ValueError(self._names_refused)
         self._model.fill()
         if not self._model.source.weights:
-            self.get_logger().info('weights is empty: using the packaged demo model, which knows '
-                                   f'{", ".join(self._model.predictor.class_names)}')
+            self.get_logger().warning(
+                'weights is empty: this is the demo model, made for synthetic scenes, which knows '
+                f'{", ".join(self._model.predictor.class_names)}; for a real camera run '
+                'once: yolact download yolact_resnet50, and start with weights:=yolact_resnet50')
         self._worker = Worker(self._job, self._batch, self._device_failed.trigger,
                               self._look_again.trigger)
         for camera in self.cameras:

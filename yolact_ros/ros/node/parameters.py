@@ -88,7 +88,8 @@ class Parameters:
     overlay_labels: bool = live(True, 'Draw class names and scores in ~/overlay.')
     overlay_contours: bool = live(True, 'Draw outlines of the masks in ~/overlay.')
     overlay_color_by: str = live('class', 'What has a colour of its own in ~/overlay: a class, '
-                                 'or every tracked object.', choices=COLOR_BY)
+                                 'every tracked object, or every object of an image.',
+                                 choices=COLOR_BY)
     jpeg_quality: int = live(85, 'Quality of ~/overlay/compressed.', low=1, high=100)
 
     def __post_init__(self) -> None:

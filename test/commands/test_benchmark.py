@@ -19,7 +19,6 @@ from yolact_ros.benchmark.busy import busy_neighbours, with_neighbours
 from yolact_ros.benchmark.frames import noise_image, seeded_network
 from yolact_ros.benchmark.measure import (
     Timing,
-    _byte_product,
     count_flop,
     measure,
     measured_peak,
@@ -249,11 +248,6 @@ def test_each_work_is_measured_as_it_is_and_beside_neighbours():
     works['a']()
     works['a, 2 busy']()
     assert calls == ['work', True, 'work', False]
-
-
-def test_the_peak_of_bytes_knows_its_operations():
-    work, operations = _byte_product()
-    assert operations == 2 * work().shape[0] ** 3
 
 
 def test_busy_neighbours_and_a_rate_are_in_the_report(tmp_path, capsys):

@@ -115,7 +115,9 @@ def _measure_case(args: argparse.Namespace, device: torch.device, name: str, mod
         if not variant.startswith(BASELINE) and 'network' in timing.stage_ms:
             network_s = row['stage_ms']['network']['median'] / 1e3
             row['tflop_per_s'] = batch * flop / network_s / 1e12
-            row['share_of_peak'] = batch * flop / network_s / peaks[_precision_of(variant)]
+            peak = peaks.get(_precision_of(variant))
+            if peak:
+                row['share_of_peak'] = batch * flop / network_s / peak
             row['network_share'] = float(np.median(np.divide(
                 timing.stage_ms['network'], timing.frame_ms)))
         if BASELINE in timings and variant != BASELINE:

@@ -112,8 +112,6 @@ def measured_peak(dtype: torch.dtype, device: torch.device) -> float:
     More than one is tried, because different libraries are behind them: on an AMD EPYC oneDNN's
     convolution is about 10 % faster than MKL's matrix product.
     """
-    if dtype == torch.int8:
-        return _rate(*_byte_product())
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         return max(_rate(*kernel(dtype, device)) for kernel in PEAK_KERNELS)
 
@@ -123,13 +121,6 @@ def _matrix_product(dtype: torch.dtype, device: torch.device) -> Kernel:
     size = 8192 if device.type == 'cuda' else 2048
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     return lambda: a @ b, 2 * size ** 3
-
-
-def _byte_product() -> Kernel:
-    """Return a product of matrices of bytes, summed up in 32 bits, on the CPU."""
-    size = 2048
-    a, b = (torch.randint(-128, 128, (size, size), dtype=torch.int8) for _ in range(2))
-    return lambda: torch._int_mm(a, b), 2 * size ** 3
 
 
 def _convolution(dtype: torch.dtype, device: torch.device) -> Kernel:

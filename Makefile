@@ -1,4 +1,4 @@
-# Two commands: `make demo` shows the node at work, `make test` runs all tests. Both first prepare
+# Two commands: `make demo` shows the node at work, `make test` runs the tests. Both first prepare
 # .venv/, which takes a few minutes once and a moment afterwards.
 
 # A folder, picture, video, webcam number, rosbag2 or synthetic:MODE; empty plays made-up scenes.
@@ -7,18 +7,31 @@ SOURCE ?=
 WEIGHTS ?=
 # 1: the made-up camera has a depth picture too, and objects have distances.
 DEPTH ?=
+# 1: the demo in a browser too.
+VIEWER ?=
 # How long the demo runs [s].
-DURATION ?= 20
+DURATION ?= $(if $(filter-out 0,$(VIEWER)),3600,20)
+# kilted or jazzy: whose wheels to test with. Each has an environment of its own.
+ROS ?= kilted
+export ROS
+venv := $(if $(filter kilted,$(ROS)),.venv,.venv-$(ROS))
+# Two processes, each with files of its own and one ROS domain. A crash ends only its process, and
+# the summary names the test. Set it empty for one process, as a debugger wants it.
+PARALLEL ?= -n 2 --dist loadfile --max-worker-restart=0
+pytest = $(venv)/bin/python -m pytest -q $(PARALLEL)
 
 # A sourced ROS installation would mix its libraries with those of .venv/.
 unexport LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test test-all test-oldest coverage lint clean
 
 help:
 	@echo 'make demo [SOURCE=video.mp4] [WEIGHTS=file.pth] [DEPTH=1] [DURATION=20]   camera -> node -> masks'
-	@echo 'make test                                                     the whole test suite'
+	@echo 'make demo VIEWER=1                    the same in a browser'
+	@echo 'make test [ROS=jazzy]                 the tests, but for the slow ones'
+	@echo 'make test-all | coverage              every test, without or with its share of lines'
+	@echo 'make test-oldest [PYTHON=python3.10]  the oldest packages that pip may bring'
 	@echo 'make setup | lint | clean'
 
 setup:
@@ -26,13 +39,24 @@ setup:
 
 demo: setup
 	@tools/demo --duration '$(DURATION)' $(if $(SOURCE),--source '$(SOURCE)') \
-	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(filter-out 0,$(DEPTH)),--depth)
+	  $(if $(WEIGHTS),--weights '$(WEIGHTS)') $(if $(filter-out 0,$(DEPTH)),--depth) \
+	  $(if $(filter-out 0,$(VIEWER)),--viewer)
 
 test: setup
-	.venv/bin/python -m pytest -q
+	$(pytest) -m 'not slow'
+
+test-all: setup
+	$(pytest)
+
+test-oldest:
+	tools/test_oldest
+
+coverage: setup
+	$(pytest) --cov --cov-report=term:skip-covered
 
 lint: setup
-	.venv/bin/ruff check .
+	$(venv)/bin/ruff check .
+	$(venv)/bin/mypy
 
 clean:
-	rm -rf .venv build install log .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build install log .pytest_cache .ruff_cache .mypy_cache .coverage*

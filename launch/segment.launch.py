@@ -26,6 +26,9 @@ PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES
 # What is not a parameter of the node: name -> (default, choices or None, description).
 ARGUMENTS = {
     'image_topic': ('image', None, 'Camera topic; without leading slash it lies in namespace.'),
+    'depth_topic': ('depth', None, 'Depth picture registered to image_topic, for use_depth.'),
+    'camera_info_topic': ('', None, "Calibration of image_topic, for use_depth. '': camera_info "
+                          'beside image_topic.'),
     'params_file': (PathJoinSubstitution([CONFIG, 'yolact.yaml']), None,
                     'YAML file with the parameters of the node.'),
     'namespace': ('', None, 'Namespace of the node.'),
@@ -34,7 +37,7 @@ ARGUMENTS = {
     'fastdds_profile': ('auto', None, 'Fast DDS profile for large images: a path, none, or auto '
                         'for config/fastdds.xml unless the environment names another.'),
     'rqt': ('false', SWITCH, 'Show the overlay in rqt_image_view.'),
-    'rviz': ('false', SWITCH, 'Show the overlay in RViz.'),
+    'rviz': ('false', SWITCH, 'Show overlay, points and boxes in RViz.'),
     'respawn': ('false', SWITCH, 'Start the node again, 2 s after it ended by itself.'),
     'on_exit': ('shutdown', ('shutdown', 'stay'), 'When the node ends: end the launch too, with '
                 'an error if the node had one, or let the others stay.'),
@@ -43,6 +46,8 @@ ARGUMENTS = {
 OVERRIDES = {
     'weights': (str, None, 'Weights file, or a name that `yolact models` lists.'),
     'config': (str, None, 'Preset of the network where the weights do not tell it.'),
+    'class_names': (tuple, None, 'Names of the classes, with commas between, of weights that do '
+                    'not tell them.'),
     'device': (str, None, 'Where the network runs: auto, cpu, cuda, cuda:1, ...'),
     'backend': (str, None, 'What runs the network: auto, torch, openvino.'),
     'precision': (str, None, 'Number format: auto, float32, float16, bfloat16.'),
@@ -50,6 +55,8 @@ OVERRIDES = {
                         'or image_topic/compressed.'),
     'cameras': (tuple, None, 'Names of cameras that share the model, like front,left: each is a '
                 'namespace, front/image in, ~/front/instances out; without image_topic.'),
+    'use_depth': (bool, SWITCH, 'Listen to depth_topic and camera_info_topic too and say where '
+                  'in space the objects are.'),
     'image_qos': (str, ('auto', 'reliable', 'best_effort'),
                   'Reliability of the input subscription.'),
     'score_threshold': (float, None, 'Class score that a detection must exceed, 0 to 1.'),
@@ -98,9 +105,18 @@ def _start_node(context):
         package='yolact_ros', executable='segment_node', output='screen',
         respawn=respawn, respawn_delay=2.0, on_exit=_end if ends else None,
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
-        remappings=[('image', LaunchConfiguration('image_topic'))],
+        remappings=_inputs(context),
         parameters=[LaunchConfiguration('params_file'), given],
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')])]
+
+
+def _inputs(context):
+    """Return the topics of the camera."""
+    image, depth, camera_info = (LaunchConfiguration(name).perform(context) for name in
+                                 ('image_topic', 'depth_topic', 'camera_info_topic'))
+    beside = image.rpartition('/')[0]
+    camera_info = camera_info or (f'{beside}/camera_info' if beside else 'camera_info')
+    return [('image', image), ('depth', depth), ('camera_info', camera_info)]
 
 
 def _typed(text, kind):
@@ -140,10 +156,11 @@ def _rqt():
 
 
 def _rviz():
-    """Return RViz with the overlay, whatever the node is called."""
+    """Return RViz with what the node shows, whatever it is called."""
     return Node(package='rviz2', executable='rviz2', name='rviz',
                 arguments=['-d', PathJoinSubstitution([CONFIG, 'yolact.rviz'])],
-                remappings=[('/yolact/overlay', _topic('overlay'))])
+                remappings=[(f'/yolact/{name}', _topic(name))
+                            for name in ('overlay', 'label_image', 'points', 'markers')])
 
 
 def _topic(name):

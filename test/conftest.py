@@ -12,6 +12,8 @@ os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 # Threads that spin while they wait for each other make a busy machine many times slower.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+if 'PYTEST_XDIST_WORKER' in os.environ:  # the workers share the cores, so none takes them all
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 os.environ.setdefault('AMENT_PREFIX_PATH', sys.prefix)
 # Without HOME or this, rclpy.init() fails; with it, test runs leave no logs at home.
 os.environ.setdefault('ROS_LOG_DIR', str(Path(tempfile.gettempdir()) / 'yolact_ros_test_log'))

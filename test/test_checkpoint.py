@@ -348,3 +348,21 @@ def test_flipped_bytes_anywhere_in_a_pickle_are_refused_in_words(tmp_path, old):
         except Exception as error:
             kinds.add(type(error))
     assert kinds == {ValueError}
+
+
+def test_names_are_given_to_a_file_that_does_not_tell_them(tmp_path, caplog):
+    model = make_model(yolact_resnet50(20))
+    torch.save(model.state_dict(), tmp_path / 'mine.pth')
+    assert load_model(tmp_path / 'mine.pth', 'yolact_resnet50')[1].num_classes == 20
+    assert 'mine.pth does not name its 20 classes' in caplog.text
+    caplog.clear()
+    names = [f'thing {number}' for number in range(20)]
+    _, config = load_model(tmp_path / 'mine.pth', 'yolact_resnet50', names)
+    assert config.class_names == tuple(names) and not caplog.text
+    with pytest.raises(ValueError, match='20 classes, got 1 class_names'):
+        load_model(tmp_path / 'mine.pth', 'yolact_resnet50', ['cup'])
+
+
+def test_own_checkpoints_keep_their_names(tmp_path):
+    save_model(tmp_path / 'own.safetensors', make_model())
+    assert load_model(tmp_path / 'own.safetensors', class_names=['a'])[1] == yolact_plus_tiny(3)

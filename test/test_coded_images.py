@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 
 from yolact_ros.coded_images import ImageError, decode_jpeg, decode_png
 
@@ -115,6 +116,12 @@ def test_a_jpeg_for_printing_is_named():
         decode_jpeg(header[:2] + tables + header[2:] + b'\xff\xda\0\x0e\x04\1\0\2\0\3\0\4\0\0?\0\0'
                     + bytes(20) + b'\xff\xd9')
     assert caught.value.cause == 'format' and 'CMYK' in str(caught.value)
+
+
+def test_a_jpeg_of_adobes_colours_for_printing_is_named():
+    data = simplejpeg.encode_jpeg(np.zeros((8, 8, 4), np.uint8), colorspace='CMYK')
+    with pytest.raises(ImageError, match=r'made for printing \(YCCK\)'):
+        decode_jpeg(data)
 
 
 def test_a_png_made_by_hand_is_decoded():

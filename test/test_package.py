@@ -83,6 +83,16 @@ def test_package_xml_depends_on_every_ros_package_that_is_imported():
     assert ros_imports() <= declared
 
 
+def test_package_xml_has_no_pip_key_so_that_it_can_be_released():
+    keys = [element.text for element in MANIFEST.iter() if element.tag.endswith('depend')]
+    assert [key for key in keys if key.endswith('-pip')] == []
+
+
+def test_the_changelog_begins_with_this_version():
+    lines = (ROOT / 'CHANGELOG.rst').read_text(encoding='utf-8').splitlines()
+    assert lines[4].split()[0] == MANIFEST.findtext('version')
+
+
 def test_package_xml_is_one_that_ros_tools_accept():
     package = pytest.importorskip('catkin_pkg.package')
     parsed = package.parse_package(str(ROOT / 'package.xml'))
@@ -145,7 +155,8 @@ def test_make_demo_passes_its_arguments_on():
     assert "--source 'my video.mp4'" in line
     assert "--weights 'a.pth'" in line
     assert "--duration '5'" in line
-    assert '--source' not in make('demo')
+    assert '--source' not in make('demo') and '--viewer' not in make('demo')
+    assert '--viewer' in make('demo', 'VIEWER=1')
 
 
 @pytest.mark.skipif(not shutil.which('make'), reason='needs make')

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,10 +15,13 @@ from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.files import replacing
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.weights.checkpoint_file import FORMAT_VERSION, read_checkpoint
+from yolact_ros.weights.lite import LITE_WEIGHTS, find_lite_weights, rename_lite_keys
 from yolact_ros.weights.published import DEMO_WEIGHTS, PUBLISHED, cache_path
 from yolact_ros.weights.state_dict import infer_config
 
 LARGEST_FILE = 2 << 30  # [bytes]; ten times the largest published network
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ def resolve_weights(name_or_path: str | Path) -> Path:
     """
     Return the file that a name or path stands for.
 
-    :param name_or_path: 'demo' (the packaged model), a published name, or a path.
+    :param name_or_path: 'demo' (the packaged model), a published name, lite0_imagenet (of the
+        extra [lite]), or a path.
     :raises FileNotFoundError: when there is no such file, with the cure.
     """
     name = str(name_or_path)
@@ -49,24 +55,30 @@ def resolve_weights(name_or_path: str | Path) -> Path:
         return _existing(DEMO_WEIGHTS, 'the packaged demo model is missing; reinstall yolact_ros')
     if name in published:
         return _existing(cache_path(name), f'fetch it once with: yolact download {name}')
-    known = ', '.join(('demo', *published))
+    if name == LITE_WEIGHTS:
+        return _existing(find_lite_weights(), 'install its package again')
+    known = ', '.join(('demo', *published, LITE_WEIGHTS))
     return _existing(Path(name).expanduser(), f'give a path to a checkpoint or one of: {known}')
 
 
-def load_model(path: str | Path,
-               config: ModelConfig | str | None = None) -> tuple[Yolact, ModelConfig]:
+def load_model(path: str | Path, config: ModelConfig | str | None = None,
+               class_names: Sequence[str] = ()) -> tuple[Yolact, ModelConfig]:
     """
     Return the model of a checkpoint, ready for inference on the CPU, and its configuration.
 
     :param path: a file, or a name that resolve_weights knows.
     :param config: a ModelConfig or the name of a preset; needed only where a published file does
         not tell (yolact_im400 and yolact_im700 differ from yolact_base in nothing but the name).
+    :param class_names: of a file that does not tell them; own checkpoints keep theirs.
     :raises FileNotFoundError: when there is no such file.
     :raises ValueError: when the file is no checkpoint, or does not fit the configuration.
     """
     path = resolve_weights(path)
     state, stored = read_checkpoint(path)
+    named = stored is not None or isinstance(config, ModelConfig)
     config = _choose_config(state, stored, config, path)
+    if not named:
+        config = _with_names(config, class_names, path)
     model = Yolact(config)
     cure = ('Choose another config (' + ', '.join(MODEL_PRESETS) + ') or leave it out to have it '
             'inferred') if stored is None else 'The file is damaged; copy or write it again'
@@ -106,14 +118,14 @@ def load_matching(model: Yolact, path: str | Path) -> LoadReport:
 
 def load_backbone(model: Yolact, path: str | Path) -> LoadReport:
     """
-    Load an ImageNet backbone (torchvision's ResNet names, or DarkNet-53) into a model.
+    Load an ImageNet backbone (torchvision's ResNet names, DarkNet-53, Lite0) into a model.
 
     :raises ValueError: when the file is not that of the model's backbone.
     """
     path = resolve_weights(path)
     state, _ = read_checkpoint(path)
     renamed = {}
-    for key, tensor in state.items():
+    for key, tensor in rename_lite_keys(state).items():
         if key.startswith('layer') and key[5].isdigit():
             stage, rest = key[5:].split('.', 1)
             key = f'layers.{int(stage) - 1}.{rest}'
@@ -145,6 +157,20 @@ def _choose_config(state: dict[str, Tensor], stored: ModelConfig | None,
                              f'not {wanted}; leave config out')
         return stored
     return infer_config(state, path, wanted or None)
+
+
+def _with_names(config: ModelConfig, class_names: Sequence[str], path: Path) -> ModelConfig:
+    """Return the configuration with the names; say so where they are only guessed."""
+    if class_names:
+        if len(class_names) != config.num_classes:
+            raise ValueError(f'{path} has {config.num_classes} classes, got {len(class_names)} '
+                             f'class_names ({", ".join(class_names[:5])}, ...); name all of them')
+        return replace(config, class_names=tuple(class_names))
+    if path.name not in {weights.file_name for weights in PUBLISHED}:
+        logger.warning('%s does not name its %d classes; they are taken for %s, %s, ...; give '
+                       'class_names where they are others', path, config.num_classes,
+                       *(config.class_names * 2)[:2])
+    return config
 
 
 def _load_strictly(model: Yolact, state: dict[str, Tensor], path: Path, cure: str) -> None:

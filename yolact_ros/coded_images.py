@@ -73,8 +73,8 @@ def decode_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         if height * width > JPEG_PIXELS_PER_BYTE * len(data):
             raise ImageError('data', f'a JPEG of {len(data)} bytes cannot hold the {width}x'
                                      f'{height} pixels that it claims; it is cut off or damaged')
-        if colours == 'CMYK':
-            raise ImageError('format', 'the JPEG is made for printing (CMYK); publish YCbCr')
+        if colours in ('CMYK', 'YCCK'):
+            raise ImageError('format', f'the JPEG is made for printing ({colours}); publish YCbCr')
         return _decode_strictly(simplejpeg.decode_jpeg, data)
     except ImageError:
         raise

@@ -243,9 +243,24 @@ def yolact_plus_tiny(num_classes: int | None = None,
                        fpn_channels=128)
 
 
+def yolact_plus_lite(num_classes: int | None = None,
+                     class_names: Sequence[str] | None = None) -> ModelConfig:
+    """
+    Return a small YOLACT++ of this project with EfficientNet-Lite0 and its free ImageNet weights.
+
+    As yolact_plus_tiny, but without deformable convolutions; pixels are scaled to [-1, 1].
+    """
+    return ModelConfig('yolact_plus_lite', 'efficientnet_lite0',
+                       _class_names(num_classes, class_names), input_size=256,
+                       anchor_scales=_three_scales((16, 32, 56, 96, 160)), square_anchors=False,
+                       mask_rescoring=True, fpn_channels=128, pixel_mean=(127.0, 127.0, 127.0),
+                       pixel_std=(128.0, 128.0, 128.0))
+
+
 PRESETS: tuple[Callable[..., ModelConfig], ...] = (
     yolact_base, yolact_resnet50, yolact_darknet53, yolact_im400, yolact_im700,
-    yolact_resnet50_pascal, yolact_plus_resnet50, yolact_plus_base, yolact_plus_tiny)
+    yolact_resnet50_pascal, yolact_plus_resnet50, yolact_plus_base, yolact_plus_tiny,
+    yolact_plus_lite)
 MODEL_PRESETS: dict[str, Callable[..., ModelConfig]] = {
     preset.__name__: preset for preset in PRESETS}
 

@@ -12,9 +12,11 @@ PRECISIONS = ('float32', 'float16', 'bfloat16')
 
 # Told by name, since torch may be absent. Sticky errors of CUDA are AcceleratorError in new
 # releases of torch and RuntimeError with one of these texts in older ones.
-_FAILURE = re.compile(r'OutOfMemoryError|AcceleratorError|CUDA (driver )?error|CUDA failure'
-                      r'|CUDA out of memory|Triton Error \[CUDA\]|cuDNN error'
-                      r'|CU(BLAS|DNN|SOLVER)_STATUS|NVML_')
+_FAILURES = ('OutOfMemoryError', 'AcceleratorError')
+_FAILURE = re.compile(r'CUDA (driver )?error|CUDA failure|CUDA out of memory|Triton Error \[CUDA\]'
+                      r'|cuDNN error|CU(BLAS|DNN|SOLVER)_STATUS|NVML_')
+# What a library refuses, or a graph cannot capture, is computed another way: the device is well.
+_REFUSAL = re.compile(r'captur|CU(BLAS|DNN)_STATUS_(NOT_SUPPORTED|ARCH_MISMATCH|BAD_PARAM)', re.I)
 
 
 def choose_device(device: str) -> torch.device:
@@ -71,6 +73,14 @@ def fast_precisions(device: torch.device) -> tuple[str, ...]:
     return ('float32', 'bfloat16') if bfloat16 else ('float32',)
 
 
+def has_bfloat16_units(device: torch.device) -> bool:
+    """Return whether bfloat16 is faster than float32 there, not merely possible."""
+    import torch
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()
+
+
 def dtype_of(precision: str) -> torch.dtype:
     """Return torch's type for one of PRECISIONS."""
     import torch
@@ -81,7 +91,12 @@ def is_device_failure(error: BaseException) -> bool:
     """
     Return True when the device failed or its memory is full, so that no image is to blame.
 
-    An operation that a CUDA graph cannot capture is no failure: eager calls still serve.
+    An operation that a CUDA graph cannot capture, or that a library has no kernel for, is no
+    failure: other calls still serve.
     """
-    text = f'{type(error).__name__}: {error}'
-    return _FAILURE.search(text) is not None and 'captur' not in text
+    kind, text = type(error).__name__, str(error)
+    if not isinstance(error, RuntimeError):  # a text that only quotes one
+        return False
+    if _REFUSAL.search(text):
+        return kind == 'OutOfMemoryError'
+    return kind in _FAILURES or _FAILURE.search(text) is not None

@@ -12,7 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+BLOCK = 1 << 20  # [bytes] of a large file that are looked at at once
 LONGEST_NAME = 80  # file systems take 255 bytes, a letter may need three
+
+
+def cache_dir() -> Path:
+    """Return the folder of what can be fetched or computed again; it may not exist yet."""
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(base) / 'yolact_ros'
 
 
 def temporary_name(path: Path) -> Path:
@@ -54,7 +61,11 @@ def replace_file(path: str | Path, content: bytes) -> None:
 
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def make_folder(folder: Path) -> None:

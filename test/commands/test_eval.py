@@ -66,6 +66,16 @@ def test_a_checkpoint_is_evaluated_on_the_fixed_scenes(weights, tmp_path, capsys
     assert 'original evaluator' in capsys.readouterr().out
 
 
+def test_the_report_is_one_page_with_settings_and_marked_images(weights, scenes, tmp_path, capsys):
+    report = tmp_path / 'new' / 'report.html'
+    assert run('--data', scenes, '--weights', weights, '--out', tmp_path, '--device', 'cpu',
+               '--report', report, '--worst', 2, '--no-plots') == 0
+    html = report.read_text()
+    assert html.count('data:image/jpeg;base64,') == 2
+    assert '<td>--device</td><td>cpu</td>' in html and f'<td>{weights}</td>' in html
+    assert str(report) in capsys.readouterr().out
+
+
 def test_web_json_of_the_original_gets_a_table_without_images(shared_data, tmp_path, capsys,
                                                                 caplog):
     folder = shared_data / 'yolact_dets'
@@ -107,7 +117,7 @@ def test_limits_of_the_selection_are_set_and_a_cut_is_told(weights, scenes, tmp_
     open_predictor = predictor.open_predictor
 
     def spy(*arguments):
-        chosen.append(arguments[-1])
+        chosen.append(arguments[5])
         return open_predictor(*arguments)
     monkeypatch.setattr(predictor, 'open_predictor', spy)
     assert run('--data', scenes, '--weights', weights, '--device', 'cpu', '--out', tmp_path,

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from yolact_ros.checkpoint import load_model, save_model
-from yolact_ros.commands import calibration
 from yolact_ros.commands import quantize as command
+from yolact_ros.commands.jobs import calibration
 from yolact_ros.commands.main import main
 from yolact_ros.export.network import rescoring_path
 from yolact_ros.export.quantize import (
@@ -27,7 +27,7 @@ from yolact_ros.files import sha256_of
 openvino = pytest.importorskip('openvino', reason='the extra int8 is not installed')
 pytest.importorskip('nncf', reason='the extra int8 is not installed')
 # Converting and calibrating take 20 s, more on a busy machine.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 # One for all: a core that goes may take the stack for signals along.
 CORE = openvino.Core()
 

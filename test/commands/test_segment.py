@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from pycocotools import mask as mask_api
 
+from yolact_ros.commands.jobs.output_plan import OutputPlan
+from yolact_ros.commands.jobs.segment_job import SegmentJob
 from yolact_ros.commands.main import main
-from yolact_ros.commands.output_plan import OutputPlan
-from yolact_ros.commands.segment_job import SegmentJob
 from yolact_ros.config import COCO_CLASSES
 from yolact_ros.inference import predictor as predictor_module
 from yolact_ros.media.images import Video, read_image
@@ -195,7 +195,7 @@ def test_track_ids_go_into_the_json_of_a_video_on_demand(finder, clip, tmp_path,
 def test_the_objects_of_a_video_are_numbered_unless_not_wanted(finder, clip, tmp_path,
                                                                monkeypatch, option, numbered):
     drawn = []
-    monkeypatch.setattr('yolact_ros.commands.segment_job.draw_instances',
+    monkeypatch.setattr('yolact_ros.commands.jobs.segment_job.draw_instances',
                         lambda rgb, *rest: drawn.append(rest[-1]) or rgb.copy())
     assert segment(clip, '-o', tmp_path / 'out.mp4', *option) == 0
     assert [marks is not None and marks.ids.tolist() for marks in drawn] == (

@@ -45,13 +45,18 @@ def yolact(*arguments, **environment):
 
 
 @pytest.mark.timeout(120)
-def test_a_photo_that_is_cut_off_ends_the_command(tmp_path):
+@pytest.mark.parametrize('strict', [False, True], ids=['told and left out', 'an error'])
+def test_photos_that_are_cut_off_are_found_before_the_first_step(tmp_path, strict):
     data = write_data(tmp_path / 'data')
-    photo = data.with_name('3.png')
-    photo.write_bytes(photo.read_bytes()[:3000])
-    done = yolact('train', '--train', data, '--out', tmp_path / 'run', *SMALL)
-    assert done.returncode == 1
-    assert '3.png' in done.stderr.splitlines()[-1]
+    for name in ('3.png', '5.png'):
+        photo = data.with_name(name)
+        photo.write_bytes(photo.read_bytes()[:3000])
+    done = yolact('train', data, '--out', tmp_path / 'run', '--iterations', 1, '--workers', 0,
+                  *SMALL, *['--strict'] * strict)
+    assert '2 pictures cannot be read' in done.stderr
+    assert '3.png' in done.stderr
+    assert done.returncode == int(strict), done.stderr
+    assert (tmp_path / 'run').exists() is not strict
 
 
 @pytest.mark.timeout(120)
@@ -62,6 +67,18 @@ def test_a_share_of_the_photos_is_measured_on(tmp_path):
     assert done.returncode == 0, done.stderr
     assert '8 photos to learn from, 2 to measure on (seed 0)' in done.stderr
     assert (tmp_path / 'run/ap.csv').is_file()
+
+
+@pytest.mark.timeout(120)
+def test_one_folder_is_learnt_and_its_part_val_measured(tmp_path):
+    for part in ('train', 'valid'):
+        write_data(tmp_path / 'export' / part, 6 if part == 'train' else 2, ('block', 'brick'))
+    done = yolact('train', tmp_path / 'export', '--out', tmp_path / 'run', '--iterations', '1',
+                  '--workers', '0', '--classes', 'brick=stone', *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert '1 classes: stone 3' in done.stderr
+    assert (tmp_path / 'run/ap.csv').is_file()
+    assert (tmp_path / 'run/contact_sheet.jpg').is_file()
 
 
 @pytest.fixture(params=['fork', 'forkserver', 'spawn'])

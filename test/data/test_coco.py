@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
+from yolact_ros.data.classes import parse_classes
 from yolact_ros.data.coco import CocoDataset
 
 HEIGHT, WIDTH = 20, 30
@@ -216,10 +217,79 @@ def test_missing_images_are_counted_and_named(write):
         CocoDataset(write(images=((7, 'a'), (8, 'b')), written=((7, 'a'),)))
 
 
-def test_a_file_that_is_no_image_is_named(write, tmp_path):
+@pytest.mark.parametrize('box, noted', [
+    ([5, 5, 15, 15], 'x, y, x, y'), ([18, 2, 10, 10], 'do not fit their masks'),
+    ([4, 4, 12, 13], '')], ids=['corners', 'elsewhere', 'loose'])
+def test_a_box_is_compared_with_its_mask(write, box, noted):
+    dataset = CocoDataset(write([annotation(bbox=box)]))
+    lines = dataset.report.lines()
+    assert any(noted in line and 'id 1' in line for line in lines) is bool(noted)
+    wanted = [5, 5, 15, 15] if noted == 'x, y, x, y' else [
+        box[0], box[1], box[0] + box[2], min(box[1] + box[3], HEIGHT)]
+    np.testing.assert_array_equal(dataset.sample(0).boxes, [wanted])
+
+
+def group(name, *members):
+    """Return the categories of Roboflow: a group of id 0 and its members."""
+    return [{'id': 0, 'name': name, 'supercategory': 'none'},
+            *({'id': number, 'name': member, 'supercategory': name}
+              for number, member in enumerate(members, start=1))]
+
+
+@pytest.mark.parametrize('categories, names', [
+    (group('cup', 'cup'), ('cup',)), (group('dishes', 'cup', 'pen'), ('cup', 'pen'))],
+    ids=['of its own name', 'of two classes'])
+def test_a_group_of_classes_is_no_class(write, categories, names):
+    path = write([annotation(category_id=1)])
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, 'categories': categories}))
+    dataset = CocoDataset(path)
+    assert dataset.class_names == names
+    assert any('group of classes' in line for line in dataset.report.lines())
+
+
+@pytest.mark.parametrize('texts, names, class_ids', [
+    (['pen'], ('pen',), [0]), (['pen', 'cup'], ('pen', 'cup'), [1, 0]),
+    (['cup=mug'], ('mug',), [0]), (['cup=thing', 'pen=thing'], ('thing',), [0, 0])],
+    ids=['a part', 'another order', 'another name', 'two become one'])
+def test_chosen_classes_are_learnt_and_the_others_ignored(write, texts, names, class_ids):
+    path = write([annotation(), annotation(id=2, category_id=9, bbox=[6, 6, 9, 9])])
+    dataset = CocoDataset(path, class_names=parse_classes(texts))
+    assert dataset.class_names == names
+    assert dataset.sample(0).class_ids.tolist() == class_ids
+    assert any('ignored' in line for line in dataset.report.lines()) is (len(class_ids) == 1)
+
+
+@pytest.mark.parametrize('text', ['=cup', 'cup=', ''])
+def test_a_choice_without_a_name_is_refused(text):
+    with pytest.raises(ValueError, match='NAME or OLD=NEW'):
+        parse_classes([text])
+
+
+@pytest.mark.parametrize('name', [
+    'C:\\Users\\me\\images\\a.png', '/home/me/set/images/a.png',
+    '..\\..\\media\\upload\\a.png', 'images/train/a.png', 'https://host/images/a.png',
+    '/data/local-files/?d=images/a.png', 'somewhere/a%2Epng'])
+def test_images_are_found_by_names_of_other_machines(write, name):
     path = write()
-    (tmp_path / 'images' / 'a.png').write_text('hello')
-    with pytest.raises(ValueError, match=r'do not decode.*a\.png'):
+    path.write_text(path.read_text().replace('a.png', name.replace('\\', '\\\\')))
+    assert CocoDataset(path).sample(0).image.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_the_one_file_of_that_name_below_is_found(write, tmp_path):
+    path = write()
+    (tmp_path / 'deep/er').mkdir(parents=True)
+    (tmp_path / 'images/a.png').rename(tmp_path / 'deep/er/a.png')
+    assert CocoDataset(path).sample(0).image.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_two_files_of_that_name_below_are_not_chosen_between(write, tmp_path):
+    path = write()
+    for folder in ('one', 'two'):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / 'a.png').write_bytes((tmp_path / 'images/a.png').read_bytes())
+    (tmp_path / 'images/a.png').unlink()
+    with pytest.raises(FileNotFoundError, match='1 of 1 pictures.*--train-images'):
         CocoDataset(path)
 
 

@@ -4,13 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco_file import (
-    find_image_folder,
-    is_box,
-    read_image_entries,
-    read_json,
-    read_sized_image,
-)
+from yolact_ros.data.coco_file import is_box, read_image_entries, read_json
+from yolact_ros.data.image_files import find_image_folder, read_sized_image
 from yolact_ros.structures import ImageSize
 
 HEIGHT, WIDTH = 20, 30

@@ -25,7 +25,7 @@ from yolact_ros.evaluation.plots import (
     save_worst,
 )
 from yolact_ros.evaluation.report import report_lines
-from yolact_ros.evaluation.yolact_ap import interpolated_ap, original_ap
+from yolact_ros.evaluation.yolact_ap import interpolated_ap, yolact_ap
 from yolact_ros.structures import ImageSize, Instances
 
 SIDE = 100
@@ -110,7 +110,7 @@ def test_a_crowd_excuses_what_lies_in_it_for_coco_but_not_for_the_original():
     truth = truth_of(true(1, 0, box), true(1, 0, crowd, crowd=True))
     detections = [found(1, 0, 0.9, (50, 50, 20, 20)), found(1, 0, 0.8, box)]
     assert coco_ap(truth, detections, 'segm').values['AP'] == pytest.approx(1)
-    assert original_ap(truth, detections)['mask']['all'] == pytest.approx(0.5)
+    assert yolact_ap(truth, detections)['mask']['all'] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize('points, objects, value', [
@@ -129,24 +129,24 @@ def test_the_original_counts_a_found_class_without_objects_as_zero():
     box = (10, 10, 40, 40)
     truth = truth_of(true(1, 0, box))
     detections = [found(1, 0, 0.9, box), found(1, 1, 0.2, box)]
-    assert original_ap(truth, detections)['box']['all'] == pytest.approx(0.5)
+    assert yolact_ap(truth, detections)['box']['all'] == pytest.approx(0.5)
     assert coco_ap(truth, detections, 'bbox').values['AP'] == pytest.approx(1)
 
 
 def test_the_original_forgets_images_without_detections_and_tiny_objects():
     box = (10, 10, 40, 40)
     truth = truth_of(true(1, 0, box), true(1, 0, (80, 80, 40, 0)), true(2, 0, box))
-    assert original_ap(truth, [found(1, 0, 0.9, box)])['box']['all'] == pytest.approx(1)
+    assert yolact_ap(truth, [found(1, 0, 0.9, box)])['box']['all'] == pytest.approx(1)
 
 
 def test_the_original_wants_an_overlap_above_the_threshold():
     truth = truth_of(true(1, 0, (0, 0, 40, 20)))
-    scores = original_ap(truth, [found(1, 0, 0.9, (0, 0, 20, 20))])
+    scores = yolact_ap(truth, [found(1, 0, 0.9, (0, 0, 20, 20))])
     assert scores['box']['0.50'] == scores['mask']['0.50'] == 0
 
 
 def test_the_original_of_nothing_is_zero():
-    scores = original_ap(truth_of(), [])
+    scores = yolact_ap(truth_of(), [])
     assert scores['box']['all'] == scores['mask']['all'] == 0
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_codec
 
+from yolact_ros.data.classes import parse_classes
 from yolact_ros.evaluation.detections import Detection, read_results, write_results
 from yolact_ros.evaluation.evaluate import evaluate_detections, evaluate_predictor
 from yolact_ros.evaluation.ground_truth import image_hash, read_truth
@@ -217,3 +218,23 @@ def test_the_choice_of_images_is_the_originals():
     x = (((x >> 16) ^ x) * 0x045d9f3b) % 2 ** 32
     assert image_hash(1) == (x >> 16) ^ x
     assert image_hash('1') == image_hash('1') != image_hash('2')
+
+
+def test_chosen_classes_are_measured_and_the_others_ignored(dataset):
+    truth = read_truth(dataset, choice=parse_classes(['dog']))
+    assert (truth.class_names, truth.category_ids) == (('dog',), (20,))
+    result = evaluate_predictor(Oracle(), dataset, choice=parse_classes(['dog']))
+    assert [item.image_id for item in result.detections] == [8]
+    assert result.mask.values['AP'] == pytest.approx(1)
+
+
+def test_classes_that_are_renamed_are_measured_as_one(dataset):
+    truth = read_truth(dataset, choice=parse_classes(['cat=pet', 'dog=pet']))
+    assert (truth.class_names, truth.category_ids) == (('pet',), (17,))
+    assert [item.class_id for item in truth.objects] == [0, 0]
+
+
+def test_a_folder_of_a_tool_is_measured_as_its_file(dataset):
+    wanted = evaluate_predictor(Oracle(), dataset)
+    found = evaluate_predictor(Oracle(), dataset.parent)
+    assert found.mask.values == wanted.mask.values

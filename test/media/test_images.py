@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
 
 from yolact_ros.media.images import (
     Images,
@@ -139,8 +140,32 @@ def test_a_jpeg_with_a_thumbnail_that_is_cut_off_later_is_refused():
     segment = b'\xff\xe2' + (len(thumbnail) + 2).to_bytes(2, 'big') + thumbnail
     whole = jpeg[:2] + segment + jpeg[2:]
     assert decode_image(whole, 'a.jpg').shape == (64, 80, 3)
-    with pytest.raises(ValueError, match="'a.jpg' cannot be read: a JPEG .* cut off"):
+    with pytest.raises(ValueError, match="'a.jpg' is cut off or damaged .*; copy it again"):
         decode_image(whole[:-40], 'a.jpg')
+
+
+def test_a_jpeg_that_is_garbled_in_the_middle_is_refused():
+    noise = np.random.default_rng(0).integers(0, 255, (64, 80, 3), np.uint8)
+    jpeg = bytearray(cv2.imencode('.jpg', noise)[1].tobytes())
+    middle = len(jpeg) // 2
+    jpeg[middle:middle + 40] = b'\xff\xd0' * 20  # restarts that no encoder would write
+    with pytest.raises(ValueError, match="'a.jpg' is cut off or damaged"):
+        decode_image(bytes(jpeg), 'a.jpg')
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_every_way_to_hold_a_camera_is_turned_as_opencv_does(orientation):
+    noise = np.random.default_rng(0).integers(0, 255, (16, 24, 3), np.uint8)
+    jpeg = with_exif_orientation(cv2.imencode('.jpg', noise)[1].tobytes(), orientation)
+    turned = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_allclose(decode_image(jpeg, 'a.jpg').astype(int), turned, atol=2)
+    assert decode_image(jpeg, 'a.jpg', upright=False).shape == (16, 24, 3)
+
+
+def test_a_jpeg_for_printing_is_read():
+    paper = np.full((16, 16, 4), 255, np.uint8)  # inverted, as Adobe writes: no ink at all
+    jpeg = simplejpeg.encode_jpeg(paper, colorspace='CMYK')
+    np.testing.assert_allclose(decode_image(jpeg, 'a.jpg'), np.full((16, 16, 3), 255), atol=2)
 
 
 def test_what_a_phone_appends_behind_a_jpeg_does_not_matter():
@@ -237,7 +262,7 @@ def test_a_png_whose_chunk_asks_for_gigabytes_is_refused_before_memory_is_taken(
     data = bytearray(cv2.imencode('.png', red())[1].tobytes())
     start = data.index(b'IDAT')
     data[start - 4:start] = (0x7fffffff).to_bytes(4, 'big')
-    with pytest.raises(ValueError, match='cannot be read: .*claims 2147483647 bytes.*copy'):
+    with pytest.raises(ValueError, match='is cut off or damaged .*claims 2147483647 bytes.*copy'):
         decode_image(bytes(data), 'a.png')
 
 
@@ -247,5 +272,13 @@ def test_a_photo_with_damage_in_the_middle_is_refused():
     data = cv2.imencode('.jpg', image)[1].tobytes()
     middle = len(data) // 2
     assert decode_image(data, 'a.jpg').shape == (240, 320, 3)
-    with pytest.raises(ValueError, match="'a.jpg' cannot be read"):
+    with pytest.raises(ValueError, match="'a.jpg' is cut off or damaged"):
         decode_image(data[:middle] + data[middle + 700:], 'a.jpg')
+
+
+def test_12_bits_in_16_are_scaled(tmp_path):
+    path = tmp_path / 'a.png'
+    cv2.imwrite(str(path), np.uint16([[0, 2048, 4095]]))
+    assert read_image(path)[0, :, 0].tolist() == [0, 128, 255]
+    cv2.imwrite(str(path), np.uint16([[0, 2048, 65535]]))
+    assert read_image(path)[0, :, 0].tolist() == [0, 8, 255]

@@ -7,13 +7,19 @@ import pytest
 
 from yolact_ros.commands.main import COMMANDS
 from yolact_ros.config import MODEL_PRESETS
-from yolact_ros.ros.node.readme_tables import diagnostics_table, parameter_table, topic_table
+from yolact_ros.ros.node.readme_tables import (
+    diagnostics_table,
+    parameter_table,
+    service_table,
+    topic_table,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / 'README.md').read_text()
 
 
-@pytest.mark.parametrize('table', [parameter_table, topic_table, diagnostics_table])
+@pytest.mark.parametrize('table', [parameter_table, topic_table, service_table,
+                                   diagnostics_table])
 def test_the_readme_has_the_table_of_the_node(table):
     assert table().strip() in README, \
         f'run python -m yolact_ros.ros.node.readme_tables; {table.__name__}'

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from small_training import SMALL_NETWORK  # noqa: E402
 
-from yolact_ros.training.augment import AugmentConfig  # noqa: E402
+from yolact_ros.training.batches.augment import AugmentConfig  # noqa: E402
 from yolact_ros.training.config import TrainConfig  # noqa: E402
 
 

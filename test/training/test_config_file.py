@@ -10,6 +10,7 @@ import torch
 from yolact_ros.commands.train import build_model_config
 from yolact_ros.model.layers import MaskIouNet
 from yolact_ros.model.yolact import level_sizes
+from yolact_ros.training import config_file
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.config_file import (
     add_flags,
@@ -88,6 +89,36 @@ def test_a_written_configuration_reads_back_the_same(tmp_path):
                                       {'input_size': 128}, 'lr_drops': [5]})
     write_train_config(config, tmp_path / 'config.yaml')
     assert load_train_config(tmp_path / 'config.yaml') == config
+
+
+@pytest.mark.parametrize('here, start, preset', [(True, 'lite', 'yolact_plus_lite'),
+                                                 (False, 'demo', 'yolact_plus_tiny')])
+def test_an_automatic_start_takes_the_imagenet_weights_where_they_are(
+        tmp_path, monkeypatch, here, start, preset):
+    monkeypatch.setattr(config_file, 'has_lite_weights', lambda: here)
+    config = load_train_config(yaml_file(tmp_path, 'start: auto'))
+    assert (config.start, config.preset) == (start, preset)
+    assert (config.weights, config.backbone_weights) == (
+        ('', 'lite0_imagenet') if here else ('demo', ''))
+    write_train_config(config, tmp_path / 'config.yaml')
+    monkeypatch.setattr(config_file, 'has_lite_weights', lambda: not here)
+    assert load_train_config(tmp_path / 'config.yaml') == config
+
+
+@pytest.mark.parametrize('flags, wanted', [
+    (('--start', 'demo'), ('demo', 'yolact_plus_tiny', 'demo')),
+    (('--preset', 'yolact_base'), ('', 'yolact_base', '')),
+    (('--weights', 'demo'), ('', 'yolact_plus_tiny', 'demo')),
+    (('--weights', 'x.pth', '--preset', 'yolact_base'), ('', 'yolact_base', 'x.pth'))],
+    ids=['another start', 'a preset', 'weights that tell their preset', 'both'])
+def test_flags_are_a_start_of_their_own(tmp_path, flags, wanted):
+    config = load_train_config(yaml_file(tmp_path, 'start: lite'), parse(*flags))
+    assert (config.start, config.preset, config.weights) == wanted
+
+
+def test_an_unknown_start_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='start must be one of .*auto, lite, demo'):
+        load_train_config(yaml_file(tmp_path, 'start: heavy'))
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.name)

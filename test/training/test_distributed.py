@@ -12,9 +12,9 @@ from small_training import SMALL_NETWORK, Blocks
 
 from yolact_ros.commands.train import build_model, build_model_config
 from yolact_ros.data.sample import join_batches
-from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.batches.augment import AugmentConfig
+from yolact_ros.training.batches.loader import BatchOrder, TrainingImages
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.loader import BatchOrder, TrainingImages
 from yolact_ros.training.processes import joined_processes
 from yolact_ros.training.run_folder import read_rows
 from yolact_ros.training.step import LossModule
@@ -47,6 +47,7 @@ def train_in_this_process(out):
         torch.save(model.state_dict(), Path(out) / f'rank{processes.rank}.pt')
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_processes_average_gradients_that_each_normalised_by_its_own_positives(tmp_path):
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone',

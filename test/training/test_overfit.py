@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from yolact_ros.commands.train import build_model, build_model_config
-from yolact_ros.data.datasets import open_source
-from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.data.datasets import open_dataset
+from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.losses import LossConfig
 from yolact_ros.training.trainer import Trainer
@@ -21,7 +21,7 @@ class FourScenes:
     """The same four synthetic scenes in every epoch; a SampleSource."""
 
     def __init__(self):
-        scenes = open_source('synthetic:easy', size=SIDE)
+        scenes = open_dataset('synthetic:easy', size=SIDE)
         self.class_names = scenes.class_names
         self.samples = [scenes.sample(index, np.random.default_rng(0)) for index in SEEDS]
 
@@ -35,6 +35,7 @@ class FourScenes:
 
 
 # About 20 s on two idle cores; the limit leaves room for a busy machine.
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_four_scenes_are_learnt_by_heart(tmp_path):
     scenes = FourScenes()

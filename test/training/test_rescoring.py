@@ -1,12 +1,17 @@
 """The re-scoring net learns from wherever it starts, and a measurement tells when it does not."""
 
+import numpy as np
 import pytest
 import torch
+from small_training import Blocks
 
 from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.evaluation.detections import Detection
+from yolact_ros.masks import boxes_of_masks
 from yolact_ros.model.layers import MaskIouNet
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.structures import ImageSize, Instances
+from yolact_ros.training import validation
 from yolact_ros.training.losses import LossConfig, mask_iou_loss
 from yolact_ros.training.step import LossModule
 from yolact_ros.training.validation import are_mask_scores_equal
@@ -62,3 +67,27 @@ def found(score, mask_score):
 def test_equal_mask_scores_are_noticed(mask_scores, equal):
     detections = [found(0.9 - 0.1 * number, value) for number, value in enumerate(mask_scores)]
     assert are_mask_scores_equal(detections) is equal
+
+
+class Found:
+    """Finds what is there, and a false alarm of a lower class score; masks all score 0."""
+
+    class_names = Blocks.class_names
+
+    def predict(self, image):
+        """Return the objects of the first image of Blocks and a block where there is none."""
+        sample = Blocks().sample(0, None)
+        rois = np.int32([*boxes_of_masks(sample.masks), (70, 70, 90, 90)])
+        crops = tuple(np.ones((y1 - y0, x1 - x0), bool) for x0, y0, x1, y1 in rois.tolist())
+        zeros = np.zeros(len(rois), np.float32)
+        return Instances(ImageSize(*image.shape[:2]), rois.astype(np.float32),
+                         np.linspace(0.9, 0.5, len(rois), dtype=np.float32), zeros, zeros,
+                         np.int64([*sample.class_ids, sample.class_ids[0]]), rois, crops)
+
+
+def test_where_all_mask_scores_are_equal_masks_are_ranked_by_class_scores(monkeypatch, caplog):
+    monkeypatch.setattr(validation, 'open_copy', lambda model, postprocess: Found())
+    model = Yolact(MODEL_PRESETS['yolact_plus_tiny'](class_names=Blocks.class_names))
+    scores = validation.measure_ap(model, Blocks(1))
+    assert scores['mask_ap'] == scores['box_ap'] == pytest.approx(1)
+    assert 'by class scores' in caplog.text

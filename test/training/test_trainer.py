@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from small_training import Blocks
 from yolact_ros.checkpoint import load_model, save_model
 from yolact_ros.commands.main import main
 from yolact_ros.commands.train import build_model, build_model_config, train
+from yolact_ros.data.sample import join_batches, split_batch
 from yolact_ros.training import trainer as trainer_module
-from yolact_ros.training.augment import AugmentConfig
+from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.optimizer import should_freeze_batch_norm
 from yolact_ros.training.processes import Processes
 from yolact_ros.training.run_folder import append_row, drop_rows_after, read_rows
-from yolact_ros.training.step import choose_precision
+from yolact_ros.training.step import train_step, training_precision
 from yolact_ros.training.trainer import Trainer, explained_memory_errors
 
 
@@ -126,7 +128,8 @@ class Poisoned(Blocks):
 
 def test_a_non_finite_loss_changes_nothing_and_names_the_image(make_config, monkeypatch, caplog):
     # Augmentation drops such boxes; take that out of the way.
-    monkeypatch.setattr('yolact_ros.training.augment.drop_small', lambda sample, least: sample)
+    monkeypatch.setattr('yolact_ros.training.batches.augment.drop_small',
+                        lambda sample, least: sample)
     plain = AugmentConfig(crop=False, max_expand=1)
     run = start(make_config(iterations=1, batch_size=4, augment=plain), Poisoned(4))
     before = {key: tensor.clone() for key, tensor in run.model.state_dict().items()}
@@ -275,6 +278,20 @@ def test_steps_stay_whole_numbers_when_rows_are_dropped(tmp_path):
     assert path.read_text().splitlines() == ['step,rate', '1,0.001', '2,0.001']
 
 
+def test_rows_are_dropped_altogether_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / 'losses.csv'
+    for step in (1, 2, 3):
+        append_row(path, {'step': step})
+    before = path.read_text()
+
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(Path, 'write_bytes', full)
+    with pytest.raises(OSError, match='No space'):
+        drop_rows_after(path, 1)
+    assert path.read_text() == before
+
+
 def test_a_mistyped_folder_to_resume_is_named(tmp_path, capsys):
     assert main(['train', '--resume', '--out', str(tmp_path / 'typo')]) == 1
     assert 'typo holds no training to resume' in capsys.readouterr().err
@@ -320,9 +337,9 @@ def test_running_out_of_memory_says_what_to_try():
 def test_bfloat16_on_a_cpu_is_refused_where_onednn_returns_garbage():
     cpu = torch.device('cpu')
     with pytest.raises(ValueError, match='more than 64 px'):
-        choose_precision('bfloat16', cpu, 64)
-    assert choose_precision('auto', cpu, 64) == 'float32'
-    assert choose_precision('bfloat16', cpu, 96) == 'bfloat16'
+        training_precision('bfloat16', cpu, 64)
+    assert training_precision('auto', cpu, 64) == 'float32'
+    assert training_precision('bfloat16', cpu, 96) == 'bfloat16'
 
 
 def test_the_first_ctrl_c_answers_at_once_and_the_second_interrupts(capfd):
@@ -344,3 +361,52 @@ def test_ctrl_c_during_a_training_leaves_a_checkpoint_to_resume(make_config, mon
     monkeypatch.setattr(run, '_step', interrupted_step)
     assert not run.run()
     assert run.folder.load_state()['step'] == 1
+
+
+def test_a_training_that_gets_no_better_ends_by_itself(make_config, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    measured = iter([0.3, 0.5, 0.4, 0.5, 0.9])
+    monkeypatch.setattr(trainer_module, 'measure_ap',
+                        lambda *_: dict.fromkeys(('mask_ap', 'box_ap'), next(measured)))
+    run = start(make_config(iterations=9, evaluate_every=1, patience=2, sample_pictures=0),
+                val=Blocks(2))
+    assert run.run()
+    assert run.progress.step == 4
+    assert 'no better mask AP in 2 measurements' in caplog.text
+    assert start(make_config(iterations=9, patience=2), resume=True).progress.stale == 2
+
+
+def test_a_training_ends_when_its_hours_are_over(make_config, caplog):
+    caplog.set_level(logging.INFO)
+    run = start(make_config(iterations=9, hours=1e-9))
+    assert run.run()
+    assert run.progress.step == 1
+    assert run.folder.last.is_file() and 'hours are over' in caplog.text
+
+
+def test_parts_of_a_batch_give_the_mean_of_their_gradients(make_config):
+    run = start(make_config(batch_size=4))
+    inner = run.module.eval()  # batch statistics would differ between the parts
+    run.model.eval()
+    batch = join_batches([run.images[(number, number)] for number in range(4)])
+    weight = run.model.prediction_layers[0].mask_layer.weight
+    run.model.training = True  # semantic logits, but no batch statistics
+    gradients = []
+    for part in (batch, *split_batch(batch, 2)):
+        run.optimizer.zero_grad()
+        torch.stack(list(inner(part, 5)[0].values())).sum().backward()
+        gradients.append(weight.grad.clone())
+    result = train_step(inner, torch.optim.SGD(run.model.parameters(), 0.0), batch, 5, 0.0,
+                        run.processes, parts=2)
+    assert result.applied
+    torch.testing.assert_close(weight.grad, (gradients[1] + gradients[2]) / 2)
+    assert not torch.allclose(weight.grad, gradients[0])  # losses count the positives of a part
+
+
+def test_a_batch_splits_into_its_images_with_their_objects(make_config):
+    run = start(make_config(batch_size=4))
+    batch = join_batches([run.images[(number, number)] for number in range(3)])
+    whole = join_batches(split_batch(batch, 2))
+    assert [part.names for part in split_batch(batch, 9)] == [(name,) for name in batch.names]
+    assert whole.counts == batch.counts and torch.equal(whole.images, batch.images)
+    assert torch.equal(whole.objects.boxes, batch.objects.boxes)

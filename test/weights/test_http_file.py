@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from yolact_ros.files import sha256_of
 from yolact_ros.weights import http_file
-from yolact_ros.weights.http_file import fetch, sha256_of
+from yolact_ros.weights.http_file import fetch
 
 CONTENT = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -7,8 +7,6 @@ of all anchors, every mask resized to the whole image as floats (as the original
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,6 +15,7 @@ from torch.nn import functional
 from yolact_ros.benchmark.scripted import follow_script, script_predictions
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.export.network import ExportableDeformConv
+from yolact_ros.inference.steps.stages import StageClock
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.boxes import decode_boxes
@@ -48,7 +47,7 @@ class PlainPredictor:
     @torch.inference_mode()
     def predict(self, rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return scores (N,), class ids (N,) and masks (N, H, W) bool of (H, W, 3) uint8."""
-        marks = [time.perf_counter()]
+        clock = StageClock()
         config = self._model.config
         mean, std = (torch.tensor(values, device=self._device).reshape(1, 3, 1, 1)
                      for values in (config.pixel_mean, config.pixel_std))
@@ -56,25 +55,23 @@ class PlainPredictor:
         x = functional.interpolate(x, (config.input_size,) * 2, mode='bilinear',
                                    align_corners=False)
         x = (x - mean) / std
-        marks.append(time.perf_counter())
+        clock.mark('preprocess')
         raw = self._model(x)
         if self._script is not None:
             raw = follow_script(raw, self._script)
-        marks.append(time.perf_counter())
+        clock.mark('network')
         boxes, class_ids, scores, coefficients = self._detect(raw)
-        marks.append(time.perf_counter())
+        clock.mark('detect')
         masks = crop_masks(assemble_masks(raw.prototypes[0], coefficients), boxes)
-        marks.append(time.perf_counter())
+        clock.mark('assemble')
         if self._model.maskiou_net is not None and len(masks):
             scores = scores * self._model.maskiou_net(masks[:, None]).gather(
                 1, class_ids[:, None])[:, 0]
-        marks.append(time.perf_counter())
+        clock.mark('rescore')
         dense = self._resize(masks, rgb.shape[:2])
         result = scores.cpu().numpy(), class_ids.cpu().numpy(), dense
-        marks.append(time.perf_counter())
-        stages = ('preprocess', 'network', 'detect', 'assemble', 'rescore', 'pixels')
-        self.stage_ms = {stage: (stop - start) * 1e3
-                         for stage, start, stop in zip(stages, marks, marks[1:])}
+        clock.mark('pixels')
+        self.stage_ms = clock.stage_ms
         return result
 
     def _detect(self, raw) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from yolact_ros.inference.backends.allocator import release_freed_memory
 from yolact_ros.inference.backends.onednn import OneDnnConv, onednn_operators
+from yolact_ros.memory import release_freed_memory
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.yolact import Yolact
 

@@ -7,13 +7,12 @@ import logging
 import os
 from pathlib import Path
 
-from yolact_ros.files import make_folder
-from yolact_ros.weights.http_file import fetch, sha256_of
+from yolact_ros.files import cache_dir, make_folder, sha256_of
+from yolact_ros.weights.http_file import fetch
 from yolact_ros.weights.published import (
     HUGGING_FACE,
     PUBLISHED,
     PublishedWeights,
-    cache_dir,
     cache_path,
     find_published,
 )

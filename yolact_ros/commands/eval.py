@@ -16,8 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from yolact_ros.config import BACKENDS, NMS_KINDS, PostprocessConfig
-from yolact_ros.data.coco_file import read_sized_image
-from yolact_ros.data.datasets import PREFIX, open_source
+from yolact_ros.data.classes import parse_classes
+from yolact_ros.data.datasets import PREFIX, open_dataset
+from yolact_ros.data.image_files import read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.devices import PRECISIONS
 from yolact_ros.evaluation.confusion import Confusion, confusion
@@ -30,6 +31,7 @@ from yolact_ros.evaluation.evaluate import (
     image_paths,
 )
 from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, read_truth
+from yolact_ros.evaluation.html_report import write_html_report
 from yolact_ros.evaluation.plots import (
     plot_confusion,
     plot_precision_recall,
@@ -48,14 +50,21 @@ ReadImage = Callable[[ImageId], np.ndarray]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.add_argument('--data', required=True, metavar='FILE',
-                        help='COCO annotation file, or synthetic:easy, synthetic:hard, '
+                        help='COCO annotation file, a folder of a labelling tool (its part '
+                        'val), or synthetic:easy, synthetic:hard, '
                         'synthetic:mixed for the fixed synthetic scenes')
+    parser.add_argument('--classes', nargs='+', default=(), metavar='NAME|OLD=NEW',
+                        help='classes to measure, others are ignored (default: all)')
+    parser.add_argument('--ignore-exif', action='store_true',
+                        help='labels were made without the EXIF orientation of the pictures')
     parser.add_argument('--images', metavar='DIR', help='folder of the pictures (default: near '
                         'the annotation file)')
     parser.add_argument('--weights', default='demo', metavar='FILE',
                         help='checkpoint or known name (default: demo, the packaged model)')
     parser.add_argument('--config', metavar='NAME', help='preset, where the checkpoint does not '
                         'tell')
+    parser.add_argument('--class-names', nargs='+', default=(), metavar='NAME',
+                        help='of a checkpoint that does not tell them')
     parser.add_argument('--results', nargs='+', metavar='FILE', help='score these detections '
                         'instead of a model: COCO result lists or the original\'s web JSON')
     parser.add_argument('--out', default='eval', metavar='DIR',
@@ -88,6 +97,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'overlays (default: 0.3); AP always uses all')
     parser.add_argument('--worst', type=int, default=8, metavar='N',
                         help='overlays of the N worst pictures (default: 8)')
+    parser.add_argument('--report', metavar='FILE.html', help='write all of it as one HTML page: '
+                        'tables, curves, confusion, the worst pictures, settings')
     parser.add_argument('--no-plots', action='store_true', help='write numbers only')
 
 
@@ -126,9 +137,10 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
     """Return the scores of a checkpoint and a function that reads an image."""
     from yolact_ros.inference.predictor import open_predictor
     # The data first: a typing error in its path should not cost loading a model.
-    source = open_source(args.data, size=args.size) if args.data.startswith(PREFIX) else None
+    source = open_dataset(args.data, size=args.size) if args.data.startswith(PREFIX) else None
     if source is None:
-        truth = read_truth(args.data, args.images).limited(args.max_images)
+        truth = read_truth(args.data, args.images,
+                           parse_classes(args.classes)).limited(args.max_images)
         image_paths(truth, args.data, args.images)
     # The exact numbers, also where the demo model would run in int8.
     backend = 'torch' if (args.weights, args.backend) == ('demo', 'auto') else args.backend
@@ -136,13 +148,15 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
                                args.precision,
                                PostprocessConfig(
                                    score_threshold=0.0, nms=args.nms, iou_threshold=args.iou,
-                                   top_k=args.top_k, max_instances=args.max_instances))
+                                   top_k=args.top_k, max_instances=args.max_instances),
+                               args.class_names)
     progress = partial(tqdm, desc='evaluating', unit='image', mininterval=progress_interval())
     if source is not None:
         return (evaluate_source(predictor, source, args.max_images, args.original_ap, progress),
                 partial(_read_sample, source))
     result = evaluate_predictor(predictor, args.data, args.images, args.max_images,
-                                args.original_ap, progress)
+                                args.original_ap, progress, parse_classes(args.classes),
+                                not args.ignore_exif)
     return result, _file_reader(result, args)
 
 
@@ -157,7 +171,7 @@ def _warn_of_limit(truth: GroundTruth, limit: int) -> None:
 
 def _score_results(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None]:
     """Return the scores of result files, and a function that reads an image if there are any."""
-    truth = read_truth(args.data, args.images)
+    truth = read_truth(args.data, args.images, parse_classes(args.classes))
     detections: list[Detection] = []
     for path in args.results:
         results = read_results(path, truth)
@@ -183,7 +197,8 @@ def _file_reader(result: EvalResult, args: argparse.Namespace) -> ReadImage:
     images = image_paths(result.truth, args.data, args.images)
 
     def read(image_id: ImageId) -> np.ndarray:
-        return read_sized_image(images[image_id], result.truth.sizes[image_id])
+        return read_sized_image(images[image_id], result.truth.sizes[image_id],
+                                not args.ignore_exif)
 
     return read
 
@@ -199,6 +214,9 @@ def _write_images(result: EvalResult, matrix: Confusion, read: ReadImage | None,
     written: list[Any] = [out / 'result.json']
     if args.save_detections:
         written.append(args.save_detections)
+    if args.report:
+        write_html_report(Path(args.report), result, matrix, read, args.worst, _settings(args))
+        written.append(args.report)
     if not args.no_plots:
         written += [out / 'precision_recall.png', out / 'confusion.png']
         plot_precision_recall(result, written[-2])
@@ -207,3 +225,17 @@ def _write_images(result: EvalResult, matrix: Confusion, read: ReadImage | None,
             worst = save_worst(result, matrix, read, out / 'worst', args.worst)
             written += [f'{out / "worst"} ({len(worst)} pictures)']
     return [str(path) for path in written]
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the figures of a report depend on, by name."""
+    model = ', '.join(args.results) if args.results else args.weights
+    names = ['images', 'max_images', 'score']
+    if not args.results:
+        names += ['config', 'nms', 'iou', 'top_k', 'max_instances', 'device', 'backend',
+                  'precision']
+    if args.data.startswith(PREFIX):
+        names.append('size')
+    options = {f'--{name.replace("_", "-")}': getattr(args, name) for name in names}
+    return {'model': model, 'data': args.data,
+            **{name: value for name, value in options.items() if value is not None}}

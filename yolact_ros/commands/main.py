@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
-from yolact_ros.inference.backends.allocator import keep_freed_memory
+from yolact_ros.memory import keep_freed_memory
 from yolact_ros.signals import Interrupted, ignore_signals, interrupt_once
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
@@ -23,6 +23,8 @@ COMMANDS: dict[str, str] = {
     'download': 'fetch published weights into the cache',
     'models': 'list the weights that can be used by name',
     'train': 'train a network on your own objects',
+    'check': 'look for everything that can be wrong with a data set',
+    'convert': 'write the labels of any tool as one COCO file',
     'eval': 'measure box and mask AP on a COCO data set',
     'synth': 'make a data set of synthetic tabletop scenes',
     'benchmark': 'measure the speed on this machine',
@@ -87,7 +89,8 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
     """Import the command's module, parse its arguments, run it."""
     text = COMMANDS[name]
     debug = '--debug' in argv
-    if name == 'train':  # waiting threads spin away the loaders' cores; read when torch is loaded
+    # Waiting threads spin away the cores of others; read when torch is loaded.
+    if name in ('train', 'check'):
         os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     try:
         module = importlib.import_module(f'{__package__}.{name}')

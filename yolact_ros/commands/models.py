@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from yolact_ros.files import cache_dir
 from yolact_ros.weights.published import (
     DEMO_WEIGHTS,
     HUGGING_FACE,
     PUBLISHED,
     PublishedWeights,
-    cache_dir,
     cache_path,
 )
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from yolact_ros.commands.output_plan import OutputPlan, plan_output
-from yolact_ros.commands.segment_job import Predictor, SegmentJob
+from yolact_ros.commands.jobs.output_plan import OutputPlan, plan_output
+from yolact_ros.commands.jobs.segment_job import Predictor, SegmentJob
 from yolact_ros.config import BACKENDS, MODEL_PRESETS, NMS_KINDS, PostprocessConfig
 from yolact_ros.devices import PRECISIONS
 from yolact_ros.media.images import Video, find_source, silence_opencv
@@ -74,6 +74,8 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
                             'small packaged model of synthetic tabletop objects)')
     group.add_argument('--config', choices=sorted(MODEL_PRESETS), metavar='PRESET',
                        help='network of a checkpoint that does not tell it itself')
+    group.add_argument('--class-names', nargs='+', default=(), metavar='NAME',
+                       help='of a checkpoint that does not tell them itself')
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     group.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS))
     group.add_argument('--backend', default='auto', choices=BACKENDS,
@@ -138,7 +140,7 @@ def _open_predictor(args: argparse.Namespace, postprocess: PostprocessConfig) ->
     """Return the predictor and say what the demo model knows."""
     from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
     predictor = open_predictor(args.weights, args.config, args.device, args.backend,
-                               args.precision, postprocess)
+                               args.precision, postprocess, args.class_names)
     if args.weights == 'demo':
         logger.info('the demo model knows only %s; choose another with --weights, see '
                     '"yolact models"', ', '.join(predictor.class_names))

@@ -10,12 +10,9 @@ from dataclasses import fields, replace
 import torch
 
 from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
+from yolact_ros.commands.jobs.train_data import check_data, open_data, prepare_images
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
-from yolact_ros.data.datasets import open_source
-from yolact_ros.data.sample import SampleSource
-from yolact_ros.data.split import split, split_share
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.training.anchors import report_anchors
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.config_file import (
     add_flags,
@@ -36,6 +33,9 @@ LEAST_RESCORED = 249    # the first input whose prototypes have the 63 cells tha
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    parser.add_argument('data', nargs='?', metavar='DATA', help='what to learn from, short for '
+                        '--train: a COCO JSON, data.yaml of YOLO, or a folder that a labelling '
+                        'tool wrote; a part of it named val is measured on')
     parser.add_argument('--config', metavar='FILE', help='YAML file, for instance '
                         'config/train_demo.yaml; flags override it')
     parser.add_argument('--resume', action='store_true',
@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
 def read_config(args: argparse.Namespace) -> TrainConfig:
     """Return the configuration of file and flags; resuming falls back on the folder's own."""
     overrides = overrides_of(args)
+    if args.data:
+        overrides.setdefault('train', args.data)
     path = args.config
     if args.resume and path is None and 'out' in overrides:
         folder = RunFolder(overrides['out'])
@@ -103,34 +105,20 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     if processes.is_main:
         folder.check(resume)
     model_config = build_model_config(config, ())
-    source = open_source(config.train, config.train_images, config.classes, config.scenes,
-                         model_config.input_size)
+    source, val = open_data(config, model_config.input_size)
     model_config = build_model_config(config, source.class_names)
-    source, val = _open_val(config, source, model_config.input_size)
-    if processes.is_main:
-        _report_data(source, val, model_config, config)
+    check_data(source, val, model_config, config, processes)
     model = build_model(config, model_config, from_files=not resume)
     # After everything that can be wrong with data and weights.
     with folder.locked() if processes.is_main else nullcontext():
         if processes.is_main:
             folder.prepare(resume)
             write_train_config(config, folder.config)
+            prepare_images(source, val, config, model_config.input_size)
         processes.wait()
+        if not processes.is_main:  # what the first process has written is taken as it is
+            prepare_images(source, val, config, model_config.input_size)
         return _run_trainer(Trainer(model, config, source, val, processes, resume, new_data))
-
-
-def _open_val(config: TrainConfig, source: SampleSource,
-              size: int) -> tuple[SampleSource, SampleSource | None]:
-    """Return what to learn from and what to measure on: of its own, a share, or None."""
-    share = split_share(config.val)
-    if share is not None:
-        learnt, val = split(source, share, config.seed)
-        logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
-                    config.seed)
-        return learnt, val
-    if not config.val:
-        return source, None
-    return source, open_source(config.val, config.val_images, source.class_names, size=size)
 
 
 def _run_trainer(trainer: Trainer) -> bool:
@@ -189,17 +177,6 @@ def build_model(config: TrainConfig, model_config: ModelConfig, from_files: bool
     if from_files and config.backbone_weights:
         _report_load(load_backbone(model, config.backbone_weights), config.backbone_weights)
     return model
-
-
-def _report_data(source: SampleSource, val: SampleSource | None, model_config: ModelConfig,
-                 config: TrainConfig) -> None:
-    """Say what there is to learn from, what was left out, and whether the anchors fit."""
-    for data in (source, val):
-        report = getattr(data, 'report', None)
-        for line in report.lines() if report else ():
-            logger.info(line)
-    for line in report_anchors(model_config, source, config.loss.positive_iou).lines():
-        logger.info(line)
 
 
 def _report_load(report: LoadReport, path: str) -> None:

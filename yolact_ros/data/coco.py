@@ -8,22 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from yolact_ros.data.bookkeeping import Bookkeeping
+from yolact_ros.data.classes import ClassChoice, match_categories
 from yolact_ros.data.coco_file import (
-    Bookkeeping,
     ImageEntry,
     ImageId,
     TrueObject,
-    find_image_folder,
-    image_path,
-    read_categories,
+    read_groups,
     read_image_entries,
-    read_json,
     read_objects,
-    read_sized_image,
 )
+from yolact_ros.data.formats.labels import NOTES, read_labels
+from yolact_ros.data.image_files import read_sized_image
 from yolact_ros.data.sample import Sample
 from yolact_ros.data.segmentation import LeftOut
 from yolact_ros.masks import decode_mask, rle_area
@@ -32,19 +30,30 @@ from yolact_ros.structures import ImageSize
 
 @dataclass(frozen=True)
 class CocoObject:
-    """What can be learnt: box x_min, y_min, x_max, y_max inside the image [px], and mask."""
+    """
+    What can be learnt.
+
+    :param box: x_min, y_min, x_max, y_max inside the image [px].
+    :param name: id of the annotation.
+    """
 
     box: tuple[float, float, float, float]
     truth: TrueObject
+    name: Any = None
 
 
 @dataclass
 class CocoImage:
-    """One image and its usable annotations."""
+    """
+    One image and its usable annotations.
+
+    :param upright: False where the annotations were made without the EXIF orientation.
+    """
 
     path: Path
     size: ImageSize
     objects: list[CocoObject] = field(default_factory=list)
+    upright: bool = True
 
 
 @dataclass
@@ -86,28 +95,35 @@ class DataReport:
 
 class CocoDataset:
     """
-    The images of a COCO annotation file (a SampleSource).
+    The images of a labelled data set (a SampleSource).
 
-    :param annotations: the JSON file; polygons, compressed and uncompressed RLE.
+    :param annotations: COCO JSON file, or what else read_labels knows.
     :param images: folder of the images; None looks for one near the file.
-    :param class_names: classes in the order of class ids; None takes the file's categories by
-        ascending id.
+    :param class_names: classes in the order of class ids, or a choice; None takes the file's
+        categories by ascending id.
+    :param split: part of a folder that has several, see read_labels.
+    :ivar paths: image id -> file, also of images that a check has left out since.
     :raises FileNotFoundError: when the file or an image is missing.
     :raises ValueError: when the file is broken or does not fit the class names.
     """
 
     def __init__(self, annotations: str | Path, images: str | Path | None = None,
-                 class_names: Sequence[str] | None = None) -> None:
+                 class_names: Sequence[str] | ClassChoice | None = None,
+                 split: str = 'train') -> None:
         self.path = Path(annotations)
-        content = read_json(self.path)
-        class_of, self.class_names = match_categories(content, self.path, class_names)
+        choice = class_names if isinstance(class_names, ClassChoice) \
+            else ClassChoice(tuple(class_names or ()))
+        content = read_labels(self.path, split)
+        class_of, self.class_names = match_categories(content, self.path, choice)
         self.report = DataReport(str(annotations), dict.fromkeys(self.class_names, 0))
         entries = read_image_entries(content, self.path, images)
-        by_id = find_images(entries, self.path, images)
+        by_id = find_images(entries, self.path)
         self.records = list(by_id.values())
+        self.paths = {key: record.path for key, record in by_id.items()}
         sizes = {key: entry.size for key, entry in entries.items()}
         self._add_objects(read_objects(content, self.path, sizes, class_of, self.report.book),
                           by_id)
+        self._add_notes(content, class_of)
         self.report.images = len(self.records)
         self.report.empty_images = sum(not record.objects for record in self.records)
         if self.report.instances == 0:
@@ -118,10 +134,15 @@ class CocoDataset:
         """Return the number of images."""
         return len(self.records)
 
+    def ignore_exif(self) -> None:
+        """Take all images as they are stored, as their labels were made."""
+        for record in self.records:
+            record.upright = False
+
     def sample(self, index: int, rng: np.random.Generator | None = None) -> Sample:
         """Return image number index; rng is not used."""
         record = self.records[index]
-        image = read_sized_image(record.path, record.size)
+        image = read_sized_image(record.path, record.size, record.upright)
         masks = np.zeros((len(record.objects), *image.shape[:2]), np.uint8)
         for mask, item in zip(masks, record.objects):
             mask[:] = decode_mask(item.truth.rle)
@@ -140,10 +161,10 @@ class CocoDataset:
             try:
                 box, was_clipped = learnable_box(item, record.size)
             except LeftOut as reason:
-                self.report.book.leave_out(reason, name)
+                self.report.book.leave_out(reason, name, item.image_id)
                 continue
             clipped += was_clipped
-            record.objects.append(CocoObject(box, item))
+            record.objects.append(CocoObject(box, item, name))
             self.report.crowds += item.crowd
             counts[item.class_id] += not item.crowd
         for class_id, count in counts.items():
@@ -151,6 +172,21 @@ class CocoDataset:
         if clipped:
             self.report.notes.append(f'{clipped} boxes reach outside their picture and were '
                                      'clipped')
+
+
+    def _add_notes(self, content: Mapping[str, Any],
+                   class_of: Mapping[Any, int | None]) -> None:
+        """Note what of the file is no class, or not wanted."""
+        groups = [str(group['name']) for group in read_groups(content)]
+        if groups:
+            self.report.notes.append(f'{", ".join(groups)} is a group of classes without objects '
+                                     'of its own, not a class')
+        ignored = sum(class_of.get(annotation.get('category_id'), 0) is None
+                      for annotation in content['annotations'])
+        if ignored:
+            self.report.notes.append(f'{ignored} objects of classes that are not wanted are '
+                                     'ignored')
+        self.report.notes += content.get(NOTES, ())
 
 
 def learnable_box(item: TrueObject, size: ImageSize,
@@ -174,48 +210,18 @@ def learnable_box(item: TrueObject, size: ImageSize,
     return clipped, far
 
 
-def match_categories(content: Mapping[str, Any], path: Path, wanted: Sequence[str] | None,
-                     ) -> tuple[dict[Any, int], tuple[str, ...]]:
+def find_images(entries: Mapping[ImageId, ImageEntry], path: Path) -> dict[ImageId, CocoImage]:
     """
-    Return category id -> class id for the usable categories, and the class names.
-
-    :param wanted: class names in the order of class ids; None takes all by ascending id.
-    :raises ValueError: when there are objects of other classes.
-    """
-    names = read_categories(content, path)
-    wanted = list(names.values()) if wanted is None else [str(name) for name in wanted]
-    used = [str(annotation.get('category_id')) for annotation in content['annotations']]
-    unknown = [name for key, name in names.items()
-               if name not in wanted and str(key) in set(used)]
-    if unknown:
-        raise ValueError(f'{path} has objects of class {", ".join(unknown)}, which is not among '
-                         f'the wanted classes {", ".join(wanted)}; make the lists agree')
-    return {key: wanted.index(name) for key, name in names.items() if name in wanted}, \
-        tuple(wanted)
-
-
-def find_images(entries: Mapping[ImageId, ImageEntry], path: Path,
-                  folder: str | Path | None) -> dict[ImageId, CocoImage]:
-    """
-    Return image id -> image; all files exist and look like images.
+    Return image id -> image; all files exist.
 
     :raises FileNotFoundError: when files are missing.
-    :raises ValueError: when files are no images.
     """
-    first = next(iter(entries.values())).file_name
-    folder = Path(folder) if folder else find_image_folder(path, first)
-    found = {key: CocoImage(image_path(folder, entry.file_name), entry.size)
-             for key, entry in entries.items()}
-    missing = [image.path for image in found.values() if not image.path.is_file()]
+    missing = [entry.path for entry in entries.values() if not entry.path.is_file()]
     if missing:
         raise FileNotFoundError(f'{len(missing)} of {len(entries)} pictures of {path} not found, '
-                                f'first {missing[0]}; give their folder, or take them out of the '
-                                'file')
-    foreign = [image.path for image in found.values() if not cv2.haveImageReader(str(image.path))]
-    if foreign:
-        raise ValueError(f'{len(foreign)} of {len(entries)} pictures of {path} do not decode, '
-                         f'first {foreign[0]}; replace them or take them out of the file')
-    return found
+                                f'first {missing[0]}; give their folder (--train-images, '
+                                '--val-images, --images), or take them out of the file')
+    return {key: CocoImage(entry.path, entry.size) for key, entry in entries.items()}
 
 
 def _array(values: list, dtype: type, shape: tuple[int, ...] = (-1,)) -> np.ndarray:

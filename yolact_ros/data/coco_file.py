@@ -6,12 +6,14 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from yolact_ros.data.bookkeeping import Bookkeeping
+from yolact_ros.data.image_files import ImageFinder
 from yolact_ros.data.segmentation import LeftOut, NoMask, read_segmentation
 from yolact_ros.masks import Rle, encode_crop, rle_area, rle_box
 from yolact_ros.media.images import read_image
@@ -19,6 +21,9 @@ from yolact_ros.structures import ImageSize
 
 ImageId = int | str
 LARGEST_IMAGE = 1 << 30  # [pixels]; masks of more would be painted for ever
+LEFT_OUT = '_left_out'  # key by which readers of other formats say why an object cannot be used
+# Boxes of tools are loose by some pixels; a box of x, y, x, y is right to the pixel.
+LEAST_LIKE, ALIKE = 0.5, 0.85
 YES, NO = (1, True, '1', 'true'), (0, False, None, '0', 'false', '')
 
 
@@ -44,37 +49,16 @@ class TrueObject:
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """An image of the file: its name there and its size."""
+    """
+    An image of the file.
+
+    :param file_name: its name there.
+    :param path: where it lies; there need not be a file.
+    """
 
     file_name: str
     size: ImageSize
-
-
-@dataclass
-class Bookkeeping:
-    """
-    What became of the annotations that are no plain objects.
-
-    :param left_out: reason -> annotation ids.
-    :param regions: ids of those with a box but no mask, which are read as crowd regions.
-    """
-
-    left_out: dict[str, list[Any]] = field(default_factory=dict)
-    regions: list[Any] = field(default_factory=list)
-
-    def leave_out(self, reason: LeftOut | str, name: Any) -> None:
-        """Add an annotation that is not used."""
-        self.left_out.setdefault(str(reason), []).append(name)
-
-    def lines(self) -> list[str]:
-        """Return a sentence for each kind, with the first ids."""
-        lines = [f'left out {len(ids)} annotations: {reason} (id {_first(ids)})'
-                 for reason, ids in self.left_out.items()]
-        if self.regions:
-            lines.append(f'{len(self.regions)} objects have a box but no mask; their boxes are '
-                         'ignored regions, neither learnt nor counted as false alarms '
-                         f'(id {_first(self.regions)})')
-        return lines
+    path: Path
 
 
 def load_json(path: Path) -> Any:
@@ -114,9 +98,12 @@ def read_categories(content: Mapping[str, Any], path: Path) -> dict[Any, str]:
     """
     Return category id -> name, by ascending id; numbers as names become text.
 
+    Groups of classes (see read_groups) are left out.
+
     :raises ValueError: when ids or names are missing or repeated.
     """
-    categories = content['categories']
+    groups = read_groups(content)
+    categories = [category for category in content['categories'] if category not in groups]
     for key in ('id', 'name'):
         values = [str(category.get(key)) for category in categories]
         twice = [value for value, count in Counter(values).items() if count > 1]
@@ -127,6 +114,19 @@ def read_categories(content: Mapping[str, Any], path: Path) -> dict[Any, str]:
     return dict(sorted(names.items(), key=lambda pair: (isinstance(pair[0], str), pair[0])))
 
 
+def read_groups(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """
+    Return the categories that are no classes but the supercategory of others.
+
+    Roboflow writes one of id 0, which would be a class that nothing belongs to.
+    """
+    used = {str(annotation.get('category_id')) for annotation in content['annotations']}
+    return [category for category in content['categories']
+            if str(category.get('id')) not in used and category.get('name') is not None
+            and any(other is not category and other.get('supercategory') == category['name']
+                    for other in content['categories'])]
+
+
 def read_image_entries(content: Mapping[str, Any], path: Path,
                        folder: str | Path | None = None) -> dict[ImageId, ImageEntry]:
     """
@@ -135,8 +135,7 @@ def read_image_entries(content: Mapping[str, Any], path: Path,
     :param folder: of the images; None looks for one near the file.
     :raises ValueError: when an entry lacks what it needs, or an id repeats.
     """
-    first = str(content['images'][0].get('file_name'))
-    folder = Path(folder) if folder else find_image_folder(path, first)
+    finder = ImageFinder(path, str(content['images'][0].get('file_name')), folder)
     entries: dict[ImageId, ImageEntry] = {}
     for entry in content['images']:
         for key in ('id', 'file_name'):
@@ -145,17 +144,18 @@ def read_image_entries(content: Mapping[str, Any], path: Path,
         key, name = _hashable(entry['id'], path), str(entry['file_name'])
         if key in entries:
             raise ValueError(f'{path}: image id {key} exists twice')
-        entries[key] = ImageEntry(name, _size_of(entry, path, image_path(folder, name)))
+        file = finder.path(name)
+        entries[key] = ImageEntry(name, _size_of(entry, path, file), file)
     return entries
 
 
 def read_objects(content: Mapping[str, Any], path: Path, sizes: Mapping[ImageId, ImageSize],
-                 class_of: Mapping[Any, int], book: Bookkeeping,
+                 class_of: Mapping[Any, int | None], book: Bookkeeping,
                  ) -> Iterator[tuple[Any, TrueObject]]:
     """
     Yield annotation id and object; what cannot be used goes into the book (modified).
 
-    :param class_of: category id -> class id.
+    :param class_of: category id -> class id, None for those to ignore.
     :raises ValueError: for an unknown category, and for coordinates that are not pixels.
     """
     _check_pixels(content['annotations'], sizes, path)
@@ -166,19 +166,24 @@ def read_objects(content: Mapping[str, Any], path: Path, sizes: Mapping[ImageId,
             raise ValueError(f'{path}: annotation {name} has category_id '
                              f'{annotation.get("category_id")!r}, the usable categories are '
                              f'{", ".join(map(str, class_of)) or "none"}')
+        if class_of[annotation.get('category_id')] is None:
+            continue
         try:
+            if annotation.get(LEFT_OUT):
+                raise LeftOut(annotation[LEFT_OUT])
             if _hashable(annotation.get('image_id'), path) not in sizes:
                 raise LeftOut('image_id is not among the images')
-            item = _read_object(annotation, sizes, class_of)
+            item = _with_fitting_box(_read_object(annotation, sizes, class_of), name, book)
             content_of = (item.image_id, item.class_id, item.crowd, item.bbox, item.rle['counts'])
             if content_of in seen:
                 raise LeftOut('the same object a second time')
         except LeftOut as reason:
-            book.leave_out(reason, name)
+            book.leave_out(reason, name, annotation.get('image_id'))
             continue
         seen.add(content_of)
         if not annotation.get('segmentation'):
             book.regions.append(name)
+            book.images[name] = item.image_id
         yield name, item
 
 
@@ -201,6 +206,31 @@ def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSiz
     return TrueObject(annotation['image_id'], class_of[annotation['category_id']],
                       tuple(map(float, box or rle_box(rle))), rle,
                       float(area if known else rle_area(rle)), region or crowd in YES)
+
+
+def _with_fitting_box(item: TrueObject, name: Any, book: Bookkeeping) -> TrueObject:
+    """Return the object; book a box that is no box of its mask, and mend x, y, x, y."""
+    x, y, *extent = item.bbox
+    mask_box = rle_box(item.rle)
+    if item.crowd or rle_area(item.rle) == 0 or _box_iou(item.bbox, mask_box) >= LEAST_LIKE:
+        return item
+    if _box_iou((x, y, extent[0] - x, extent[1] - y), mask_box) >= ALIKE:
+        book.corners.append(name)
+        book.images[name] = item.image_id
+        return replace(item, bbox=mask_box)
+    book.unlike.append(name)
+    book.images[name] = item.image_id
+    return item
+
+
+def _box_iou(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the overlap of two boxes x, y, width, height; 0 for those without area."""
+    sides = [min(one[axis] + one[axis + 2], other[axis] + other[axis + 2])
+             - max(one[axis], other[axis]) for axis in (0, 1)]
+    if min(*sides, *one[2:], *other[2:]) <= 0:
+        return 0.0
+    common = sides[0] * sides[1]
+    return common / (one[2] * one[3] + other[2] * other[3] - common)
 
 
 def _box_mask(box: Sequence[float] | None, size: ImageSize) -> Rle:
@@ -258,51 +288,3 @@ def _hashable(value: Any, path: Path) -> Any:
     if isinstance(value, (list, dict)):
         raise ValueError(f'{path}: an id must be a number or text, got {str(value)[:50]}')
     return value
-
-
-def _first(ids: Sequence[Any], most: int = 3) -> str:
-    """Return the first ids as text."""
-    return ', '.join(map(str, ids[:most])) + (', ...' if len(ids) > most else '')
-
-
-def read_sized_image(path: Path, size: ImageSize) -> np.ndarray:
-    """
-    Return the (H, W, 3) uint8 RGB image in the size that its annotations are made for.
-
-    :raises OSError: when it cannot be opened.
-    :raises ValueError: when it does not decode or has another size.
-    """
-    image = read_image(path)
-    wanted = size.height, size.width
-    if image.shape[:2] == wanted[::-1] != wanted:
-        # Labelling tools differ on whether they honour the EXIF orientation.
-        image = read_image(path, upright=False)
-    if image.shape[:2] != wanted:
-        raise ValueError(f'{path} is {image.shape[1]}x{image.shape[0]}, its annotations are for '
-                         f'{size.width}x{size.height}; label it again or restore the labelled '
-                         'picture')
-    return image
-
-
-def find_image_folder(annotations: Path, file_name: str) -> Path:
-    """Return the folder near an annotation file that holds the image, else the likeliest."""
-    base = annotations.parent
-    candidates = [base / 'images', base.parent / 'images', base, base.parent,
-                  base.parent / annotations.stem.removeprefix('instances_')]
-    for folder in candidates:
-        if image_path(folder, file_name).is_file():
-            return folder
-    return candidates[1] if base.name == 'annotations' else candidates[0]
-
-
-def image_path(folder: Path, file_name: str) -> Path:
-    """
-    Return where an image of the file lies.
-
-    Windows writes its separators into names; COCO_train2014_0001.jpg may lie there as 0001.jpg.
-    """
-    names = [file_name, file_name.replace('\\', '/')]
-    if file_name.startswith('COCO'):
-        names.append(file_name.split('_')[-1])
-    return next((folder / name for name in names if (folder / name).is_file()),
-                folder / file_name)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from yolact_ros.data.classes import ClassChoice
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.scenes import CLASS_NAMES, TRAINING_SEEDS, VAL_EASY, VAL_HARD, Scene, scene
@@ -64,23 +65,27 @@ def scene_sample(shown: Scene, name: str) -> Sample:
                   np.array([item.crowd for item in objects], bool), name)
 
 
-def open_source(data: str, images: str = '', class_names: Sequence[str] | None = None,
-                scenes: int = 0, size: int = 256) -> SampleSource:
+def open_dataset(data: str, images: str = '',
+                 class_names: Sequence[str] | ClassChoice | None = None, scenes: int = 0,
+                 size: int = 256, split: str = 'train') -> SampleSource:
     """
     Return the images that a configuration names.
 
-    :param data: path of a COCO JSON, or synthetic:easy, synthetic:hard, synthetic:mixed.
+    :param data: path of a COCO JSON or of what else read_labels knows, or synthetic:easy,
+        synthetic:hard, synthetic:mixed.
     :param scenes: new synthetic images in an epoch; 0 gives the fixed validation scenes.
     :param size: side of synthetic images [px].
+    :param split: part of a folder that has several.
     :raises FileNotFoundError: when a file is missing.
     :raises ValueError: when it is broken, or has other classes than class_names.
     """
     if not data.startswith(PREFIX):
-        return CocoDataset(data, images or None, class_names or None)
+        return CocoDataset(data, images or None, class_names, split)
     kind = data.removeprefix(PREFIX)
     fixed = len(VAL_EASY) * (2 if kind == 'mixed' else 1)
     source = SyntheticScenes(kind, scenes or fixed, size, fixed=not scenes)
-    if class_names and tuple(class_names) != source.class_names:
+    names = class_names.names if isinstance(class_names, ClassChoice) else tuple(class_names or ())
+    if names and names != source.class_names:
         raise ValueError(f'{data} has the classes {", ".join(source.class_names)}, wanted were '
-                         f'{", ".join(class_names)}; make the lists agree')
+                         f'{", ".join(names)}; make the lists agree')
     return source

@@ -127,6 +127,17 @@ class Batch:
         return [Targets(*rows) for rows in zip(*parts)]
 
 
+def split_batch(batch: Batch, parts: int) -> list[Batch]:
+    """Return a batch as so many smaller ones, as equal as can be; none of them is empty."""
+    bounds = np.linspace(0, len(batch.images), min(parts, len(batch.images)) + 1).astype(int)
+    rows = np.concatenate([[0], np.cumsum(batch.counts)]).astype(int).tolist()
+    return [Batch(batch.images[start:stop],
+                  Targets(*(getattr(batch.objects, field)[rows[start]:rows[stop]]
+                            for field in TARGET_FIELDS)),
+                  batch.counts[start:stop], batch.names[start:stop])
+            for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist())]
+
+
 def to_batch(sample: Sample, mean: Sequence[float], std: Sequence[float]) -> Batch:
     """
     Return an augmented, already square sample as a batch of one.

@@ -80,22 +80,51 @@ def confusion(truth: GroundTruth, detections: Sequence[Detection], score_thresho
     return Confusion(matrix, tuple(images), score_threshold, iou_threshold)
 
 
+@dataclass(frozen=True, eq=False)
+class ImageMatches:
+    """
+    What was found for what in one image.
+
+    :param true: objects that are to be found; crowd regions are none.
+    :param found: detections.
+    :param partners: for every detection the row of its object, -1 for none.
+    :param excused: for every detection, whether it lies in a crowd region.
+    """
+
+    true: tuple[TrueObject, ...]
+    found: tuple[Detection, ...]
+    partners: tuple[int, ...]
+    excused: tuple[bool, ...]
+
+    @property
+    def missed(self) -> list[TrueObject]:
+        """Return the objects that nothing was found for."""
+        return [item for row, item in enumerate(self.true) if row not in self.partners]
+
+
+def match_image(true: Sequence[TrueObject], found: Sequence[Detection], iou_threshold: float
+                ) -> ImageMatches:
+    """Return the matches of one image, best overlap first, whatever the classes."""
+    real = [item for item in true if not item.crowd]
+    crowds = [item for item in true if item.crowd]
+    partners = greedy_matches(_overlaps(real, found), iou_threshold, best_overlap_first=True)
+    excused = _overlaps(crowds, found).max(1, initial=0) > 0.5
+    return ImageMatches(tuple(real), tuple(found), tuple(partners.tolist()),
+                        tuple(excused.tolist()))
+
+
 def _pairs(true: list[TrueObject], found: list[Detection], iou_threshold: float,
            background: int) -> list[tuple[int, int]]:
     """Return (true class, found class) of every match, miss and false alarm of one image."""
-    real = [item for item in true if not item.crowd]
-    crowds = [item for item in true if item.crowd]
-    overlaps = _overlaps(real, found)
-    matches = greedy_matches(overlaps, iou_threshold, best_overlap_first=True).tolist()
-    excused = _overlaps(crowds, found).max(1, initial=0) > 0.5
-    pairs = [(real[column].class_id, item.class_id) if column >= 0
+    matches = match_image(true, found, iou_threshold)
+    pairs = [(matches.true[partner].class_id, item.class_id) if partner >= 0
              else (background, item.class_id)
-             for item, column, excuse in zip(found, matches, excused) if column >= 0 or not excuse]
-    return pairs + [(item.class_id, background) for column, item in enumerate(real)
-                    if column not in matches]
+             for item, partner, excused in zip(found, matches.partners, matches.excused)
+             if partner >= 0 or not excused]
+    return pairs + [(item.class_id, background) for item in matches.missed]
 
 
-def _overlaps(true: list[TrueObject], found: list[Detection]) -> np.ndarray:
+def _overlaps(true: Sequence[TrueObject], found: Sequence[Detection]) -> np.ndarray:
     """Return the (found, true) IoU; for crowds the share of the detection that lies inside."""
     crowd = [item.crowd for item in true]
     if all(item.rle is not None for item in found):

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from yolact_ros.data.coco_file import find_image_folder, image_path, read_sized_image
+from yolact_ros.data.classes import EVERYTHING, ClassChoice
+from yolact_ros.data.image_files import ImageFinder, read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.ap import ApSummary, coco_ap
 from yolact_ros.evaluation.detections import Detection, detections_of
@@ -19,7 +20,7 @@ from yolact_ros.evaluation.ground_truth import (
     read_truth,
     sample_objects,
 )
-from yolact_ros.evaluation.yolact_ap import original_ap
+from yolact_ros.evaluation.yolact_ap import yolact_ap
 from yolact_ros.structures import Instances
 
 Progress = Callable[[Iterable], Iterable]
@@ -92,13 +93,14 @@ def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
     return EvalResult(coco_ap(truth, detections, 'bbox') if boxed else None,
                       coco_ap(truth, detections, 'segm') if masked else None,
                       truth, tuple(detections),
-                      original_ap(truth, detections) if with_original and boxed and masked
+                      yolact_ap(truth, detections) if with_original and boxed and masked
                       else None)
 
 
 def evaluate_predictor(predictor: ImageModel, coco_json: str | Path,
                        images_dir: str | Path | None = None, max_images: int | None = None,
-                       with_original: bool = False, progress: Progress = iter) -> EvalResult:
+                       with_original: bool = False, progress: Progress = iter,
+                       choice: ClassChoice = EVERYTHING, upright: bool = True) -> EvalResult:
     """
     Run a model over a COCO data set and score it.
 
@@ -107,15 +109,17 @@ def evaluate_predictor(predictor: ImageModel, coco_json: str | Path,
     :param images_dir: folder of the images; None looks for one near the file.
     :param max_images: use at most so many images, a fixed pseudo-random choice.
     :param progress: wraps the loop over the images, for example tqdm.
+    :param choice: of classes; others are ignored.
+    :param upright: False for labels that were made without the EXIF orientation.
     :raises FileNotFoundError: when the file or an image is missing.
     :raises ValueError: when the file is broken or its classes are not the model's.
     """
-    truth = read_truth(coco_json, images_dir).limited(max_images)
+    truth = read_truth(coco_json, images_dir, choice).limited(max_images)
     class_of = match_classes(predictor.class_names, truth)
     images = image_paths(truth, coco_json, images_dir)
     detections: list[Detection] = []
     for image_id in progress(list(truth.sizes)):
-        rgb = read_sized_image(images[image_id], truth.sizes[image_id])
+        rgb = read_sized_image(images[image_id], truth.sizes[image_id], upright)
         detections += detections_of(predictor.predict(rgb), image_id, class_of)
     return evaluate_detections(truth, detections, with_original)
 
@@ -166,8 +170,8 @@ def image_paths(truth: GroundTruth, coco_json: str | Path,
     :raises FileNotFoundError: naming the first image that is missing, and how many are.
     """
     names = [truth.file_names[image_id] for image_id in truth.sizes]
-    folder = Path(images_dir) if images_dir else find_image_folder(Path(coco_json), names[0])
-    paths = {image_id: image_path(folder, name) for image_id, name in zip(truth.sizes, names)}
+    finder = ImageFinder(Path(coco_json), names[0], images_dir)
+    paths = {image_id: finder.path(name) for image_id, name in zip(truth.sizes, names)}
     missing = [path for path in paths.values() if not path.is_file()]
     if missing:
         raise FileNotFoundError(f'{len(missing)} of {len(paths)} pictures of {coco_json} not '

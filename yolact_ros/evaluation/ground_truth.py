@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from yolact_ros.data.bookkeeping import Bookkeeping
+from yolact_ros.data.classes import EVERYTHING, ClassChoice, match_categories
 from yolact_ros.data.coco_file import (
-    Bookkeeping,
     ImageId,
     TrueObject,
-    read_categories,
     read_image_entries,
-    read_json,
     read_objects,
 )
+from yolact_ros.data.formats.labels import read_labels
 from yolact_ros.data.sample import Sample
 from yolact_ros.masks import encode_mask
 from yolact_ros.structures import ImageSize
@@ -55,25 +55,28 @@ class GroundTruth:
         return self.subset(sorted(self.sizes, key=image_hash)[:most])
 
 
-def read_truth(path: str | Path, images: str | Path | None = None) -> GroundTruth:
+def read_truth(path: str | Path, images: str | Path | None = None,
+               choice: ClassChoice = EVERYTHING) -> GroundTruth:
     """
-    Return the truth of a COCO annotation file.
+    Return the truth of a COCO annotation file, or of what else read_labels knows.
 
     Annotations that cannot be used are left out and named in the notes.
 
     :param images: folder of the images; looked at only where the file does not tell sizes.
+    :param choice: of classes; others are ignored.
     :raises FileNotFoundError: when there is no such file.
     :raises ValueError: when it is broken, or holds no image or no class.
     """
     path = Path(path)
-    content = read_json(path)
-    names = read_categories(content, path)
-    class_of = {key: index for index, key in enumerate(names)}
+    content = read_labels(path, 'val')
+    class_of, names = match_categories(content, path, choice)
+    first = {class_id: key for key, class_id in reversed(class_of.items())}
     entries = read_image_entries(content, path, images)
     sizes = {key: entry.size for key, entry in entries.items()}
     book = Bookkeeping()
     objects = tuple(item for _, item in read_objects(content, path, sizes, class_of, book))
-    return GroundTruth(tuple(names.values()), sizes, objects, tuple(names),
+    return GroundTruth(names, sizes, objects,
+                       tuple(first.get(class_id, -1 - class_id) for class_id in range(len(names))),
                        {key: entry.file_name for key, entry in entries.items()},
                        tuple(f'{path.name}: {line}' for line in book.lines()))
 

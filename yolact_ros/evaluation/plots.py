@@ -10,6 +10,7 @@ import numpy as np
 
 from yolact_ros.evaluation.ap import ApSummary
 from yolact_ros.evaluation.confusion import Confusion, ImageErrors
+from yolact_ros.evaluation.curves import mean_over_classes
 from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.evaluate import EvalResult
 from yolact_ros.evaluation.ground_truth import ImageId, TrueObject
@@ -38,7 +39,7 @@ def plot_precision_recall(result: EvalResult, path: Path) -> None:
             if summary is None:
                 continue
             for row, iou, color in SHOWN_IOUS:
-                curve = _class_mean(summary.precision[row])
+                curve = mean_over_classes(summary.precision[row])
                 means.plot(RECALLS, curve, style, color=color,
                            label=f'{name}, IoU {iou}: {curve.mean():.3f}')
         summary = result.mask or result.box
@@ -157,9 +158,3 @@ def _caption(errors: ImageErrors, width: int) -> np.ndarray:
             f'{errors.false_alarms} false alarms, {errors.wrong_class} of another class')
     cv2.putText(strip, text, (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return strip
-
-
-def _class_mean(precision: np.ndarray) -> np.ndarray:
-    """Return the (101,) mean over the classes that have objects."""
-    scored = precision[:, (precision > -1).all(0)]
-    return scored.mean(1) if scored.size else np.zeros(len(precision))

@@ -26,7 +26,7 @@ Points = dict[tuple[int, float], list[tuple[float, bool]]]
 Counts = dict[tuple[int, float], int]
 
 
-def original_ap(truth: GroundTruth,
+def yolact_ap(truth: GroundTruth,
                 detections: Sequence[Detection]) -> dict[str, dict[str, float]]:
     """
     Return {'box': ..., 'mask': ...}, each with 'all' and a value for every IoU threshold.

@@ -79,6 +79,11 @@ class Places:
         return self.points > 0
 
     @property
+    def distances(self) -> np.ndarray:
+        """(N,) float64, how far the positions are from the camera [m]; NaN where unknown."""
+        return np.linalg.norm(self.positions, axis=1)
+
+    @property
     def box_quaternions(self) -> np.ndarray:
         """(N, 4) float64 x, y, z, w of the boxes' rotations; NaN where unknown."""
         r = self.box_rotations

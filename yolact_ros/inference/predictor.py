@@ -15,7 +15,6 @@ from yolact_ros.checkpoint import load_model, resolve_weights
 from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
 from yolact_ros.devices import choose_device, choose_precision
 from yolact_ros.export.openvino import convert_network, convert_rescoring
-from yolact_ros.inference.backends.allocator import keep_freed_memory as keep_freed_memory
 from yolact_ros.inference.backends.exported import (
     RUNTIME_OF_SUFFIX,
     ExportedBackend,
@@ -160,7 +159,8 @@ def _open_frames(backend: Backend) -> EagerFrames | CapturedFrames:
 
 def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
                    device: str = 'auto', backend: str = 'auto', precision: str = 'auto',
-                   postprocess: PostprocessConfig = DEFAULT_POSTPROCESS) -> Predictor:
+                   postprocess: PostprocessConfig = DEFAULT_POSTPROCESS,
+                   class_names: Sequence[str] = ()) -> Predictor:
     """
     Return a predictor that is ready for images; what was chosen is told in one INFO line.
 
@@ -174,12 +174,14 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
         converts a checkpoint at every start; a file that yolact export wrote starts at once.
     :param precision: 'auto' is float16 on CUDA and float32 on the CPU, int8 for a file of yolact
         quantize and for demo; or one of float32, float16, bfloat16.
+    :param class_names: of a checkpoint that does not tell them, in the order of class ids.
     :raises ValueError: for unknown options or a file that does not fit.
     :raises FileNotFoundError: when the weights are missing.
     :raises RuntimeError: when the device is.
     :raises ImportError: when the backend's package is, naming the pip line.
     """
-    predictor = Predictor(_open_backend(weights, config, device, backend, precision), postprocess)
+    predictor = Predictor(_open_backend(weights, config, device, backend, precision, class_names),
+                          postprocess)
     chosen = [name for name, value in (('device', device), ('backend', backend),
                                        ('precision', precision)) if value == 'auto']
     logger.info('%s, %d classes: %s%s', predictor.description, len(predictor.class_names),
@@ -195,7 +197,7 @@ def _kind(weights: str | Path) -> str:
 
 
 def _open_backend(weights: str | Path, config: ModelConfig | str | None, device: str,
-                  backend: str, precision: str) -> Backend:
+                  backend: str, precision: str, class_names: Sequence[str]) -> Backend:
     """Return the backend that the options of open_predictor ask for."""
     if backend not in BACKENDS:
         raise ValueError(f'backend {backend!r} is unknown; known: {", ".join(BACKENDS)}')
@@ -227,10 +229,11 @@ def _open_backend(weights: str | Path, config: ModelConfig | str | None, device:
         raise ValueError(f'backend onnx runs exported files, not {weights}; write one with: '
                          f'yolact export {weights} --format onnx')
     if backend == 'openvino':
-        return openvino_backend(load_model(weights, config)[0], precision)
+        return openvino_backend(load_model(weights, config, class_names)[0], precision)
     chosen_device = choose_device(device)
     chosen_precision = choose_precision(precision, chosen_device)
-    return TorchBackend(load_model(weights, config)[0], chosen_device, chosen_precision)
+    model, _ = load_model(weights, config, class_names)
+    return TorchBackend(model, chosen_device, chosen_precision)
 
 
 def _demo_in_int8(device: str) -> Backend | None:

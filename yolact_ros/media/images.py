@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -21,13 +19,16 @@ from yolact_ros.coded_images import (
     pure_png,
 )
 
-T = TypeVar('T')
-
 IMAGE_SUFFIXES = ('.avif', '.bmp', '.exr', '.gif', '.hdr', '.jp2', '.jpeg', '.jpg', '.pbm',
                     '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.ogv', '.ts', '.webm',
                   '.wmv')
-EXIF, EXIF_WITHIN = b'Exif\0\0', 1 << 18  # [bytes]; other segments may precede it
+
+MOST_PIXELS = 1 << 30  # OpenCV's own limit; phones take more than any camera of a robot
+# An entry of EXIF that says how the camera was held (tag 0x112, a short), other than upright (1).
+TURNED = re.compile(br'\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08]'
+                    br'|\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00')
+EXIF_BYTES = 1 << 16  # where it stands in a file
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def read_image(path: Path, upright: bool = True) -> np.ndarray:
     """
     Return an image file as (H, W, 3) uint8 RGB.
 
-    Grey becomes RGB, transparency is dropped, 16 bits become 8 by dividing by 257, floating
+    Grey becomes RGB, transparency is dropped, 16 bits (or 12 bits in 16) become 8, floating
     point is taken as 0 to 1. The EXIF orientation of photos is applied, as OpenCV does by
     default: the image, its boxes and its masks are upright. Of several pages or animation
     frames the first is taken.
@@ -132,10 +133,12 @@ def decode_image(data: bytes, name: str, upright: bool = True) -> np.ndarray:
         raise ValueError(f'{name!r} is a web page or other text, not a picture; download the '
                          'picture itself')
     if data.startswith(JPEG_START):
-        return _decode_jpeg(data, name, upright)
+        rgb = _decode_photo(data, name)
+        if rgb is not None and not (upright and TURNED.search(data, 0, EXIF_BYTES)):
+            return rgb
     if data.startswith(PNG_SIGNATURE):
-        data = _undamaged(pure_png, data, name)
-    image = _decode(data, upright)
+        data = _pure_png(data, name)
+    image = _decode(np.frombuffer(data, np.uint8), upright)
     if image is None:
         raise ValueError(f'{name!r} cannot be read as a picture ({len(data)} bytes): it is '
                          'damaged or of a kind that OpenCV does not know; copy it again or '
@@ -160,6 +163,18 @@ def rgb_of(image: np.ndarray, name: str) -> np.ndarray:
     return cv2.cvtColor(image, codes[channels])
 
 
+def used_bits(image: np.ndarray) -> int:
+    """
+    Return how many bits the values of an image use: 8, 12 or 16.
+
+    Cameras of 12 bits are stored in 16; brighter than a sixteenth of white is every real image
+    of 16 bits.
+    """
+    if image.dtype != np.uint16:
+        return 8
+    return 12 if image.size and int(image.max()) < 2 ** 12 else 16
+
+
 def silence_opencv() -> None:
     """
     Keep OpenCV and its FFmpeg from complaining on stderr; our errors say the same in one line.
@@ -170,35 +185,36 @@ def silence_opencv() -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def _decode_jpeg(data: bytes, name: str, upright: bool) -> np.ndarray:
+def _decode_photo(data: bytes, name: str) -> np.ndarray | None:
     """
-    Return a photo as (H, W, 3) uint8 RGB, with all of its pixels or not at all.
+    Return a JPEG as its sensor saw it, None for those made for printing.
 
-    Only OpenCV applies the EXIF orientation and reads the inks of printers (CMYK).
+    :raises ValueError: when it is damaged anywhere, which OpenCV fills with grey.
     """
     try:
-        image = _undamaged(decode_jpeg, data, name)
-        if not upright or EXIF not in data[:EXIF_WITHIN]:
-            return image
+        return decode_jpeg(data, MOST_PIXELS)
     except ImageError as error:
-        if error.cause != 'format':
-            raise
-    return rgb_of(_decode(data, upright), name)
+        if error.cause == 'format':
+            return None
+        raise ValueError(f'{name!r} is cut off or damaged ({error.__cause__ or error}); copy it '
+                         'again') from error
 
 
-def _undamaged(read: Callable[[bytes], T], data: bytes, name: str) -> T:
-    """Return what a strict reader makes of the bytes of a file; its errors name the file."""
+def _pure_png(data: bytes, name: str) -> bytes:
+    """
+    Return a PNG of checked chunks: OpenCV takes memory for whatever length a damaged one claims.
+
+    :raises ValueError: when it is damaged anywhere.
+    """
     try:
-        return read(data)
+        return pure_png(data, MOST_PIXELS)
     except ImageError as error:
-        fault = str(error).removesuffix(CURE)
-        raise ImageError(error.cause, f'{name!r} cannot be read: {fault}; copy it again') \
-            from error
+        raise ValueError(f'{name!r} is cut off or damaged ({str(error).removesuffix(CURE)}); copy '
+                         'it again') from error
 
 
-def _decode(coded: bytes, upright: bool) -> np.ndarray | None:
+def _decode(data: np.ndarray, upright: bool) -> np.ndarray | None:
     """Return the decoded image, None where OpenCV cannot."""
-    data = np.frombuffer(coded, np.uint8)
     turned = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
     for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | turned, cv2.IMREAD_UNCHANGED):
         try:
@@ -215,7 +231,7 @@ def _to_8_bit(image: np.ndarray, name: str) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     if image.dtype == np.uint16:
-        return np.rint(image / 257.0).astype(np.uint8)
+        return np.rint(image * (255.0 / (2 ** used_bits(image) - 1))).astype(np.uint8)
     if image.dtype.kind != 'f':
         raise ValueError(f'{name!r} has {image.dtype} pixels; wanted 8 or 16 bits without sign, '
                          'or floating point from 0 to 1')

@@ -7,6 +7,7 @@ import numpy as np
 
 SIDE = 16
 BITS = SIDE * SIDE
+SHARE = 0.04  # of bits in which images may differ that look the same
 
 
 def difference_hash(rgb: np.ndarray) -> np.ndarray:
@@ -29,7 +30,7 @@ class NearDuplicates:
     :param share: hashes that differ in no more than this share of their bits are alike.
     """
 
-    def __init__(self, share: float = 0.04) -> None:
+    def __init__(self, share: float = SHARE) -> None:
         self._most = share * BITS
         self._taken: list[np.ndarray] = []
 

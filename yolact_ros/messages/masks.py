@@ -52,7 +52,9 @@ def instance_fields(instances: Instances, class_names: Sequence[str],
              'class_id': class_id, 'class_name': class_names[class_id], 'score': score,
              'class_score': class_score, 'mask_score': mask_score,
              'x_min': box[0], 'y_min': box[1], 'x_max': box[2], 'y_max': box[3], 'area': area,
-             'centroid_x': x0 + x, 'centroid_y': y0 + y, 'track_id': str(track) if track else ''},
+             'centroid_x': x0 + x, 'centroid_y': y0 + y, 'track_id': str(track) if track else '',
+             'truncated': area > 0 and (min(x0, y0) == 0 or x1 == size.width or y1 == size.height)
+             },
             {'x_offset': x0, 'y_offset': y0, 'width': x1 - x0, 'height': y1 - y0}, crop)
 
 

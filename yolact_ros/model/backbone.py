@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from yolact_ros.model.lite import EfficientNetLite
 from yolact_ros.ops.deform_conv import deform_conv2d
 
 
@@ -206,6 +207,7 @@ BACKBONES: dict[str, Callable[[Sequence[int], int], nn.Module]] = {
     'resnet101': lambda dcn, every: ResNet(Bottleneck, (3, 4, 23, 3), 64, dcn, every),
     'resnet_tiny': lambda dcn, every: ResNet(BasicBlock, (2, 2, 2, 2), 32, dcn, every),
     'darknet53': lambda dcn, every: DarkNet((1, 2, 8, 8, 4)),
+    'efficientnet_lite0': lambda dcn, every: EfficientNetLite(),
 }
 
 

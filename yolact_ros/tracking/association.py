@@ -136,7 +136,8 @@ def associate(tracks: Side, found: Side, strong: np.ndarray, sure: np.ndarray,
             open_[pairs[-1][1]] = False
     if not pairs:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return tuple(np.concatenate(part) for part in zip(*pairs))
+    rows, columns = (np.concatenate(part) for part in zip(*pairs))
+    return rows, columns
 
 
 def _assign(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

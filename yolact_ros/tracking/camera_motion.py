@@ -84,7 +84,8 @@ def common_shift(before: np.ndarray, after: np.ndarray, alike: np.ndarray) -> Mo
 
 def _in_place(before: np.ndarray, after: np.ndarray, alike: np.ndarray, count: float) -> bool:
     """Return whether so many objects are where they were expected: then none need vote."""
-    return np.count_nonzero((box_ious(before, after) * alike > 0.5).any(axis=1)) >= count
+    there = (box_ious(before, after) * alike > 0.5).any(axis=1)
+    return int(np.count_nonzero(there)) >= count
 
 
 def _densest(votes: np.ndarray, step: float) -> tuple[np.ndarray, int, int]:

@@ -75,7 +75,7 @@ def mask_ious(a: Shapes, b: Shapes, rows: np.ndarray, columns: np.ndarray) -> np
 
 
 def _shared(a: np.ndarray, corner_a: list[int], b: np.ndarray, corner_b: list[int],
-            window: list[int]) -> int:
+            window: list[int]) -> float:
     """Return the number of pixels that two crops share, by samples where the window is large."""
     x0, y0, x1, y1 = window
     across, down = max(1, (x1 - x0) // SAMPLES), max(1, (y1 - y0) // SAMPLES)
@@ -83,5 +83,5 @@ def _shared(a: np.ndarray, corner_a: list[int], b: np.ndarray, corner_b: list[in
     both = (a[y0 - ay:y1 - ay:down, x0 - ax:x1 - ax:across]
             & b[y0 - by:y1 - by:down, x0 - bx:x1 - bx:across])
     if across == down == 1:
-        return np.count_nonzero(both)
-    return np.count_nonzero(both) * (x1 - x0) * (y1 - y0) / both.size
+        return float(np.count_nonzero(both))
+    return float(np.count_nonzero(both) * (x1 - x0) * (y1 - y0) / both.size)

@@ -67,7 +67,8 @@ class Tracker:
         self.class_ids = instances.class_ids.copy()
         self.class_ids[columns] = np.where(ids[columns] > 0, self._tracks.class_ids[rows],
                                            self.class_ids[columns])
-        self._seconds = seconds or self._seconds
+        if seconds:
+            self._seconds = seconds
         return ids
 
     def _start_anew(self) -> None:
@@ -143,7 +144,8 @@ class Tracker:
         free = np.flatnonzero(free & (scores >= self.config.high_score))
         if len(free) == 0:
             return rows, columns
-        known, new = columns.tolist(), []
+        known: list[int] = columns.tolist()
+        new: list[int] = []
         for column, near in zip(free.tolist(), box_ious(found.boxes[free], found.boxes)):
             others = np.array(known + new, np.int64)  # new ones begin best first
             others = others[near[others] > 0.5 * DOUBLE_IOU]

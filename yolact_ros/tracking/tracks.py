@@ -36,6 +36,17 @@ class Tracks:
     :ivar crops: T masks.
     """
 
+    ids: np.ndarray
+    hits: np.ndarray
+    boxes: np.ndarray
+    starts: np.ndarray
+    velocities: np.ndarray
+    seen: np.ndarray
+    class_ids: np.ndarray
+    class_seen: np.ndarray
+    offsets: np.ndarray
+    areas: np.ndarray
+
     def __init__(self) -> None:
         for name in ARRAYS:
             width = {'boxes': 4, 'offsets': 4, 'starts': 2, 'velocities': 2}.get(name, 0)
@@ -118,7 +129,7 @@ class Tracks:
             old = getattr(self, name)
             setattr(self, name, np.concatenate(
                 [old, np.zeros((count, *old.shape[1:]), old.dtype)]))
-        self.crops += [None] * count
+        self.crops += [np.zeros((0, 0), bool)] * count
         rows = np.arange(known, known + count)
         self.hits[rows] = 1
         self.seen[rows] = self.class_seen[rows] = now

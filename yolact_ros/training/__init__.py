@@ -1,1 +1,1 @@
-"""Learning: data sets, augmentation, losses, training loop, evaluation."""
+"""One step after the other: augmented images, losses, weights; measured, saved, resumed."""

@@ -16,7 +16,9 @@ from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import level_sizes
 from yolact_ros.ops.boxes import box_iou, cxcywh_to_xyxy
 
-POOR_RECALL = 0.9
+POOR_RECALL, GOOD_RECALL = 0.9, 0.95
+INPUT_FACTORS = (1, 1.5, 2)  # a larger input is only looked at where anchors alone do not do
+LEAST_GAIN = 0.02            # of recall, for which a larger input is worth its price
 MOST_BOXES = 400
 RENDERED_SCENES = 40
 FACTORS = (0.25, 0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 2.0, 2.8, 4.0)
@@ -31,37 +33,55 @@ class AnchorReport:
     :param recall: share of objects that some anchor overlaps with at least the positive IoU.
     :param better: a configuration with fitting anchors, None when recall is good or none helps.
     :param better_recall: its recall.
+    :param price: its work for an image, times that of the network as it is.
     """
 
     recall: float
     better: ModelConfig | None = None
     better_recall: float = 0.0
+    price: float = 1.0
 
     def lines(self) -> list[str]:
         """Return the report for people."""
         lines = [f'anchors reach {self.recall:.1%} of the objects']
         if self.better is not None:
-            scales = [[round(side, 1) for side in level] for level in self.better.anchor_scales]
-            ratios = [round(ratio, 3) for ratio in self.better.anchor_ratios]
             lines[0] += ', which is poor'
-            lines.append(f'  {self.better_recall:.1%} with:  model: {{anchor_scales: {scales}, '
-                         f'anchor_ratios: {ratios}}}')
+            lines.append(f'  {self.better_recall:.1%} at {self.price:.2g} times the work with: '
+                         f'{self.flag}')
         return lines
+
+    @property
+    def flag(self) -> str:
+        """Return the better set as it is typed behind yolact train."""
+        scales = [[round(side, 1) for side in level] for level in self.better.anchor_scales]
+        ratios = [round(ratio, 3) for ratio in self.better.anchor_ratios]
+        return (f"--model input_size={self.better.input_size} 'anchor_scales={scales}' "
+                f"'anchor_ratios={ratios}'")
 
 
 def report_anchors(config: ModelConfig, source: SampleSource,
                    positive_iou: float = 0.5) -> AnchorReport:
-    """Return the recall of a network's anchors on a data set, and a better set when it is poor."""
+    """
+    Return the recall of a network's anchors on a data set, and a better set when it is poor.
+
+    The better set may want a larger input.
+    """
     boxes = torch.from_numpy(collect_boxes(source, config.input_size))
     recall = anchor_recall(config, boxes, positive_iou)
     if recall >= POOR_RECALL:
         return AnchorReport(recall)
-    recalls = {candidate: anchor_recall(candidate, boxes, positive_iou)
-               for candidate in _candidates(config)}
-    better = max(recalls, key=recalls.__getitem__)
-    if recalls[better] <= recall:
-        return AnchorReport(recall)
-    return AnchorReport(recall, better, recalls[better])
+    best = AnchorReport(recall)
+    for factor in INPUT_FACTORS:
+        larger = replace(config, input_size=round(config.input_size * factor / 32) * 32)
+        recalls = {candidate: anchor_recall(candidate, boxes, positive_iou)
+                   for candidate in _candidates(larger if factor > 1 else config)}
+        better = max(recalls, key=recalls.__getitem__)
+        if recalls[better] > max(best.better_recall, recall) + (LEAST_GAIN if factor > 1 else 0):
+            best = AnchorReport(recall, better, recalls[better],
+                                (better.input_size / config.input_size) ** 2)
+        if best.better_recall >= GOOD_RECALL:
+            break
+    return best
 
 
 def anchor_recall(config: ModelConfig, boxes: Tensor, positive_iou: float) -> float:

@@ -11,10 +11,14 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
+from yolact_ros.checkpoint import resolve_weights
+from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.files import replace_file
-from yolact_ros.training.augment import AugmentConfig
-from yolact_ros.training.config import CHOICES, TrainConfig
+from yolact_ros.training.batches.augment import AugmentConfig
+from yolact_ros.training.config import CHOICES, STARTS, TrainConfig
 from yolact_ros.training.losses import LossConfig
+from yolact_ros.weights.checkpoint_file import read_checkpoint
+from yolact_ros.weights.lite import has_lite_weights
 
 SECTIONS = {'augment': AugmentConfig, 'loss': LossConfig, 'model': dict}
 TRUE, FALSE = ('true', 'yes', 'on', '1'), ('false', 'no', 'off', '0')
@@ -30,13 +34,42 @@ def load_train_config(path: str | Path | None,
     :raises FileNotFoundError: when there is no such file.
     :raises ValueError: for an unknown key or a value that does not fit.
     """
-    config = TrainConfig()
+    content = {} if path is None else read_yaml(Path(path))
+    overrides = overrides or {}
+    config = apply(TrainConfig(), _start_values(content, overrides), 'start')
     if path is not None:
-        config = apply(config, read_yaml(Path(path)), str(path))
+        config = apply(config, {key: value for key, value in content.items() if key != 'start'},
+                       str(path))
         if not config.out:
             config = replace(config, out=f'runs/{Path(path).stem.removeprefix("train_")}')
-    config = apply(config, overrides or {}, 'flags')
+    config = apply(config, {key: value for key, value in overrides.items() if key != 'start'},
+                   'flags')
     return config if config.out else replace(config, out='runs/training')
+
+
+def _start_values(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return what a training starts from, where the file or the flags name a start.
+
+    Weights or a preset among the flags are a start of their own.
+    """
+    start = overrides.get('start', content.get('start') or '')
+    if 'start' not in overrides and {'preset', 'weights', 'backbone_weights'} & {*overrides}:
+        return _values_of_weights(overrides)
+    if start == 'auto':
+        start = 'lite' if has_lite_weights() else 'demo'
+    return {'start': start, **STARTS.get(start, {})}
+
+
+def _values_of_weights(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the preset of a checkpoint of this project, which then need not be named."""
+    if 'preset' in overrides or not overrides.get('weights'):
+        return {}
+    try:
+        _, stored = read_checkpoint(resolve_weights(overrides['weights']))
+    except (OSError, ValueError):  # told when it is loaded, after the data
+        return {}
+    return {'preset': stored.name} if stored and stored.name in MODEL_PRESETS else {}
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:

@@ -17,9 +17,12 @@ from torch.nn import functional
 
 from yolact_ros.data.sample import Targets
 from yolact_ros.model.yolact import RawPredictions
-from yolact_ros.ops.boxes import encode_boxes, xyxy_to_cxcywh
+from yolact_ros.ops.boxes import decode_boxes, encode_boxes, xyxy_to_cxcywh
 from yolact_ros.ops.masks import assemble_masks, crop_masks
+from yolact_ros.training.ciou import ciou_loss
 from yolact_ros.training.matching import BACKGROUND, Matches, match_anchors
+
+BOX_KINDS = ('smooth_l1', 'ciou')
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class LossConfig:
     """
     Weights and rules of the losses; the defaults are the published recipe.
 
+    :param box_kind: smooth_l1, or ciou (Zheng et al. 2020), whose values are smaller: raise
+        box_weight with it.
     :param positive_iou: an anchor of at least this IoU learns the object.
     :param negative_iou: an anchor below it learns background.
     :param crowd_overlap: anchors with a larger share of their area in a crowd learn nothing.
@@ -39,6 +44,7 @@ class LossConfig:
     :param min_maskiou_area: smaller masks are not re-scored [px of the prototype grid].
     """
 
+    box_kind: str = 'smooth_l1'
     box_weight: float = 1.5
     class_weight: float = 1.0
     mask_weight: float = 6.125
@@ -55,8 +61,11 @@ class LossConfig:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, naming the field."""
+        if self.box_kind not in BOX_KINDS:
+            raise ValueError(f'box_kind must be one of {", ".join(BOX_KINDS)}, '
+                             f'got {self.box_kind!r}')
         for field in fields(self):
-            if getattr(self, field.name) < 0:
+            if field.name != 'box_kind' and getattr(self, field.name) < 0:
                 raise ValueError(f'{field.name} must be at least 0, '
                                  f'got {getattr(self, field.name)}')
         if not self.negative_iou <= self.positive_iou <= 1:
@@ -113,8 +122,8 @@ def compute_losses(predictions: RawPredictions, priors: Tensor, targets: Sequenc
     positives = (labels > 0).sum().clamp(min=1).to(priors.dtype)
     masks, mask_iou = mask_losses(predictions, matches, objects, config, maskiou_net, generator)
     return Losses(
-        box=config.box_weight * box_loss(predictions.box_offsets, priors, matches, objects)
-        / positives,
+        box=config.box_weight * box_loss(predictions.box_offsets, priors, matches, objects,
+                                         config.box_kind) / positives,
         classes=config.class_weight * class_loss(predictions.class_logits, labels, config)
         / positives,
         mask=config.mask_weight * masks / positives,
@@ -123,19 +132,26 @@ def compute_losses(predictions: RawPredictions, priors: Tensor, targets: Sequenc
 
 
 def box_loss(box_offsets: Tensor, priors: Tensor, matches: Sequence[Matches],
-             objects: Sequence[Targets]) -> Tensor:
+             objects: Sequence[Targets], kind: str = 'smooth_l1') -> Tensor:
     """
-    Return the sum of smooth L1 between offsets and targets over the positive anchors.
+    Return the sum over the positive anchors of smooth L1 between offsets, or of 1 - CIoU.
 
     :param box_offsets: (B, P, 4).
     :param objects: B entries without crowds.
+    :param kind: one of BOX_KINDS.
     """
     predicted, wanted = [], []
     for offsets, match, target in zip(box_offsets, matches, objects):
         rows = (match.labels > 0).nonzero().flatten()
-        boxes = xyxy_to_cxcywh(target.boxes[match.objects[rows]])
-        predicted.append(offsets[rows])
-        wanted.append(encode_boxes(boxes, priors[rows]))
+        boxes = target.boxes[match.objects[rows]]
+        if kind == 'ciou':
+            predicted.append(decode_boxes(offsets[rows], priors[rows]))
+            wanted.append(boxes)
+        else:
+            predicted.append(offsets[rows])
+            wanted.append(encode_boxes(xyxy_to_cxcywh(boxes), priors[rows]))
+    if kind == 'ciou':
+        return ciou_loss(torch.cat(predicted), torch.cat(wanted)).sum()
     return functional.smooth_l1_loss(torch.cat(predicted), torch.cat(wanted), reduction='sum')
 
 
@@ -279,6 +295,5 @@ def _masks_on_grid(masks: Tensor, size: Sequence[int]) -> Tensor:
     """Return (N, h, w) bool masks resized bilinearly, pixel centres at +0.5, and thresholded."""
     if len(masks) == 0:
         return torch.zeros((0, *size), dtype=torch.bool, device=masks.device)
-    resized = functional.interpolate(masks[None].float(), tuple(size), mode='bilinear',
-                                     align_corners=False)
-    return resized[0] > 0.5
+    return functional.interpolate(masks[None].float(), tuple(size), mode='bilinear',
+                                  align_corners=False)[0] > 0.5

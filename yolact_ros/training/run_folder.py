@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from yolact_ros.figures import open_figure
-from yolact_ros.files import replacing
+from yolact_ros.files import replace_file, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -142,9 +142,11 @@ def drop_rows_after(path: Path, step: int) -> None:
         rows = list(csv.DictReader(file))
     kept = [row for row in rows if int(row['step']) <= step]
     if len(kept) < len(rows):
-        path.unlink()
-        for row in kept:
-            append_row(path, row)
+        text = io.StringIO(newline='')
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(kept)
+        replace_file(path, text.getvalue().encode())
 
 
 def plot_history(folder: RunFolder) -> None:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from yolact_ros.data.sample import Batch, Targets
+from yolact_ros.data.sample import Batch, Targets, split_batch
+from yolact_ros.devices import has_bfloat16_units
 from yolact_ros.model.yolact import RawPredictions, Yolact, level_sizes
 from yolact_ros.training.losses import LossConfig, Losses, compute_losses
 from yolact_ros.training.optimizer import restore_buffers, snapshot_buffers
 from yolact_ros.training.processes import Processes
 
 
-def choose_precision(precision: str, device: torch.device, input_size: int) -> str:
+def training_precision(precision: str, device: torch.device, input_size: int) -> str:
     """
     Return float32 or bfloat16; 'auto' is bfloat16 where the device has instructions for it.
 
@@ -29,9 +30,7 @@ def choose_precision(precision: str, device: torch.device, input_size: int) -> s
                          'float32 or an input of more than 64 px')
     if precision != 'auto':
         return precision
-    fast = torch.cuda.is_bf16_supported(including_emulation=False) if device.type == 'cuda' \
-        else torch.cpu._is_avx512_bf16_supported() and not broken
-    return 'bfloat16' if fast else 'float32'
+    return 'bfloat16' if has_bfloat16_units(device) and not broken else 'float32'
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,13 @@ class StepResult:
     :param losses: name -> value, and their sum as total.
     :param gradient_norm: before clipping.
     :param applied: False when a loss or gradient was not finite and the weights were left alone.
-    :param culprits: names of this process's images whose own loss is not finite.
+    :param non_finite: names of this process's images whose own loss is not finite.
     """
 
     losses: dict[str, float]
     gradient_norm: float
     applied: bool
-    culprits: tuple[str, ...] = ()
+    non_finite: tuple[str, ...] = ()
 
 
 class LossModule(nn.Module):
@@ -95,35 +94,45 @@ class LossModule(nn.Module):
 
 
 def train_step(module: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, seed: int,
-               clip_norm: float, processes: Processes) -> StepResult:
+               clip_norm: float, processes: Processes, parts: int = 1) -> StepResult:
     """
     Change the weights by one step, unless a loss or gradient is not finite in any process.
 
     :param module: a LossModule, possibly wrapped by DistributedDataParallel.
     :param seed: chooses the masks to train.
     :param clip_norm: largest gradient norm, 0 for no limit.
+    :param parts: of the batch that are computed one after the other; the mean of their losses
+        is learnt.
     """
     inner: LossModule = getattr(module, 'module', module)
     statistics = snapshot_buffers(inner)
     optimizer.zero_grad(set_to_none=True)
-    losses, predictions = module(batch, seed)
-    total = torch.stack(list(losses.values())).sum()
-    total.backward()
+    values: dict[str, float] = {}
+    non_finite: tuple[str, ...] = ()
+    finite = True
+    pieces = split_batch(batch, parts) if parts > 1 else [batch]
+    for part in pieces:
+        losses, predictions = module(part, seed)
+        total = torch.stack(list(losses.values())).sum() / len(pieces)
+        total.backward()
+        for name, loss in losses.items():
+            values[name] = values.get(name, 0.0) + float(loss.detach()) / len(pieces)
+        if not bool(torch.isfinite(total)):
+            finite = False
+            non_finite += non_finite_images(inner, predictions, part, seed)
+    values['total'] = sum(values.values())
     weights = [weight for group in optimizer.param_groups for weight in group['params']]
     norm = torch.nn.utils.clip_grad_norm_(weights, clip_norm or torch.inf, foreach=True)
-    finite = bool(torch.isfinite(total) & torch.isfinite(norm))
-    values = {name: float(loss.detach()) for name, loss in losses.items()}
-    values['total'] = float(total.detach())
+    finite = finite and bool(torch.isfinite(norm))
     if processes.all_of([finite])[0]:
         optimizer.step()
         return StepResult(values, float(norm), True)
     restore_buffers(inner, statistics)
-    culprits = () if finite else find_culprits(inner, predictions, batch, seed)
-    return StepResult(values, float(norm), False, culprits)
+    return StepResult(values, float(norm), False, non_finite or (() if finite else batch.names))
 
 
 @torch.no_grad()
-def find_culprits(module: LossModule, predictions: RawPredictions, batch: Batch,
+def non_finite_images(module: LossModule, predictions: RawPredictions, batch: Batch,
                   seed: int) -> tuple[str, ...]:
     """Return the names of the images whose own loss is not finite, all when no single one is."""
     found = []

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
@@ -18,9 +16,14 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.fingerprint import check_same_data, fingerprint
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.training.batches.loader import (
+    BatchOrder,
+    TrainingImages,
+    open_batches,
+    repeats_of,
+)
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.interrupt import interruptible
-from yolact_ros.training.loader import BatchOrder, TrainingImages, open_batches
 from yolact_ros.training.optimizer import (
     WeightAverage,
     build_optimizer,
@@ -30,6 +33,7 @@ from yolact_ros.training.optimizer import (
     train_mode,
 )
 from yolact_ros.training.processes import Processes
+from yolact_ros.training.progress import Limits, Progress
 from yolact_ros.training.run_folder import (
     RunFolder,
     append_row,
@@ -37,30 +41,10 @@ from yolact_ros.training.run_folder import (
     plot_history,
     read_rows,
 )
-from yolact_ros.training.step import LossModule, StepResult, choose_precision, train_step
+from yolact_ros.training.step import LossModule, StepResult, train_step, training_precision
 from yolact_ros.training.validation import draw_samples, measure_ap
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Progress:
-    """
-    How far a training is.
-
-    :param step: steps done.
-    :param best_ap: best mask AP measured so far, negative before the first.
-    :param nonfinite: steps in a row that were skipped.
-    :param saved: step of the last checkpoint.
-    """
-
-    step: int = 0
-    saved: int = 0
-    best_ap: float = -1.0
-    nonfinite: int = 0
-    sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    summed: int = 0
-    since: float = field(default_factory=time.perf_counter)
 
 
 class Trainer:
@@ -89,7 +73,7 @@ class Trainer:
         self.average = WeightAverage(self.model, config.ema) if config.ema else None
         self.schedule = make_schedule(config)
         self.order = BatchOrder(len(train), config.batch_size, config.seed, self.processes.rank,
-                                self.processes.world)
+                                self.processes.world, repeats_of(train, config.repeat_rare))
         network = model.config
         self.images = TrainingImages(train, config.augment, network.input_size,
                                          network.pixel_mean, network.pixel_std, config.seed)
@@ -97,7 +81,7 @@ class Trainer:
         self.data = fingerprint(train)
         if resume:
             self._restore(new_data)
-        precision = choose_precision(config.precision, self.processes.device,
+        precision = training_precision(config.precision, self.processes.device,
                                      model.config.input_size)
         self.module: torch.nn.Module = LossModule(self.model, config.loss, precision)
         if self.processes.world > 1:
@@ -115,16 +99,20 @@ class Trainer:
                               self.config.workers, self.processes.device.type == 'cuda')
         train_mode(self.model)
         patient = self.processes.world > 1
+        limits, enough = Limits(self.config.patience, self.config.hours), False
         with interruptible(self._unsaved, patient) as stop, logging_redirect_tqdm(), tqdm(
                 total=self.config.steps, initial=self.progress.step, unit='step',
                 disable=not self.processes.is_main, dynamic_ncols=True) as bar:
             with opened as batches:
                 for batch in batches:
                     self._step(batch, bar)
-                    if not self.processes.all_of([not stop.requested])[0]:
+                    going, more = self.processes.all_of(
+                        [not stop.requested, not limits.reached(self.progress)])
+                    enough = not more
+                    if not going or enough:
                         break
         self.checkpoint()
-        complete = self.progress.step >= self.config.steps
+        complete = enough or self.progress.step >= self.config.steps
         if complete and not self._due(self.config.evaluate_every):
             self.evaluate()
         return complete
@@ -146,7 +134,8 @@ class Trainer:
         with explained_memory_errors(self.config.batch_size, self.model.config.input_size):
             result = train_step(self.module, self.optimizer, batch.to(self.processes.device),
                                 self.config.seed + step * self.processes.world
-                                + self.processes.rank, self.config.clip_norm, self.processes)
+                                + self.processes.rank, self.config.clip_norm, self.processes,
+                                self.config.accumulate)
         self._check_finite(result)
         if result.applied and self.average:
             self.average.update(self.model, step)
@@ -173,7 +162,7 @@ class Trainer:
         values = ', '.join(f'{name} {value:.3g}' for name, value in result.losses.items())
         logger.warning('step %d skipped: loss or gradient is not finite (%s, gradient norm %.3g); '
                        'pictures: %s', self.progress.step, values, result.gradient_norm,
-                       ', '.join(result.culprits) or 'in another process')
+                       ', '.join(result.non_finite) or 'in another process')
         if self.progress.nonfinite >= self.config.max_nonfinite:
             raise RuntimeError(
                 f'the loss was not finite for {self.progress.nonfinite} steps in a row; lower '
@@ -246,9 +235,10 @@ class Trainer:
             logger.info('step %d: %s', self.progress.step, ', '.join(
                 f'{name} {value:.3f}' for name, value in scores.items()))
             append_row(self.folder.ap, {'step': self.progress.step, **scores})
+            self.progress.stale += 1
             if scores['mask_ap'] > self.progress.best_ap:
                 save_model(self.folder.best, self.model)
-                self.progress.best_ap = scores['mask_ap']
+                self.progress.best_ap, self.progress.stale = scores['mask_ap'], 0
             draw_samples(self.model, val, self.config.sample_pictures,
                          self.folder.samples / f'step_{self.progress.step:06d}.jpg')
         plot_history(self.folder)
@@ -274,9 +264,10 @@ class Trainer:
         if self.processes.is_main:
             for path in (self.folder.losses, self.folder.ap):
                 drop_rows_after(path, self.progress.step)
-            self.progress.best_ap = max(
-                [row['mask_ap'] for row in read_rows(self.folder.ap)], default=-1.0) \
-                if self.folder.best.is_file() else -1.0
+            measured = [row['mask_ap'] for row in read_rows(self.folder.ap)]
+            if measured and self.folder.best.is_file():
+                self.progress.best_ap = max(measured)
+                self.progress.stale = len(measured) - 1 - measured.index(max(measured))
 
 
 @contextmanager

@@ -5,27 +5,27 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.data.sample import Sample, SampleSource
+from yolact_ros.data.sample import SampleSource
+from yolact_ros.data.truth import truth_instances
 from yolact_ros.evaluation.detections import Detection
-from yolact_ros.evaluation.evaluate import evaluate_source
+from yolact_ros.evaluation.evaluate import evaluate_detections, evaluate_source
 from yolact_ros.files import write_image
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
-from yolact_ros.masks import boxes_of_masks
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.overlay import draw_instances
-from yolact_ros.structures import ImageSize, Instances
 
 logger = logging.getLogger(__name__)
 
 # What COCO evaluation wants: everything, however unlikely.
-EVERYTHING = PostprocessConfig(score_threshold=0.0)
+NO_THRESHOLD = PostprocessConfig(score_threshold=0.0)
 SHOWN_SCORE = 0.3
 SAME_SCORE = 1e-5   # float32 products differ by less than this
 
@@ -34,13 +34,18 @@ def measure_ap(model: Yolact, source: SampleSource, most: int = 0) -> dict[str, 
     """
     Return box and mask AP and AP50 as COCO defines them.
 
+    Where the re-scoring net ranks nothing, masks are ranked by their class scores.
+
     :param model: left as it is.
     :param most: images to use, evenly spread; 0 for all.
     """
-    result = evaluate_source(open_copy(model, EVERYTHING), source, most or None)
+    result = evaluate_source(open_copy(model, NO_THRESHOLD), source, most or None)
     if model.maskiou_net is not None and are_mask_scores_equal(result.detections):
         logger.warning('the re-scoring net gives all masks the same score, so it ranks nothing '
-                       'yet; if this lasts, train longer or with --model mask_rescoring=false')
+                       'yet: this AP is by class scores; if it lasts, train longer or with '
+                       '--model mask_rescoring=false')
+        result = evaluate_detections(result.truth, [replace(item, mask_score=item.score)
+                                                    for item in result.detections])
     scores = {}
     for name, summary in (('box', result.box), ('mask', result.mask)):
         for metric in ('AP', 'AP50'):
@@ -73,17 +78,6 @@ def draw_samples(model: Yolact, source: SampleSource, count: int, path: Path) ->
         columns.append(cv2.resize(np.vstack(pair), (320, 2 * 320)))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, np.hstack(columns))
-
-
-def truth_instances(sample: Sample) -> Instances:
-    """Return a sample's objects as if they had been found with certainty."""
-    sample = sample.select(sample.masks.any((1, 2)) & ~sample.crowd)
-    ones = np.ones(len(sample), np.float32)
-    rois = boxes_of_masks(sample.masks).astype(np.int32)
-    crops = tuple(mask[y0:y1, x0:x1].astype(bool)
-                  for mask, (x0, y0, x1, y1) in zip(sample.masks, rois.tolist()))
-    return Instances(ImageSize(*sample.image.shape[:2]), sample.boxes.astype(np.float32), ones,
-                     np.full(len(sample), np.nan, np.float32), ones, sample.class_ids, rois, crops)
 
 
 def _spread(length: int, most: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import re
 import shutil
@@ -52,15 +51,6 @@ class _Digests(urllib.request.HTTPRedirectHandler):
         named = DIGEST.fullmatch(headers.get(DIGEST_HEADER, ''))
         if self.found is None and named is not None:
             self.found = named[1].lower()
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def fetch(url: str, part: Path) -> str | None:

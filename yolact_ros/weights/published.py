@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from yolact_ros.files import cache_dir
 
 HUGGING_FACE = 'https://huggingface.co'
 DEMO_WEIGHTS = Path(__file__).parent / 'yolact_plus_tiny.safetensors'
@@ -85,12 +86,6 @@ def find_published(name: str) -> PublishedWeights:
             return weights
     raise ValueError(f'no published weights are called {name!r}; the names are '
                      + ', '.join(weights.name for weights in PUBLISHED))
-
-
-def cache_dir() -> Path:
-    """Return the folder of downloaded weights; it may not exist yet."""
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'yolact_ros'
 
 
 def cache_path(name: str) -> Path:

@@ -15,6 +15,7 @@ from yolact_ros.model.yolact import Yolact
 logger = logging.getLogger(__name__)
 
 BOX_VALUES = 4
+BACKBONE_KEYS = ('layer1.', 'layers.0.', '_preconv.', 'conv1.', '_conv_stem.')  # of ImageNet files
 # What DataParallel, torch.compile and a class around the network put before every key.
 WRAPPERS = re.compile(r'^(?:module\.|_orig_mod\.|model\.)+')
 
@@ -99,7 +100,7 @@ def _count_classes(state: dict[str, Tensor]) -> int:
 
 def _not_a_model(state: dict[str, Tensor], path: Path) -> str:
     """Return why a file without a prediction head cannot be a model."""
-    if any(key.startswith(('layer1.', 'layers.0.', '_preconv.', 'conv1.')) for key in state):
+    if any(key.startswith(BACKBONE_KEYS) for key in state):
         return (f'{path} is an ImageNet backbone, not a YOLACT model: it has no prediction head. '
                 'Use it to start a training (yolact train --backbone-weights); for inference give '
                 'a whole checkpoint, for instance yolact download yolact_resnet50')

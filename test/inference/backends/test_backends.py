@@ -101,7 +101,8 @@ def test_the_stand_ins_take_what_the_operators_take():
 @pytest.mark.parametrize('operators', [
     pytest.param(onednn_operators(), id='onednn', marks=needs_onednn),
     pytest.param(Operators(CudnnConv, sample_taps), id='cudnn')])
-@pytest.mark.parametrize('name', ['yolact_plus_tiny', 'yolact_plus_resnet50', 'yolact_darknet53'])
+@pytest.mark.parametrize('name', ['yolact_plus_tiny', 'yolact_plus_resnet50', 'yolact_darknet53',
+                                  'yolact_plus_lite'])
 @torch.inference_mode()
 def test_the_fused_network_gives_the_plain_numbers(cudnn_on_cpu, name, operators):
     model = seeded(name, input_size=136)

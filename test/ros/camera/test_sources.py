@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.ros.camera.parameters import SourceParameters
-from yolact_ros.ros.camera.sources import is_bag, open_source
+from yolact_ros.ros.camera.sources import is_bag, open_camera
 
 RED = (255, 0, 0)
 BLUE = (0, 0, 255)
@@ -16,7 +16,7 @@ def write_image(path, rgb, size=(6, 8)):
 
 
 def play(source, **parameters):
-    return list(open_source(SourceParameters(source=str(source), **parameters)))
+    return list(open_camera(SourceParameters(source=str(source), **parameters)))
 
 
 def test_a_folder_plays_its_images_by_name_and_leaves_the_rest_out(tmp_path):
@@ -30,7 +30,7 @@ def test_a_folder_plays_its_images_by_name_and_leaves_the_rest_out(tmp_path):
 def test_a_damaged_image_is_left_out_and_named_once(tmp_path, caplog):
     write_image(tmp_path / 'a.png', RED)
     (tmp_path / 'b.jpg').write_bytes(b'not a picture')
-    source = open_source(SourceParameters(source=str(tmp_path)))
+    source = open_camera(SourceParameters(source=str(tmp_path)))
     frames = [*source, *source]
     assert len(frames) == 2
     assert [record.message.count('b.jpg') for record in caplog.records] == [1]
@@ -45,7 +45,7 @@ def test_a_video_plays_all_its_frames_in_colour_at_its_own_times(shared_data):
     path = shared_data / 'media' / 'video' / 'coffee.mp4'
     capture = cv2.VideoCapture(str(path))
     expected = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
-    source = open_source(SourceParameters(source=str(path)))
+    source = open_camera(SourceParameters(source=str(path)))
     count, times = 0, []
     for frame in source:
         if count == 0:

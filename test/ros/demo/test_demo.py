@@ -142,13 +142,17 @@ def test_the_viewer_says_why_nothing_came(environment, tmp_path):
     assert 'nothing to see after 0.5 s: no camera publishes on /image' in output
 
 
-def test_the_demo_shows_masks_and_leaves_nothing_running(environment, tmp_path):
-    demo = start_demo(environment, '--duration', '2', '--out', tmp_path)
+@pytest.mark.parametrize('options, shown', [
+    ((), 'against the truth: mask IoU'),
+    (('--depth',), r' at \d\.\d\d m.*, distances \d+\.\d mm off \(median\)')],
+    ids=['colour', 'depth'])
+def test_the_demo_shows_masks_and_leaves_nothing_running(environment, tmp_path, options, shown):
+    demo = start_demo(environment, '--duration', '2', '--out', tmp_path, *options)
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 0, output
     assert f'ROS_DOMAIN_ID={environment["ROS_DOMAIN_ID"]}' in output
     assert re.search(r'\d+ frames in 2\.\d s .*from camera to masks \d+ ms', output)
-    assert 'against the truth: mask IoU' in output
+    assert re.search(shown, output, re.DOTALL)
     overlays = [cv2.imread(str(path)) for path in tmp_path.glob('overlay_*.png')]
     assert {image.shape for image in overlays} == {(480, 640, 3)}
     assert marked_processes(environment) == {}

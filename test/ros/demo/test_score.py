@@ -59,7 +59,7 @@ def test_distances_of_right_finds_are_compared_where_both_are_known():
     found = [at('mug', 4, 2.02), at('mug', 0, 0.99), at('ball', 8, math.nan), at('ball', 20, 9.0)]
     total.add(found, true)
     assert total.distance_errors == pytest.approx([0.02, 0.01])
-    assert str(total).endswith(', distances 15 mm off (median), 20 mm (95 %)')
+    assert str(total).endswith(', distances 15.0 mm off (median), 19.5 mm (95 %)')
 
 
 def test_the_figures_are_sums_over_all_frames():

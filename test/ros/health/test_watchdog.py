@@ -40,8 +40,12 @@ def test_nothing_is_wrong_with_a_node_that_serves():
     ({'publishers': (Endpoint('driver', IMAGE, False),), 'reliable': True}, 'incompatible QoS',
      ['driver', 'best effort', 'image_qos', 'auto']),
     ({}, 'not arriving', ['512 KiB', 'fastdds.xml', 'image_transport:=compressed']),
+    ({'reliable': True}, 'not arriving', ['driver announces', 'it sends nothing (']),
+    ({'image_bytes': 230_000}, 'not arriving', ['it sends nothing (']),
+    ({'topic': '/yolact/instances'}, 'own output', ['remap image']),
 ], ids=['inactive', 'disabled', 'no listener', 'no images anywhere', 'images elsewhere',
-        'only compressed', 'wrong transport', 'wrong type', 'QoS', 'lost on the way'])
+        'only compressed', 'wrong transport', 'wrong type', 'QoS', 'lost on the way',
+        'silent and reliable', 'silent and small', 'own output'])
 def test_silence_is_explained_with_its_cure(change, cause, words):
     finding = explain(replace(SILENT, **change))
     assert finding.cause == cause
@@ -74,6 +78,24 @@ def test_images_lost_between_processes_point_to_the_shared_memory_profile():
     finding = explain(replace(SERVING, mostly_lost=True))
     assert (finding.level, finding.cause) == (Level.WARN, 'lost on the way')
     assert 'fastdds.xml' in finding.text and 'reliable' in finding.text
+
+
+@pytest.mark.parametrize('change', [{'image_bytes': 512 * 1024}, {'reliable': True}],
+                         ids=['small', 'reliable'])
+def test_images_that_fit_are_not_blamed_on_shared_memory(change):
+    finding = explain(replace(SERVING, mostly_lost=True, **change))
+    assert finding.cause == 'lost on the way' and 'fastdds.xml' not in finding.text
+
+
+def test_size_counts_from_the_first_byte_that_does_not_fit():
+    text = explain(replace(SERVING, mostly_lost=True, image_bytes=512 * 1024 + 1)).text
+    assert 'fastdds.xml' in text
+
+
+def test_second_node_of_one_name_is_told():
+    finding = explain(replace(SERVING, rivals=True))
+    assert (finding.level, finding.cause) == (Level.WARN, 'name taken')
+    assert '/yolact/instances' in finding.text and '__node:=' in finding.text
 
 
 def test_images_that_are_all_too_old_point_to_the_clocks():

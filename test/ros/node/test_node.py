@@ -351,8 +351,9 @@ def dict_of(status):
     (lambda bench: bench.camera(kind=CompressedImage), ['wrong type', 'compressed']),
     (lambda bench: (bench.camera(reliable=False), set_parameter(bench, 'image_qos', 'reliable')),
      ['best effort', 'image_qos']),
-    (lambda bench: bench.camera(), ['peer announces /image', 'fastdds.xml']),
-], ids=['no publisher', 'wrong type', 'QoS', 'silent publisher'])
+    (lambda bench: bench.camera(reliable=False), ['peer announces /image', 'fastdds.xml']),
+    (lambda bench: bench.camera(), ['peer announces /image', 'sends nothing (']),
+], ids=['no publisher', 'wrong type', 'QoS', 'silent best effort', 'silent reliable'])
 def test_silent_input_is_explained_in_the_diagnostics(new_bench, prepare, words):
     with new_bench(patience_s=0.2) as bench:
         bench.start()
@@ -365,6 +366,22 @@ def test_silent_input_is_explained_in_the_diagnostics(new_bench, prepare, words)
                                           for word in words),
                    f'{words} in the diagnostics')
         assert input_status(states).level == b'\1'
+
+
+def test_node_that_reads_its_own_overlay_is_told(new_bench):
+    with new_bench(arguments=['-r', 'image:=/yolact/overlay']) as bench:
+        bench.start()
+        states = bench.listen('/diagnostics', DiagnosticArray)
+        bench.wait(lambda: states and 'is an output of this node' in input_status(states).message)
+
+
+def test_two_nodes_of_one_name_are_told(bench, new_bench):
+    states = bench.listen('/diagnostics', DiagnosticArray)
+    camera, messages = bench.camera(), bench.listen()
+    with new_bench() as second:
+        second.start()
+        bench.wait(lambda: bench.segment(camera, messages) and states
+                   and 'another node publishes /yolact/instances' in input_status(states).message)
 
 
 def test_finding_that_comes_and_goes_is_logged_once(new_bench, monkeypatch):

@@ -22,7 +22,8 @@ from yolact_ros.ros.parameter_table import default_of, rule_of
 ROOT = Path(__file__).resolve().parents[3]
 LAUNCH_FILE = ROOT / 'launch' / 'segment.launch.py'
 PATIENCE = 60.0  # [s], for a busy machine
-WANTED = {'image_topic', 'image_transport', 'weights', 'config', 'device', 'score_threshold',
+WANTED = {'image_topic', 'depth_topic', 'camera_info_topic', 'use_depth', 'image_transport',
+          'weights', 'config', 'device', 'score_threshold',
           'params_file', 'namespace', 'name', 'use_sim_time', 'log_level', 'fastdds_profile',
           'rqt', 'rviz', 'respawn', 'on_exit'}
 # What `ros2 launch FILE name:=value ...` does.
@@ -102,6 +103,27 @@ def test_list_may_be_written_with_and_without_brackets(text):
     assert names['_typed'](text, tuple) == ['front', 'left']
 
 
+class Given:
+    """A launch configuration: what was given for a name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def perform(self, given):
+        return given[self.name]
+
+
+@pytest.mark.parametrize('image, camera_info, expected', [
+    ('image', '', 'camera_info'), ('/front/color/image_raw', '', '/front/color/camera_info'),
+    ('/front/color/image_raw', '/other', '/other')])
+def test_calibration_lies_beside_the_image_unless_named(image, camera_info, expected):
+    names = {'LaunchConfiguration': Given}
+    exec_function('_inputs', names)
+    given = {'image_topic': image, 'depth_topic': 'd', 'camera_info_topic': camera_info}
+    assert names['_inputs'](given) == [('image', image), ('depth', 'd'),
+                                       ('camera_info', expected)]
+
+
 def test_every_argument_is_described():
     for row in (*table('ARGUMENTS').values(), *table('OVERRIDES').values()):
         assert len(ast.literal_eval(row.elts[-1])) > 15
@@ -111,7 +133,8 @@ def test_rviz_shows_the_nodes_topics():
     config = yaml.safe_load((ROOT / 'config' / 'yolact.rviz').read_text())
     topics = {display['Topic']['Value']
               for display in config['Visualization Manager']['Displays']}
-    assert topics == {'/yolact/overlay', '/yolact/label_image'}
+    assert topics == {'/yolact/overlay', '/yolact/label_image', '/yolact/points',
+                      '/yolact/markers'}
 
 
 @pytest.fixture

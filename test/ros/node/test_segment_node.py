@@ -284,6 +284,6 @@ def test_device_that_fails_for_good_ends_the_process_with_the_cure(
 def test_the_node_keeps_freed_memory_once_the_model_is_there(monkeypatch):
     calls = []
     monkeypatch.setattr(predictor, 'open_predictor', lambda *_, **__: calls.append('open') or 7)
-    monkeypatch.setattr(predictor, 'keep_freed_memory', lambda: calls.append('keep'))
+    monkeypatch.setattr(node, 'keep_freed_memory', lambda: calls.append('keep'))
     assert node._open_predictor('demo', device='cpu') == 7
     assert calls == ['open', 'keep']

@@ -42,7 +42,7 @@ class CudnnConv(nn.Module):
     is refused runs unfused from then on.
 
     :param conv: channels last, on the device.
-    :param activation: nn.ReLU, nn.LeakyReLU or None.
+    :param activation: nn.ReLU, nn.ReLU6, nn.LeakyReLU or None.
     :param any_batch: of no concern to cuDNN.
     """
 

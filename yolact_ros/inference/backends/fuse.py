@@ -28,8 +28,8 @@ class Operators:
 
     :param conv: (convolution, activation, any_batch) -> module with forward(x) =
         activation(conv(x)) and add_to(total, x) = activation(conv(x) + total), which may write
-        into total. The activation is nn.ReLU, nn.LeakyReLU or None; any_batch tells that the
-        batch size changes at every call.
+        into total. The activation is nn.ReLU, nn.ReLU6, nn.LeakyReLU or None; any_batch tells
+        that the batch size changes at every call.
     :param sample: (x (B, C, H, W), raw (B, 27, Ho, Wo), stride) -> (B, 9 * C, Ho, Wo) channels
         last, what the taps of a 3x3 deformable convolution read; raw is what its convolution of
         offsets gives: 18 offsets, y and x interleaved [px], then 9 modulation logits.
@@ -40,9 +40,11 @@ class Operators:
 
 
 def activate(x: Tensor, activation: nn.Module | None) -> Tensor:
-    """Apply nn.ReLU, nn.LeakyReLU or nothing in place, where a library does not fuse it."""
+    """Apply nn.ReLU, nn.ReLU6, nn.LeakyReLU or nothing in place; for what is not fused."""
     if isinstance(activation, nn.LeakyReLU):
         return functional.leaky_relu_(x, activation.negative_slope)
+    if isinstance(activation, nn.ReLU6):
+        return functional.hardtanh_(x, 0.0, 6.0)
     return x if activation is None else functional.relu_(x)
 
 

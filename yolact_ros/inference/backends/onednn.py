@@ -48,7 +48,7 @@ class OneDnnConv(nn.Module):
     The weights are brought into oneDNN's own layout at the first call with a shape and kept;
     doing it at every call would cost as much as the deepest layers themselves.
 
-    :param activation: nn.ReLU, nn.LeakyReLU or None.
+    :param activation: nn.ReLU, nn.ReLU6, nn.LeakyReLU or None.
     :param any_batch: the weight packed for one batch size serves all: right for small layers
         whose batch size changes at every call.
     """
@@ -61,7 +61,8 @@ class OneDnnConv(nn.Module):
         self._bias = conv.bias
         self._geometry = list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups
         self._packed: dict[torch.Size | None, Tensor] = {None: conv.weight.detach()}
-        names = {nn.ReLU: ('relu', []), nn.LeakyReLU: ('leaky_relu', [])}
+        names = {nn.ReLU: ('relu', []), nn.ReLU6: ('hardtanh', [0.0, 6.0]),
+                 nn.LeakyReLU: ('leaky_relu', [])}
         self._activation, self._scalars = names.get(type(activation), ('none', []))
         if isinstance(activation, nn.LeakyReLU):
             self._scalars = [activation.negative_slope]

@@ -43,7 +43,7 @@ class WinogradConv(nn.Module):
 
     :param conv: one that suits.
     :param direct: module for the same convolution and activation, for images of few tiles.
-    :param activation: nn.ReLU, nn.LeakyReLU or None.
+    :param activation: nn.ReLU, nn.ReLU6, nn.LeakyReLU or None.
     """
 
     def __init__(self, conv: nn.Conv2d, direct: nn.Module,

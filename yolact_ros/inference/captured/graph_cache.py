@@ -85,7 +85,7 @@ class CapturedFrames:
         if config.nms == 'traditional' or \
                 config.max_instances > min(MOST_DETECTIONS, len(self._backend.priors)):
             return self._eager.predict(images, thresholds, config, clock)
-        step = max(min(MOST_IMAGES, MOST_IMAGE_BYTES // (3 * _image_room(images))), 1)
+        step = max(min(MOST_IMAGES, MOST_IMAGE_BYTES // (3 * _pixel_capacity(images))), 1)
         results: list[Instances] = []
         for start in range(0, len(images), step):
             results += self._predict(images[start:start + step], thresholds, config, clock)
@@ -123,7 +123,7 @@ class CapturedFrames:
         # A tiny network has fewer anchors than the usual room.
         room = min(round_up_capacity(config.max_instances, FEWEST_DETECTIONS),
                    len(self._backend.priors))
-        limits = FrameLimits(len(images), room, _image_room(images), self._mask_bytes)
+        limits = FrameLimits(len(images), room, _pixel_capacity(images), self._mask_bytes)
         key = limits, config.nms
         if key not in self._kept:
             while len(self._kept) >= KEPT_FRAMES:
@@ -175,7 +175,7 @@ class _Frame:
         mark('download')
 
 
-def _image_room(images: Sequence[np.ndarray]) -> int:
+def _pixel_capacity(images: Sequence[np.ndarray]) -> int:
     """Return the pixels that there is room for in every image of a batch."""
     return round_up_capacity(max(rgb.shape[0] * rgb.shape[1] for rgb in images), FEWEST_PIXELS)
 

@@ -26,7 +26,7 @@ from yolact_ros.ros.camera.messages import (
 )
 from yolact_ros.ros.camera.pacer import Pacer
 from yolact_ros.ros.camera.parameters import SourceParameters
-from yolact_ros.ros.camera.sources import open_source
+from yolact_ros.ros.camera.sources import open_camera
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.parameter_table import declare_table
 from yolact_ros.ros.spin import Spinning, leave, until_interrupted, with_cure
@@ -53,7 +53,7 @@ class FrameSource(Node):
         """
         super().__init__('frame_source', **node_arguments)
         self.parameters = SourceParameters(**declare_table(self, SourceParameters))
-        self.source = open_source(self.parameters)
+        self.source = open_camera(self.parameters)
         self.published = 0
         self._create_publishers()
         self._log_start()

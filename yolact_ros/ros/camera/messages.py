@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
@@ -11,7 +13,7 @@ from yolact_ros.structures import ImageSize
 
 FOCAL_LENGTH_PER_WIDTH = 0.9  # a lens with 58 degrees across, like most webcams
 
-AnyImage = np.ndarray | Image | CompressedImage
+AnyImage: TypeAlias = np.ndarray | Image | CompressedImage
 
 
 def to_rgb(image: AnyImage) -> np.ndarray:

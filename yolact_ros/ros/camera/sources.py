@@ -20,7 +20,7 @@ IMAGE_RATE = 5.0  # [Hz], slow enough to look at, quick enough to feel like a ca
 logger = logging.getLogger(__name__)
 
 
-def open_source(parameters: SourceParameters) -> Source:
+def open_camera(parameters: SourceParameters) -> Source:
     """
     Return the source that the user means.
 

@@ -57,10 +57,10 @@ class RunningScore:
         :param found: best score first.
         :param ignored: objects that need not be found; finding one is not wrong either.
         """
-        overlaps = iou_matrix(found, true)
+        overlaps = region_ious(found, true)
         matches = greedy_matches(overlaps, MATCH_IOU)
         matched = matches >= 0
-        excused = ~matched & (iou_matrix(found, ignored) >= MATCH_IOU).any(axis=1)
+        excused = ~matched & (region_ious(found, ignored) >= MATCH_IOU).any(axis=1)
         self.frames += 1
         self.found += len(found) - int(excused.sum())
         self.true += len(true)
@@ -91,11 +91,11 @@ class RunningScore:
                 f'recall {self.recall:.2f} over {self.frames} frames')
         if self.distance_errors:
             middle, late = 1000 * np.percentile(self.distance_errors, (50, 95))
-            text += f', distances {middle:.0f} mm off (median), {late:.0f} mm (95 %)'
+            text += f', distances {middle:.1f} mm off (median), {late:.1f} mm (95 %)'
         return text
 
 
-def iou_matrix(found: Sequence[Region], true: Sequence[Region]) -> np.ndarray:
+def region_ious(found: Sequence[Region], true: Sequence[Region]) -> np.ndarray:
     """Return (N, M) mask IoU, 0 where the classes differ."""
     overlaps = [[_overlap(one, other) for other in true] for one in found]
     return np.reshape(overlaps, (len(found), len(true)))

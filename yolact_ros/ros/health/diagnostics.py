@@ -33,6 +33,14 @@ OUTPUT_KEYS = {
     'last error': 'Newest reason why an image was lost.',
 }
 
+DEPTH_KEYS = {
+    'topic': 'Topic of the depth images, fully resolved.',
+    'camera_info': 'Topic of the calibration, fully resolved.',
+    'publishers': 'Nodes that publish depth images.',
+    'with depth': 'Images that got a depth image since the start.',
+    'without depth': 'Images that did not; the message of the status says why.',
+}
+
 
 def diagnose(name: str, finding: Finding, figures: Figures, source: Mapping[str, str],
              model: str) -> list[DiagnosticStatus]:
@@ -58,6 +66,16 @@ def diagnose(name: str, finding: Finding, figures: Figures, source: Mapping[str,
     return [_status(name + 'input', finding.level, finding.text, source['topic'], into),
             _status(name + 'output', failing, figures.last_error if failing else finding.cause,
                     model, out)]
+
+
+def diagnose_depth(name: str, finding: Finding, values: Mapping[str, str]) -> DiagnosticStatus:
+    """
+    Return the state of a camera's depth images.
+
+    :param name: of node and camera: 'yolact: ' or 'yolact: front '.
+    :param values: of DEPTH_KEYS.
+    """
+    return _status(name + 'depth', finding.level, finding.text, values['topic'], values)
 
 
 def _status(name: str, level: Level, message: str, hardware: str,

@@ -59,9 +59,11 @@ class Observation:
     :param reliable: the input subscription asks for reliable delivery.
     :param publishers: all publishers of the input topic, of any type.
     :param elsewhere: other topics that somebody publishes images on, with their types.
+    :param image_bytes: size of the newest image, 0 before the first.
     :param mostly_lost: of the last second's images more got lost on the way than arrived.
     :param too_old: every image of the last seconds was skipped for its age.
     :param error: why the newest image was lost, '' when it was not.
+    :param rivals: another node publishes the same outputs.
     """
 
     node: str
@@ -76,9 +78,16 @@ class Observation:
     reliable: bool = False
     publishers: Sequence[Endpoint] = ()
     elsewhere: Sequence[tuple[str, str]] = ()
+    image_bytes: int = 0
     mostly_lost: bool = False
     too_old: bool = False
     error: str = ''
+    rivals: bool = False
+
+    @property
+    def may_be_too_large(self) -> bool:
+        """Return True where the sender's shared memory may be what loses images."""
+        return not self.reliable and not 0 < self.image_bytes <= SHARED_MEMORY_BYTES
 
 
 def explain(seen: Observation, patience_s: float = 3.0) -> Finding:
@@ -92,22 +101,34 @@ def explain(seen: Observation, patience_s: float = 3.0) -> Finding:
                        '(or start with autostart:=true)')
     if not seen.enabled:
         return Finding(Level.OK, 'disabled', 'disabled; call service ~/enable with data: true')
+    if seen.topic in seen.outputs:
+        return Finding(Level.WARN, 'own output', f'{seen.topic} is an output of this node, which '
+                       'would segment its own results; remap image to the topic of the camera')
     if not seen.listeners:
         return Finding(Level.OK, 'no listener', 'idle: nobody subscribes to '
                        + ', '.join(seen.outputs))
     if seen.silent_s > patience_s:
         return _explain_silence(seen)
+    return _explain_stream(seen)
+
+
+def _explain_stream(seen: Observation) -> Finding:
+    """Return what is to be said of images that arrive."""
     if not seen.arrived:
         return Finding(Level.OK, 'waiting', f'waiting for the first image on {seen.topic}')
     if seen.error:
         return Finding(Level.ERROR, 'bad image', f'images on {seen.topic} are lost: {seen.error}')
     if seen.mostly_lost:
         return Finding(Level.WARN, 'lost on the way', f'most images on {seen.topic} get lost '
-                       f'between the processes: {_shared_memory_cure()}')
+                       f'between the processes: {_cure_of_losses(seen)}')
     if seen.too_old:
         return Finding(Level.WARN, 'too old', f'every image on {seen.topic} is older than '
                        'max_image_age when it arrives: clocks differ, or a bag plays without '
                        'use_sim_time; set max_image_age to 0 to take all')
+    if seen.rivals:
+        return Finding(Level.WARN, 'name taken', f'another node publishes {seen.outputs[0]} too, '
+                       'so there are two results for every image; stop one of them, or give it '
+                       'another name: -r __node:=NAME')
     return Finding(Level.OK, 'running', f'images arrive on {seen.topic}')
 
 
@@ -129,8 +150,18 @@ def _explain_silence(seen: Observation) -> Finding:
         return Finding(Level.WARN, 'incompatible QoS', f'{_names(matching)} publishes '
                        f'{seen.topic} best effort, but image_qos asks for reliable; set image_qos '
                        'to auto or best_effort')
+    cause = f'it sends nothing, or {_shared_memory_cure()}' if seen.may_be_too_large else \
+        'it sends nothing (a driver that waits for its device, a paused recording?)'
     return Finding(Level.WARN, 'not arriving', f'{_names(matching)} announces {seen.topic}, but '
-                   f'nothing arrives: it sends nothing, or {_shared_memory_cure()}')
+                   f'nothing arrives: {cause}')
+
+
+def _cure_of_losses(seen: Observation) -> str:
+    """Return what to do when images are sent and do not arrive."""
+    if seen.may_be_too_large:
+        return _shared_memory_cure()
+    return ('they are small enough for shared memory, so network or processors are too busy; '
+            'lower the rate or the size of the images, or use image_transport:=compressed')
 
 
 def _shared_memory_cure() -> str:

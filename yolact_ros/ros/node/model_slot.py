@@ -130,10 +130,11 @@ class ModelSlot:
 
     def _load(self, source: ModelSource, parameters: Parameters) -> Predictor:
         """Return a predictor that has already worked on one (black) image."""
+        names = {'class_names': parameters.class_names} if parameters.class_names else {}
         predictor = self._open(
             source.weights or DEMO_WEIGHTS, config=source.config or None,
             device=parameters.device, backend=parameters.backend,
-            precision=parameters.precision, postprocess=parameters.postprocess)
+            precision=parameters.precision, postprocess=parameters.postprocess, **names)
         black = np.zeros(WARM_UP_SHAPE, np.uint8)
         predictor.predict(black)
         self.batch = useful_batch(predictor, black, self._cameras)

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from yolact_ros.extras import missing_packages
+from yolact_ros.memory import keep_freed_memory, release_freed_memory
+from yolact_ros.ros.arguments import check_arguments, warn_of_foreign_files
 from yolact_ros.ros.health.watchdog import activation
 from yolact_ros.ros.node.camera.camera import Camera
 from yolact_ros.ros.node.camera.names import check_names
 from yolact_ros.ros.node.camera.status import CameraStatus
 from yolact_ros.ros.node.live_parameters import LiveParameters
 from yolact_ros.ros.node.model_slot import ModelSlot, ModelSource, OpenPredictor
+from yolact_ros.ros.node.on_demand import Order
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.processing import Job, Predictor
 from yolact_ros.ros.node.recovery import Recovery
 from yolact_ros.ros.node.reporter import Reporter
+from yolact_ros.ros.node.segment_service import SegmentService
 from yolact_ros.ros.node.services import Services
 from yolact_ros.ros.node.worker import Worker
 from yolact_ros.ros.reason import reason_of
 from yolact_ros.ros.spin import run
 
+USAGE = """usage: segment_node [--ros-args [-r image:=TOPIC] [-p PARAMETER:=VALUE] \\
+                    [--params-file FILE] [-r __node:=NAME] [-r __ns:=/NAMESPACE] ...]
+
+YOLACT instance segmentation of a camera topic. Parameters: ros2 param describe, or
+config/yolact.yaml."""
 FOLLOW_PERIOD_S = 0.5  # how soon a change of publishers is noticed where no event tells
 REPORT_PERIOD_S = 1.0
 STOP_TIMEOUT_S = 2.0  # a clean stop takes less than 3 s
@@ -52,14 +64,16 @@ class YolactNode(LifecycleNode):
         self.cameras: tuple[Camera, ...] = ()
         self._worker: Worker | None = None
         self._active = False
-        self._live = LiveParameters(self, self._check, self._follow)
-        self._look_again = self.create_guard_condition(self._follow)
+        self._live = LiveParameters(self, self._check, self.follow)
+        self._look_again = self.create_guard_condition(self.follow)
         self._names_refused, names = self._camera_names()
         self.cameras = tuple(Camera(self, name, self._live.current.image_transport,
-                                    self._look_again.trigger) for name in names)
+                                    self._look_again.trigger, self._live.current.use_depth)
+                             for name in names)
         self._model = self._empty_slot(open_predictor)
         self._add_recovery()
         Services(self, self._model, self._announce, self._look_again.trigger)
+        self._add_segment_services(patience_s)
         self._add_timers(patience_s)
 
     def _camera_names(self) -> tuple[str, tuple[str, ...]]:
@@ -88,11 +102,18 @@ class YolactNode(LifecycleNode):
         self._device_failed = self.create_guard_condition(
             recover, MutuallyExclusiveCallbackGroup())
 
+    def _add_segment_services(self, patience_s: float) -> None:
+        """Answer calls for single images, of any camera and of each that has a name."""
+        SegmentService(self, '', self.cameras, self, patience_s)
+        for camera in self.cameras:
+            if camera.name:
+                SegmentService(self, camera.name, [camera], self, patience_s)
+
     def _add_timers(self, patience_s: float) -> None:
         """Look and report now and then, also where /clock does not tick."""
         reporter = Reporter(self, self.cameras, self.status_of, patience_s)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(FOLLOW_PERIOD_S, self._follow, clock=steady)
+        self.create_timer(FOLLOW_PERIOD_S, self.follow, clock=steady)
         self.create_timer(REPORT_PERIOD_S, reporter.report, clock=steady)
 
     def start(self) -> bool:
@@ -108,7 +129,7 @@ class YolactNode(LifecycleNode):
         """Stop working; return False when an image or a model still holds its thread."""
         self._active = False
         for camera in self.cameras:
-            camera.input.close()
+            camera.unsubscribe()
         stopped = self._worker is None or self._worker.stop(STOP_TIMEOUT_S)
         return stopped and not self._model.is_loading
 
@@ -134,7 +155,8 @@ class YolactNode(LifecycleNode):
                 'weights is empty: this is the demo model, made for synthetic scenes, which knows '
                 f'{", ".join(self._model.predictor.class_names)}; for a real camera run '
                 'once: yolact download yolact_resnet50, and start with weights:=yolact_resnet50')
-        self._worker = Worker(self._job, lambda: self._model.batch, self._device_failed.trigger)
+        self._worker = Worker(self._job, lambda: self._model.batch, self._device_failed.trigger,
+                              self._look_again.trigger)
         for camera in self.cameras:
             camera.open(self._worker.turns)
         self._worker.start()
@@ -147,7 +169,7 @@ class YolactNode(LifecycleNode):
         outcome = super().on_activate(state)
         self._active = True
         self._announce()
-        self._follow()
+        self.follow()
         ways = [f'listens to {camera.input.topic}, publishes {camera.outputs.topics[0]}'
                 for camera in self.cameras]
         self.get_logger().info(f'{self._model.predictor.description}: {"; ".join(ways)}')
@@ -156,7 +178,7 @@ class YolactNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop serving, keep the model."""
         self._active = False
-        self._follow()
+        self.follow()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -178,14 +200,28 @@ class YolactNode(LifecycleNode):
             camera.close()
         self._model.empty()
         self._worker = None
+        gc.collect()
+        release_freed_memory()
 
     # while it runs
 
-    def _follow(self) -> None:
-        """Open or close the inputs as listeners, publishers and parameters ask for."""
+    def follow(self) -> None:
+        """Open or close the inputs as listeners, calls, publishers and parameters ask for."""
         parameters = self._live.current
         for camera in self.cameras:
-            camera.follow(self._active and parameters.enabled, parameters.image_qos)
+            camera.follow(self._active, parameters.enabled, parameters.image_qos)
+
+    def refusal(self) -> str:
+        """Return why no image can be segmented on demand now, '' when it can."""
+        if not self._active:
+            return f'the node is not active; run: {activation(self.get_fully_qualified_name())}'
+        if self._model.predictor is None:
+            return 'the model is just being loaded again; call again in a moment'
+        return ''
+
+    def ask(self, order: Order) -> bool:
+        """Queue an image on demand; return False when nobody works any more."""
+        return self._worker is not None and self._worker.turns.ask(order)
 
     def _job(self) -> Job | None:
         """Return what the worker shall do with an image (worker's thread)."""
@@ -226,12 +262,24 @@ class YolactNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted and return the exit status."""
-    return run(lambda: YolactNode(_open_predictor), args)
+    args = sys.argv if args is None else args
+    status = check_arguments(args, USAGE)
+    if status is None and (missing := missing_packages()):
+        print(f'yolact: {missing}', file=sys.stderr)
+        return 1
+    return run(lambda: _build(args), args) if status is None else status
+
+
+def _build(args: list[str]) -> YolactNode:
+    """Return the node that the command line describes."""
+    node = YolactNode(_open_predictor)
+    warn_of_foreign_files(node, args)
+    return node
 
 
 def _open_predictor(*arguments: Any, **options: Any) -> Predictor:
     """Import the network only when it is needed: a refused parameter is told at once."""
-    from yolact_ros.inference.predictor import keep_freed_memory, open_predictor
+    from yolact_ros.inference.predictor import open_predictor
     predictor = open_predictor(*arguments, **options)
     keep_freed_memory()  # of frames, not of the file that was read
     return predictor

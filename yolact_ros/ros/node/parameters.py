@@ -28,6 +28,9 @@ class Parameters:
                          'empty for the packaged demo model. Later: service ~/reload.')
     config: str = fixed('', 'Preset of the network (yolact_base, yolact_plus_resnet50, ...); '
                         'empty to find it out from the weights.')
+    class_names: tuple[str, ...] = fixed((), 'Names of the classes, all in their order, of '
+                                         'weights that do not tell them; empty for those of COCO '
+                                         'or Pascal VOC.')
     device: str = fixed('auto', 'Where the network runs: auto, cpu, cuda, cuda:1, ...')
     backend: str = fixed('auto', 'What runs the network: torch, openvino (CPU), or auto: '
                          'OpenVINO or ONNX Runtime for exported files, torch for checkpoints.')
@@ -38,6 +41,8 @@ class Parameters:
     cameras: tuple[str, ...] = fixed((), 'Names of cameras that share the model, each a '
                                      'namespace: front/image in, ~/front/instances out; empty '
                                      'for one camera without a name.')
+    use_depth: bool = fixed(False, 'Listen to depth and camera_info too and say where in space '
+                            'the objects are.')
     autostart: bool = fixed(True, 'Configure and activate the lifecycle node at the start.')
 
     enabled: bool = live(True, 'Process images; the same switch as service ~/enable.')
@@ -62,8 +67,17 @@ class Parameters:
                       low=1, high=1000)
     candidate_threshold: float = live(0.05, 'Anchors with no class score above it are ignored '
                                       'from the start.', low=0.0, high=1.0)
+    min_mask_area: int = live(0, 'Objects with fewer mask pixels are left out [px].',
+                              low=0, high=2 ** 30)
+    edge_margin: int = live(0, "Objects whose mask comes nearer to the image's border are left "
+                            'out [px]: 1 leaves out those that touch it (field truncated), 0 '
+                            'keeps all.', low=0, high=10000)
     tracking: bool = live(True, 'Number the objects: track_id stays with an object from image '
                           'to image.')
+    depth_slop: float = live(0.05, 'Stamps of image and depth may be so far apart [s]; an image '
+                             'waits for its depth no longer than this.', low=0.0, high=10.0)
+    points_background: bool = live(False, 'Points of ~/points beside the objects are known too; '
+                                   'else NaN.')
     mask_encoding: str = live('packed', 'How masks are stored in ~/instances.',
                               choices=tuple(MASK_ENCODINGS))
     overlay_alpha: float = live(0.45, 'Opacity of the masks in ~/overlay.', low=0.0, high=1.0)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.messages.images import doubt_about
+from yolact_ros.overlay import TrackMarks
 from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.node.camera.camera import Arrival, Camera
 from yolact_ros.ros.node.outputs.publishers import Result
+from yolact_ros.ros.node.outputs.usable import usable_rows
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.structures import Instances
 
@@ -70,6 +72,8 @@ class Frame:
         """
         self.camera, self._arrival, self._job = camera, arrival, job
         self.watch = Stopwatch()
+        if camera.depth is not None:
+            camera.depth.expect(arrival.message.header)
         self.rgb = decode_image(arrival.message, job.parameters.max_image_pixels)
         camera.doubt(doubt_about(arrival.message, self.rgb))
         self.watch.lap('decode')
@@ -79,12 +83,14 @@ class Frame:
         self.watch.lap('model')
         self.watch.stage_ms.update(self._job.predictor.stage_ms)
         outputs, wanted = self.camera.outputs, self.camera.outputs.wanted()
-        result = self._identified(instances)
+        result = self._located(self._identified(instances))
         if 'instances' in wanted:
             self._publish_array(result)
         latency = time.monotonic() - self._arrival.time
         outputs.publish_views(result, self._job.parameters.overlay_style,
                               self._job.parameters.jpeg_quality, wanted)
+        outputs.publish_places(result, self._job.parameters.overlay_style,
+                               self._job.parameters.points_background, wanted)
         self.watch.lap('views')
         self.camera.metrics.processed(latency, self.watch.stage_ms)
 
@@ -97,7 +103,27 @@ class Frame:
             self.watch.lap('tracks')
         else:
             self.camera.identity.forget()
-        return Result(header, self.rgb, instances, job.predictor.class_names, marks)
+        return self._usable(Result(header, self.rgb, instances, job.predictor.class_names, marks))
+
+    def _usable(self, result: Result) -> Result:
+        """Return the result without the objects that the parameters leave out."""
+        parameters, marks = self._job.parameters, result.marks
+        rows = usable_rows(result.instances, parameters.min_mask_area, parameters.edge_margin)
+        if rows.all():
+            return result
+        if marks is not None:
+            trails = tuple(trail for trail, keep in zip(marks.trails, rows) if keep)
+            marks = TrackMarks(marks.ids[rows], trails)
+        return replace(result, instances=result.instances.select(rows), marks=marks)
+
+    def _located(self, result: Result) -> Result:
+        """Return the objects with their places, where the camera has depth."""
+        if self.camera.depth is None:
+            return result
+        found = self.camera.depth.locate(result.instances, result.header, self._arrival.time,
+                                         self._job.parameters.depth_slop)
+        self.watch.lap('places')
+        return replace(result, places=found.places, view=found.view)
 
     def _publish_array(self, result: Result) -> None:
         """Publish the instances, with how many images were skipped for it."""
@@ -108,7 +134,7 @@ class Frame:
             self._job.parameters.mask_encoding, model=self._job.predictor.description,
             sequence=sequence, dropped=dropped,
             processing_time_s=1e-3 * (stages['decode'] + stages['model']),
-            track_ids=() if result.marks is None else result.marks.ids.tolist())
+            track_ids=result.track_ids, places=result.places)
         self.watch.lap('encode')
         self.camera.outputs.publish_array(array)
         self.watch.lap('publish')

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from yolact_ros.ros.health.diagnostics import diagnose
+from yolact_ros.ros.health.diagnostics import diagnose, diagnose_depth
 from yolact_ros.ros.node.camera.camera import Camera
 from yolact_ros.ros.node.camera.status import CameraStatus
 from yolact_ros.ros.node.camera.watch import Watch
@@ -24,7 +24,7 @@ class Reporter:
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
     def report(self) -> None:
-        """Publish the state of this moment in one array, two states for every camera."""
+        """Publish the state of this moment in one array, two or three for every camera."""
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
         name = self._node.get_fully_qualified_name().lstrip('/')
@@ -32,4 +32,7 @@ class Reporter:
             camera, status = watch.camera, self._status_of(watch.camera)
             array.status += diagnose(f'{name}: {camera.label}', watch.look(status),
                                      status.figures, watch.describe_source(), status.model)
+            if camera.depth is not None:
+                array.status.append(diagnose_depth(
+                    f'{name}: {camera.label}', watch.look_at_depth(), camera.depth.values()))
         self._publisher.publish(array)

@@ -13,6 +13,10 @@ from yolact_ros.ros.node.model_slot import DEMO_WEIGHTS, ModelSlot, ModelSource
 from yolact_ros.ros.reason import reason_of
 from yolact_ros.srv import Reload
 
+ENABLE = (SetBool, '~/enable', 'Switch processing on or off (parameter `enabled`).')
+RELOAD = (Reload, '~/reload', 'Load weights in the background and swap between two images; a bad '
+          'file leaves the old model serving, and the answer says why.')
+
 
 class Services:
     """Offers ~/enable and ~/reload."""
@@ -26,8 +30,8 @@ class Services:
         :param wake: wakes the executor, from another thread.
         """
         self._node, self._model, self._announce, self._wake = node, model, announce, wake
-        node.create_service(SetBool, '~/enable', self._enable)
-        node.create_service(Reload, '~/reload', self._reload,
+        node.create_service(*ENABLE[:2], self._enable)
+        node.create_service(*RELOAD[:2], self._reload,
                             callback_group=MutuallyExclusiveCallbackGroup())
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:

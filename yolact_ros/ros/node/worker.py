@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from yolact_ros.devices import is_device_failure
 from yolact_ros.ros.node.camera.camera import Arrival, Camera
-from yolact_ros.ros.node.camera.turns import Turns
+from yolact_ros.ros.node.camera.turns import Turn, Turns
+from yolact_ros.ros.node.on_demand import Order
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.processing import Frame, Job, predict
 from yolact_ros.ros.reason import reason_of
@@ -22,7 +23,7 @@ class Worker:
     """
 
     def __init__(self, job: Callable[[], Job | None], batch: Callable[[], int],
-                 device_failed: Callable[[], None]) -> None:
+                 device_failed: Callable[[], None], wake: Callable[[], None]) -> None:
         """
         Prepare; `start` starts the thread.
 
@@ -30,9 +31,11 @@ class Worker:
         :param batch: how many images, of as many cameras, are best worked on together.
         :param device_failed: called when the network's device failed; images are lost from then
             on, until `resume`.
+        :param wake: wakes the executor to an order that was answered.
         """
-        self._job, self._batch, self._device_failed = job, batch, device_failed
-        self.turns: Turns[Camera, Arrival] = Turns()
+        self._job, self._batch = job, batch
+        self._device_failed, self._wake = device_failed, wake
+        self.turns: Turns[Camera, Arrival, Order] = Turns()
         self._stopping, self._paused = threading.Event(), False
         self.device_failure = ''
         # A daemon: a network that computes for minutes must not keep the process alive.
@@ -45,8 +48,11 @@ class Worker:
     def stop(self, timeout_s: float) -> bool:
         """Publish nothing from now on; return whether the current image ended in time."""
         self._stopping.set()
-        for camera, _ in self.turns.close().images:
+        left = self.turns.close()
+        for camera, _ in left.images:
             camera.metrics.drop('unwanted')
+        for order in left.orders:
+            order.refuse('the node is just being taken down')
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -59,12 +65,35 @@ class Worker:
         """Work until the turns are closed."""
         while (turn := self.turns.take(self._batch)) is not None:
             if self._paused:
-                for camera, _ in turn.images:
-                    camera.metrics.drop('failed')
+                self._refuse(turn)
                 continue
             self._serve(turn.images)
+            for order in turn.orders:
+                self._answer(order)
             if self._paused:  # only here: the error's frames held memory of the device
                 self._device_failed()
+
+    def _refuse(self, turn: Turn[Camera, Arrival, Order]) -> None:
+        """Do nothing with a turn but tell so."""
+        for camera, _ in turn.images:
+            camera.metrics.drop('failed')
+        for order in turn.orders:
+            order.refuse(f"the network's device failed ({self.device_failure}) and the model is "
+                         'being loaded again; call again')
+        if turn.orders:
+            self._wake()
+
+    def _answer(self, order: Order) -> None:
+        """Work on what somebody asked for."""
+        job = self._job()
+        try:
+            if job is None:
+                raise RuntimeError('the node was deactivated meanwhile')
+            order.answered.set_result(order.work(job))
+        except Exception as error:
+            order.refuse(reason_of(error))
+            self._note(error)
+        self._wake()
 
     def _serve(self, images: tuple[tuple[Camera, Arrival], ...]) -> None:
         """Take images of different cameras through the network together."""
@@ -119,6 +148,10 @@ class Worker:
             camera.metrics.drop('unwanted')
             return
         camera.lose(error)
+        self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        """Pause when an error means that the network's device is gone."""
         if is_device_failure(error):
             self._paused, self.device_failure = True, reason_of(error)
 

@@ -32,6 +32,16 @@ def test_another_model_starts_anew_with_one_line(bench, capfd):
     assert capfd.readouterr().err.count('tracks start anew: another model') == 1
 
 
+def test_stamps_that_stand_still_cost_neither_images_nor_numbers(bench, make_image):
+    camera, messages = bench.camera(), bench.listen()
+    image = make_image()
+    image.header.stamp.sec = 7
+    bench.wait(lambda: camera.publish(image) or len(messages) > 30)
+    numbers = {mask.track_id for message in messages[1:] for mask in message.instances[:1]}
+    figures = bench.node.status.figures
+    assert numbers == {'1'} and figures.dropped.get('failed', 0) == 0
+
+
 def test_stamps_that_jump_back_start_anew_with_one_line(bench, capfd):
     camera, messages = bench.camera(), bench.listen()
     bench._stamp = 500

@@ -6,7 +6,14 @@ import time
 import pytest
 from depth_images import depth_image, header
 
-from yolact_ros.ros.node.depth.pairing import RING, SILENCE_S, DepthError, DepthPairing
+from yolact_ros.ros.node.depth.pairing import (
+    IN_VAIN,
+    RETRY,
+    RING,
+    SILENCE_S,
+    DepthError,
+    DepthPairing,
+)
 
 SOON = 0.05
 
@@ -78,6 +85,28 @@ def test_nobody_waits_for_a_camera_that_is_silent(monkeypatch):
     pairing.expect(header(5.0))
     with pytest.raises(DepthError, match='no depth picture has come on /depth for 2.0 s'):
         pairing.partner(0.05, now + 1000)
+
+
+def test_a_camera_that_falls_silent_is_given_up(monkeypatch):
+    monkeypatch.setattr('yolact_ros.ros.node.depth.pairing.SILENCE_S', 4 * SOON)
+    pairing = pairing_of(4.0)
+    pairing.expect(header(5.0))
+    started = time.monotonic()
+    with pytest.raises(DepthError):
+        pairing.partner(0.05, started + 1000)
+    assert time.monotonic() - started < 20
+
+
+def test_what_was_waited_for_in_vain_is_waited_for_now_and_then_only():
+    pairing, times = pairing_of(), []
+    for count in range(IN_VAIN + 2 * RETRY):
+        pairing.add(depth_image(seconds=9.0 + count))  # a second too old for every image
+        started = time.monotonic()
+        with pytest.raises(DepthError):
+            partner(pairing, 10.0 + count, wait=SOON)
+        times.append(time.monotonic() - started >= SOON)
+    assert times[:IN_VAIN] == [True] * IN_VAIN
+    assert sum(times[IN_VAIN:]) == 2
 
 
 def test_opening_again_forgets_what_came_before():

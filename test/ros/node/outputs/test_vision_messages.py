@@ -7,9 +7,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import PoseWithCovariance
+from geometry_msgs.msg import Pose, PoseWithCovariance, Vector3
 from std_msgs.msg import Header
 
+from yolact_ros.geometry import Places
 from yolact_ros.ros.node.outputs.vision_messages import VisionMessages
 from yolact_ros.structures import ImageSize, Instances
 
@@ -24,11 +25,16 @@ DEFINITIONS = {
     'Detection2D': 'std_msgs/Header header, ObjectHypothesisWithPose[] results, '
                    'BoundingBox2D bbox, string id',
     'Detection2DArray': 'std_msgs/Header header, Detection2D[] detections',
+    'BoundingBox3D': 'geometry_msgs/Pose center, geometry_msgs/Vector3 size',
+    'Detection3D': 'std_msgs/Header header, ObjectHypothesisWithPose[] results, '
+                   'BoundingBox3D bbox, string id',
+    'Detection3DArray': 'std_msgs/Header header, Detection3D[] detections',
     'VisionClass': 'uint16 class_id, string class_name',
     'LabelInfo': 'std_msgs/Header header, VisionClass[] class_map, float32 threshold',
 }
 PLAIN = {'float64': float, 'float32': float, 'uint16': int, 'string': str,
-         'std_msgs/Header': Header, 'geometry_msgs/PoseWithCovariance': PoseWithCovariance}
+         'std_msgs/Header': Header, 'geometry_msgs/PoseWithCovariance': PoseWithCovariance,
+         'geometry_msgs/Pose': Pose, 'geometry_msgs/Vector3': Vector3}
 TYPES = ModuleType('vision_msgs.msg')
 
 
@@ -91,6 +97,27 @@ def test_score_leaves_within_its_range():
     high = replace(ONE, scores=np.float32([1.011]))  # by a mask score above one
     array = VisionMessages(TYPES).detections(high, ['mug', 'bowl'], Header())
     assert array.detections[0].results[0].hypothesis.score == 1.0
+
+
+def test_box_in_space_has_its_pose_and_the_surface_as_position():
+    places = replace(Places.unknown(1), positions=np.array([[1.0, 2, 3]]), points=np.array([9]),
+                     box_centers=np.array([[4.0, 5, 6]]), box_rotations=np.eye(3)[None],
+                     box_sizes=np.array([[0.1, 0.2, 0.3]]))
+    array = VisionMessages(TYPES).detections_3d(places, ONE, ['mug', 'bowl'], Header())
+    detection = array.detections[0]
+    center, size = detection.bbox.center, detection.bbox.size
+    assert (center.position.x, center.position.y, center.position.z) == (4.0, 5.0, 6.0)
+    assert (center.orientation.x, center.orientation.w) == (0.0, 1.0)
+    assert (size.x, size.y, size.z) == (0.1, 0.2, 0.3)
+    result = detection.results[0]
+    assert (result.hypothesis.class_id, result.hypothesis.score) == ('bowl', 0.5)
+    assert result.pose.pose.position.z == 3.0
+
+
+def test_object_of_unknown_place_is_no_detection_in_space():
+    header = Header(frame_id='camera')
+    array = VisionMessages(TYPES).detections_3d(Places.unknown(1), ONE, ['mug', 'bowl'], header)
+    assert (array.header, array.detections) == (header, [])
 
 
 def test_label_info_numbers_the_class_names():

@@ -13,8 +13,10 @@ from std_msgs.msg import Header
 
 from yolact_ros.coded_images import ImageError
 from yolact_ros.ros.health.metrics import Metrics
+from yolact_ros.ros.node.camera.depth_input import DepthInput
 from yolact_ros.ros.node.camera.identity import Identity
 from yolact_ros.ros.node.camera.image_input import ImageInput
+from yolact_ros.ros.node.camera.newest import Newest
 from yolact_ros.ros.node.camera.turns import Turns
 from yolact_ros.ros.node.outputs.publishers import Publishers
 from yolact_ros.ros.reason import reason_of
@@ -38,42 +40,54 @@ class Camera:
     working thread; the metrics to both.
 
     :ivar name: '' for the camera of a node that has only one.
+    :ivar depth: None where places are not asked for.
     :ivar outputs: None while the node is not configured.
     """
 
     def __init__(self, node: LifecycleNode, name: str, transport: str,
-                 look_again: Callable[[], None]) -> None:
+                 look_again: Callable[[], None], use_depth: bool = False) -> None:
         """
         Prepare without subscribing or advertising yet.
 
         :param transport: 'raw' or 'compressed'.
         :param look_again: called when publishers or subscribers come, go or do not fit.
+        :param use_depth: whether to listen to depth images too.
         """
         self.name, self._node, self._look_again = name, node, look_again
         prefix = f'{name}/' if name else ''
         self.metrics = Metrics()
         self.input = ImageInput(node, prefix + 'image', transport, self._receive, look_again)
+        self.depth = (DepthInput(node, prefix, self.input.topic, look_again) if use_depth
+                      else None)
         self.outputs: Publishers | None = None
         self.identity = Identity(self._log)
-        self._turns: Turns[Camera, Arrival] | None = None
+        self.newest: Newest[Arrival] = Newest()
+        self._turns: Turns[Camera, Arrival, object] | None = None
         self._known: set[Hashable] = set()
         self._sequence, self._reported_drops = 0, 0
 
-    def open(self, turns: Turns[Camera, Arrival]) -> None:
+    def open(self, turns: Turns[Camera, Arrival, object]) -> None:
         """
         Advertise the outputs.
 
         :param turns: where images wait for the worker.
         """
-        self.outputs = Publishers(self._node, self.name, self._look_again)
+        self.outputs = Publishers(self._node, self.name, self._look_again,
+                                  self.depth is not None)
         self._turns, self._sequence = turns, 0
 
     def close(self) -> None:
         """Unsubscribe and take the outputs back."""
-        self.input.close()
+        self.unsubscribe()
         if self.outputs is not None:
             self.outputs.destroy()
         self.outputs, self._turns = None, None
+
+    def unsubscribe(self) -> None:
+        """Receive nothing any more."""
+        self.input.close()
+        if self.depth is not None:
+            self.depth.close()
 
     @property
     def label(self) -> str:
@@ -86,10 +100,14 @@ class Camera:
         outputs = self.outputs  # read once: the worker asks too
         return outputs is not None and bool(outputs.wanted())
 
-    def follow(self, serving: bool, qos_rule: str) -> None:
-        """Open or close the input, as listeners and publishers ask for."""
-        wanted = serving and self.has_listeners
-        self.input.follow(wanted, qos_rule)
+    def follow(self, active: bool, enabled: bool, qos_rule: str) -> None:
+        """Open or close the inputs, as listeners, calls and publishers ask for."""
+        wanted = active and enabled and self.has_listeners
+        self.input.follow(self.newest.is_wished() and active or wanted, qos_rule)
+        if not self.input.is_open:
+            self.newest.image = None
+        if self.depth is not None:
+            self.depth.follow(wanted, qos_rule)
         if not wanted and self._turns is not None and self._turns.withdraw(self) is not None:
             self.metrics.drop('unwanted')
 
@@ -100,6 +118,7 @@ class Camera:
             self.metrics.drop('unwanted')
             return
         arrival = Arrival(message, time.monotonic())
+        self.newest.show(arrival)
         left = self._turns.put(self, arrival)
         if left is not None:
             self.metrics.drop('unwanted' if left is arrival else 'overtaken')

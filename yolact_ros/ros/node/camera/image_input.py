@@ -25,7 +25,7 @@ class ImageInput:
     """
 
     def __init__(self, node: Node, name: str, transport: str, receive: Callable[[object], None],
-                 look_again: Callable[[], None]) -> None:
+                 look_again: Callable[[], None], queue: int = 1) -> None:
         """
         Prepare without subscribing yet.
 
@@ -34,13 +34,16 @@ class ImageInput:
         :param receive: gets every message.
         :param look_again: called when publishers come, go or do not fit; must only arrange for
             `follow` to be called soon.
+        :param queue: how many messages may wait; of images an older one would only be late.
         """
         self._node, self._receive, self._look_again = node, receive, look_again
+        self._queue = queue
         self._type, self.type_name = TYPES[transport], TYPE_NAMES[transport]
         self._name = input_name(node.resolve_topic_name(name), transport)
         self.topic = node.resolve_topic_name(self._name)
         self._subscription = None
         self.reliable, self.arrived = False, False
+        self.image_bytes = 0  # of the newest image
         self.lost = 0  # images that the middleware knows of but could not deliver
         self._last_sign = time.monotonic()
 
@@ -85,8 +88,8 @@ class ImageInput:
             self._subscription = None
 
     def _open(self, reliable: bool) -> None:
-        """Subscribe with one image in the queue: an older one would only be late."""
-        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1,
+        """Subscribe."""
+        qos = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=self._queue,
                          reliability=ReliabilityPolicy.RELIABLE if reliable
                          else ReliabilityPolicy.BEST_EFFORT)
         self.reliable, self.arrived = reliable, False
@@ -98,9 +101,10 @@ class ImageInput:
             return
         self._last_sign = time.monotonic()
 
-    def _on_message(self, message: object) -> None:
+    def _on_message(self, message: Image | CompressedImage) -> None:
         """Hand a message on."""
         self._last_sign, self.arrived = time.monotonic(), True
+        self.image_bytes = len(message.data)
         self._receive(message)
 
     def _events(self) -> SubscriptionEventCallbacks:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-Camera, Image = TypeVar('Camera'), TypeVar('Image')
+Camera, Image, Order = TypeVar('Camera'), TypeVar('Image'), TypeVar('Order')
 
 
 @dataclass(frozen=True)
-class Turn(Generic[Camera, Image]):
+class Turn(Generic[Camera, Image, Order]):
     """
     What is to be done next.
 
@@ -21,10 +21,10 @@ class Turn(Generic[Camera, Image]):
     """
 
     images: tuple[tuple[Camera, Image], ...] = ()
-    orders: tuple[Callable[[], None], ...] = ()
+    orders: tuple[Order, ...] = ()
 
 
-class Turns(Generic[Camera, Image]):
+class Turns(Generic[Camera, Image, Order]):
     """
     Hands images and orders from the thread that receives to the thread that works.
 
@@ -36,7 +36,7 @@ class Turns(Generic[Camera, Image]):
         """Start empty and open."""
         self._ready = threading.Condition()
         self._images: dict[Camera, Image] = {}
-        self._orders: deque[Callable[[], None]] = deque()
+        self._orders: deque[Order] = deque()
         self._served: dict[Camera, int] = {}
         self._count = 0
         self._order_was_last, self._open = False, True
@@ -56,7 +56,7 @@ class Turns(Generic[Camera, Image]):
         with self._ready:
             return self._images.pop(camera, None)
 
-    def ask(self, order: Callable[[], None]) -> bool:
+    def ask(self, order: Order) -> bool:
         """Queue an order; return False when nobody works any more."""
         with self._ready:
             if self._open:
@@ -64,7 +64,7 @@ class Turns(Generic[Camera, Image]):
                 self._ready.notify()
             return self._open
 
-    def take(self, most: Callable[[], int] = lambda: 1) -> Turn[Camera, Image] | None:
+    def take(self, most: Callable[[], int] = lambda: 1) -> Turn[Camera, Image, Order] | None:
         """
         Wait for something to do and take it away; return None once this is closed.
 
@@ -80,7 +80,7 @@ class Turns(Generic[Camera, Image]):
                 return Turn(orders=(self._orders.popleft(),))
             return Turn(images=self._take_images(most()))
 
-    def close(self) -> Turn[Camera, Image]:
+    def close(self) -> Turn[Camera, Image, Order]:
         """Let every take return None from now on; return what is left undone."""
         with self._ready:
             self._open = False

@@ -23,16 +23,20 @@ class Watch:
         """:param patience_s: silence that is still normal [s]."""
         self.camera, self._node, self._patience_s = camera, node, patience_s
         self._before, self._lost_before = camera.metrics.figures(), 0
-        self._cause = ''
-        self._logged: dict[str, float] = {}
+        self._news, self._depth_news = News(node), News(node)
 
     def look(self, status: CameraStatus) -> Finding:
         """Return what is to be said of this moment; log it when its cause is a new one."""
         finding = explain(self._observe(status), self._patience_s)
         self._before, self._lost_before = status.figures, self.camera.input.lost
-        if finding.cause != self._cause:
-            self._cause = finding.cause
-            self._log(finding)
+        self._news.tell(finding)
+        return finding
+
+    def look_at_depth(self) -> Finding:
+        """Return what is to be said of the camera's depth images; log it when it is news."""
+        finding = self.camera.depth.finding()
+        if finding.cause != 'idle':
+            self._depth_news.tell(finding)
         return finding
 
     def describe_source(self) -> dict[str, str]:
@@ -54,9 +58,11 @@ class Watch:
             tuple(status.outputs), status.active, status.parameters.enabled,
             status.listeners, source.arrived, source.silent_s, source.reliable, publishers,
             () if publishers else self._other_image_topics(status),
+            image_bytes=source.image_bytes,
             mostly_lost=lost > max(LOST_AT_LEAST, figures.received - before.received),
             too_old=too_old and figures.processed == before.processed,
-            error=figures.last_error if figures.failing else '')
+            error=figures.last_error if figures.failing else '',
+            rivals=any(self._node.count_publishers(topic) > 1 for topic in status.outputs[:1]))
 
     def _other_image_topics(self, status: CameraStatus) -> tuple[tuple[str, str], ...]:
         """Return topics that somebody publishes images on, but not the node's own."""
@@ -64,6 +70,21 @@ class Watch:
                      for topic, kinds in self._node.get_topic_names_and_types() for kind in kinds
                      if kind in TYPE_NAMES.values() and topic not in status.outputs
                      and self._node.count_publishers(topic) > 0)
+
+
+class News:
+    """Log lines about what has changed, and not again what comes and goes."""
+
+    def __init__(self, node: Node) -> None:
+        """:param node: whose log it is."""
+        self._node, self._cause = node, ''
+        self._logged: dict[str, float] = {}
+
+    def tell(self, finding: Finding) -> None:
+        """Log a finding whose cause is another one than before."""
+        if finding.cause != self._cause:
+            self._cause = finding.cause
+            self._log(finding)
 
     def _log(self, finding: Finding) -> None:
         """Write a finding that is news; that of a bad image is in the log already."""

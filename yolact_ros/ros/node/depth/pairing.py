@@ -11,6 +11,8 @@ from std_msgs.msg import Header
 
 RING = 10  # depth images that are kept: a third of a second at 30 Hz
 SILENCE_S = 1.0  # after so long nobody waits for the next one
+IN_VAIN = 3  # so many times in a row, then
+RETRY = 10  # only every so manieth image waits: it holds up other cameras too
 
 
 class DepthError(ValueError):
@@ -42,6 +44,7 @@ class DepthPairing:
         self._wanted: int | None = None
         self._best: tuple[int, Image] | None = None
         self._last_sign = time.monotonic()
+        self._images, self._in_vain = 0, 0
 
     def open(self) -> None:
         """Begin anew: what came before says nothing about what will."""
@@ -81,8 +84,7 @@ class DepthPairing:
         :raises DepthError: when there is none, with the reason and the cure.
         """
         with self._arrived:
-            while self._may_improve() and (left := deadline - time.monotonic()) > 0:
-                self._arrived.wait(left)
+            self._wait(deadline)
             if self._best is None:
                 raise DepthError('no depth', f'no depth picture arrives on {self._topic}; start '
                                  "the camera's depth stream, or name its topic (depth_topic:=)")
@@ -90,6 +92,18 @@ class DepthPairing:
             if abs(apart_s) > slop_s:
                 raise DepthError('stamps apart', self._explain(apart_s, slop_s))
             return self._best[1]
+
+    def _wait(self, deadline: float) -> None:
+        """Wait for a nearer depth image, unless that has been in vain of late."""
+        self._images += 1
+        if self._in_vain >= IN_VAIN and self._images % RETRY:
+            return
+        before, waited = self._best, False
+        while self._may_improve() and (left := deadline - time.monotonic()) > 0:
+            self._arrived.wait(min(left, max(SILENCE_S - self.silent_s, 0.001)))
+            waited = True
+        if waited:
+            self._in_vain = self._in_vain + 1 if self._best is before else 0
 
     def _may_improve(self) -> bool:
         """Return whether a nearer depth image may still come."""

@@ -9,6 +9,7 @@ from typing import Any
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
+from yolact_ros.geometry import Places
 from yolact_ros.structures import Instances
 
 
@@ -17,8 +18,13 @@ class VisionMessages:
 
     DETECTIONS = ('Detection2DArray', '~/detections', 'The boxes for consumers that know '
                   'vision_msgs (only where that package is installed).')
+    DETECTIONS_3D = ('Detection3DArray', '~/detections_3d', 'With `use_depth`: the boxes of '
+                     'objects whose place is known (only where vision_msgs is installed).')
     LABEL_INFO = ('LabelInfo', '~/label_info', 'Latched: class id and name of every class (only '
                   'where vision_msgs is installed).')
+
+    CLASS_IMAGE_INFO = ('LabelInfo', '~/class_image/label_info', 'Latched: the values of '
+                        '~/class_image and their names (only where vision_msgs is installed).')
 
     def __init__(self, types: ModuleType) -> None:
         """:param types: the module vision_msgs.msg."""
@@ -37,12 +43,13 @@ class VisionMessages:
         """Return a message type of vision_msgs."""
         return getattr(self._types, name)
 
-    def label_info(self, class_names: Sequence[str], threshold: float, stamp: Time) -> Any:
-        """Return the class names as LabelInfo."""
+    def label_info(self, class_names: Sequence[str], threshold: float, stamp: Time,
+                   first: int = 0) -> Any:
+        """Return the class names as LabelInfo, numbered from `first`."""
         info = self._types.LabelInfo(threshold=float(threshold))
         info.header.stamp = stamp
         info.class_map = [self._types.VisionClass(class_id=index, class_name=name)
-                          for index, name in enumerate(class_names)]
+                          for index, name in enumerate(class_names, first)]
         return info
 
     def detections(self, instances: Instances, class_names: Sequence[str],
@@ -65,8 +72,31 @@ class VisionMessages:
         detection.bbox.center.position.x = (x_min + x_max) / 2
         detection.bbox.center.position.y = (y_min + y_max) / 2
         detection.bbox.size_x, detection.bbox.size_y = x_max - x_min, y_max - y_min
+        detection.results.append(self._hypothesis(instances, row, class_names))
+        return detection
+
+    def detections_3d(self, places: Places, instances: Instances, class_names: Sequence[str],
+                      header: Header) -> Any:
+        """Return the boxes in space as Detection3DArray, without objects of unknown place."""
+        array = self._types.Detection3DArray(header=header)
+        turns = places.box_quaternions
+        for row in places.known.nonzero()[0].tolist():
+            detection = self._types.Detection3D(header=header, id=str(row + 1))
+            pose, size = detection.bbox.center, detection.bbox.size
+            pose.position.x, pose.position.y, pose.position.z = places.box_centers[row].tolist()
+            (pose.orientation.x, pose.orientation.y, pose.orientation.z,
+             pose.orientation.w) = turns[row].tolist()
+            size.x, size.y, size.z = places.box_sizes[row].tolist()
+            hypothesis = self._hypothesis(instances, row, class_names)
+            position = hypothesis.pose.pose.position
+            position.x, position.y, position.z = places.positions[row].tolist()
+            detection.results.append(hypothesis)
+            array.detections.append(detection)
+        return array
+
+    def _hypothesis(self, instances: Instances, row: int, class_names: Sequence[str]) -> Any:
+        """Return the class of an instance and its score."""
         hypothesis = self._types.ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = class_names[int(instances.class_ids[row])]
         hypothesis.hypothesis.score = min(max(float(instances.scores[row]), 0.0), 1.0)
-        detection.results.append(hypothesis)
-        return detection
+        return hypothesis

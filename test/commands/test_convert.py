@@ -1,0 +1,63 @@
+"""`yolact convert`: what it writes is what was read."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from yolact_ros.commands.main import main
+from yolact_ros.data.coco import CocoDataset
+
+SIDE = 40
+
+
+@pytest.fixture
+def yolo(tmp_path):
+    """Return the folder of a YOLO data set with two splits, a mug and a pen in each photo."""
+    folder = tmp_path / 'yolo'
+    for split in ('train', 'val'):
+        for kind in ('images', 'labels'):
+            (folder / split / kind).mkdir(parents=True)
+        cv2.imwrite(str(folder / split / 'images/a.png'), np.zeros((SIDE, SIDE, 3), np.uint8))
+        (folder / split / 'labels/a.txt').write_text(
+            '0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n1 0.6 0.6 0.9 0.6 0.9 0.9\n1 0.5 0.5 0.2 0.2\n')
+    (folder / 'data.yaml').write_text(yaml.safe_dump(
+        {'train': 'train/images', 'val': 'val/images', 'names': ['mug', 'pen']}))
+    return folder
+
+
+def test_every_split_becomes_a_file_with_the_same_samples(yolo, tmp_path, capsys):
+    assert main(['convert', str(yolo), str(tmp_path / 'out/labels.json')]) == 0
+    assert '1 pictures, 3 objects, 2 classes' in capsys.readouterr().out
+    for split in ('train', 'val'):
+        one = CocoDataset(yolo, split=split).sample(0)
+        two = CocoDataset(tmp_path / f'out/labels.{split}.json').sample(0)
+        for field in ('image', 'boxes', 'masks', 'class_ids', 'crowd'):
+            np.testing.assert_allclose(getattr(two, field), getattr(one, field), atol=1e-4)
+
+
+def test_polygons_stay_polygons_and_classes_can_be_chosen(yolo, tmp_path):
+    out = tmp_path / 'out.json'
+    assert main(['convert', str(yolo), str(out), '--classes', 'mug=cup']) == 0
+    content = json.loads(out.with_suffix('.train.json').read_text())
+    assert content['categories'] == [{'id': 1, 'name': 'cup'}]
+    assert content['annotations'][0]['segmentation'] == [[4, 4, 20, 4, 20, 20, 4, 20]]
+    assert content['images'][0]['file_name'] == 'yolo/train/images/a.png'
+
+
+def test_the_written_file_is_read_as_it_is(yolo, tmp_path):
+    main(['convert', str(yolo), str(tmp_path / 'out.json')])
+    first = tmp_path / 'out.train.json'
+    assert main(['convert', str(first), str(tmp_path / 'again.json')]) == 0
+    assert json.loads((tmp_path / 'again.json').read_text()) == json.loads(first.read_text())
+
+
+@pytest.mark.parametrize('source, output, message', [
+    ('nothing.json', 'out.json', 'nothing.json not found'), ('yolo', 'out.txt', 'end in .json'),
+    ('a.json', 'a.json', 'is the source itself')])
+def test_what_cannot_be_converted_is_told(yolo, tmp_path, capsys, source, output, message):
+    (tmp_path / 'a.json').write_text('{}')
+    assert main(['convert', str(tmp_path / source), str(tmp_path / output)]) == 1
+    assert message in capsys.readouterr().err

@@ -1,0 +1,107 @@
+"""`yolact convert`: labels of any tool as one plain COCO JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yolact_ros.data.bookkeeping import Bookkeeping
+from yolact_ros.data.classes import ClassChoice, match_categories, parse_classes
+from yolact_ros.data.coco_file import read_image_entries, read_objects
+from yolact_ros.data.formats.labels import NOTES, find_label_sets, read_labels
+from yolact_ros.files import replace_file
+
+EXAMPLES = """
+examples:
+  yolact convert labelme_folder/ labels.json
+  yolact convert yolo/data.yaml labels.json      # labels.train.json and labels.val.json
+  yolact convert export.json clean.json --classes cup mug=cup
+
+IN is a COCO JSON, data.yaml of YOLO, or a folder: YOLO, labelme, Pascal VOC masks, or COCO as
+CVAT, Label Studio or Roboflow export it. What cannot be used is left out and named.
+"""
+logger = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.epilog = EXAMPLES
+    parser.add_argument('source', metavar='IN', type=Path)
+    parser.add_argument('output', metavar='OUT.json', type=Path)
+    parser.add_argument('--images', metavar='DIR', help='folder of the pictures')
+    parser.add_argument('--classes', nargs='+', default=(), metavar='NAME|OLD=NEW',
+                        help='classes to keep, or to keep under another name (default: all)')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the files; return the exit code."""
+    if args.output.suffix.lower() != '.json':
+        raise ValueError(f'{args.output} must end in .json; a COCO file is written')
+    if args.source.exists() and args.output.exists() and args.source.samefile(args.output):
+        raise ValueError(f'{args.output} is the source itself; choose another name')
+    choice = parse_classes(args.classes)
+    for split in _splits(args.source):
+        path = args.output.with_suffix(f'.{split}.json') if split else args.output
+        content = _convert(read_labels(args.source, split), args.source, args.images, choice,
+                           path.parent)
+        replace_file(path, json.dumps(content).encode())
+        print(f'{len(content["images"])} pictures, {len(content["annotations"])} objects, '
+              f'{len(content["categories"])} classes -> {path}')
+    return 0
+
+
+def _convert(content: Mapping[str, Any], source: Path, folder: str | None, choice: ClassChoice,
+             place: Path) -> dict[str, Any]:
+    """Return the content of a plain COCO file that lies in place; log what is left out."""
+    book = Bookkeeping()
+    class_of, names = match_categories(content, source, choice)
+    entries = read_image_entries(content, source, folder)
+    sizes = {key: entry.size for key, entry in entries.items()}
+    polygons = _polygons_by_id(content['annotations'])
+    numbers = {key: number for number, key in enumerate(entries, start=1)}
+    annotations = [
+        {'id': number, 'image_id': numbers[item.image_id], 'category_id': item.class_id + 1,
+         'iscrowd': int(item.crowd), 'bbox': list(item.bbox), 'area': item.area,
+         'segmentation': dict(item.rle) if item.crowd else polygons.get(name, dict(item.rle))}
+        for number, (name, item) in enumerate(
+            read_objects(content, source, sizes, class_of, book), start=1)]
+    for line in (*content.get(NOTES, ()), *book.lines()):
+        logger.info('%s', line)
+    return {'images': [{'id': numbers[key], 'file_name': _relative(entry.path, place),
+                        'height': entry.size.height, 'width': entry.size.width}
+                       for key, entry in entries.items()],
+            'annotations': annotations,
+            'categories': [{'id': number, 'name': name}
+                           for number, name in enumerate(names, start=1)]}
+
+
+def _splits(source: Path) -> list[str]:
+    """Return the parts to write, one file each; '' is the whole."""
+    if source.is_file() and source.suffix.lower() == '.json' or not source.exists():
+        return ['']
+    return sorted(find_label_sets(source))
+
+
+def _polygons_by_id(annotations: Sequence[Mapping[str, Any]]) -> dict[Any, list]:
+    """Return annotation id -> polygons, of those that have plain ones and an id of their own."""
+    ids = Counter(annotation.get('id') for annotation in annotations)
+    return {annotation['id']: annotation['segmentation'] for annotation in annotations
+            if ids[annotation.get('id')] == 1 and _are_polygons(annotation.get('segmentation'))}
+
+
+def _are_polygons(segmentation: Any) -> bool:
+    """Return whether these are lists x0, y0, x1, y1, ... of at least three points."""
+    return isinstance(segmentation, list) and bool(segmentation) and all(
+        isinstance(part, list) and len(part) >= 6
+        and all(isinstance(value, (int, float)) for value in part) for part in segmentation)
+
+
+def _relative(image: Path, folder: Path) -> str:
+    """Return the name of an image as seen from the file's folder."""
+    return Path(os.path.relpath(image.resolve(), folder.resolve())).as_posix()

@@ -1,0 +1,1 @@
+"""Labels as tools write them, read as one COCO content."""

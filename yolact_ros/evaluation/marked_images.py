@@ -1,0 +1,78 @@
+"""An image with what went wrong in it marked: misses, false alarms, wrong classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from yolact_ros.evaluation.confusion import ImageMatches
+from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.ground_truth import TrueObject
+from yolact_ros.masks import decode_mask, rle_box
+
+SIDE = 560  # longer side of a marked image [px]
+# What happened -> its colour as red, green, blue; far apart also for the colour-blind.
+MARKS = {'right': (0, 158, 115), 'missed': (213, 94, 0), 'false alarm': (204, 121, 167),
+         'wrong class': (240, 228, 66)}
+TEXT_PX = 0.42
+JPEG_QUALITY = 82
+
+
+def mark(rgb: np.ndarray, matches: ImageMatches, class_names: Sequence[str]) -> np.ndarray:
+    """
+    Return the image, at the size it is shown in, with an outline for every object and finding.
+
+    A found object has the outline of what was found, a missed one that of the truth.
+
+    :param rgb: (H, W, 3) uint8, not modified.
+    """
+    factor = SIDE / max(rgb.shape[:2])
+    canvas = cv2.resize(rgb, None, fx=factor, fy=factor,
+                        interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    for item, partner, excused in zip(matches.found, matches.partners, matches.excused):
+        name = f'{class_names[item.class_id]} {item.score:.2f}'
+        if partner < 0:
+            if not excused:
+                _outline(canvas, item, factor, 'false alarm', name)
+        elif matches.true[partner].class_id == item.class_id:
+            _outline(canvas, item, factor, 'right', name)
+        else:
+            true_name = class_names[matches.true[partner].class_id]
+            _outline(canvas, item, factor, 'wrong class', f'{name}, is {true_name}')
+    for item in matches.missed:
+        _outline(canvas, item, factor, 'missed', class_names[item.class_id])
+    return canvas
+
+
+def to_jpeg(rgb: np.ndarray) -> bytes:
+    """Return an image as JPEG."""
+    _, coded = cv2.imencode('.jpg', rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return coded.tobytes()
+
+
+def _outline(canvas: np.ndarray, item: Detection | TrueObject, factor: float, what: str,
+             name: str) -> None:
+    """Draw mask or box, and the name at its upper left corner."""
+    color = MARKS[what]
+    x, y, width, height = (round(factor * each) for each in item.bbox or rle_box(item.rle))
+    if item.rle is None:
+        contours = [np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])]
+    else:
+        mask = cv2.resize(decode_mask(item.rle), canvas.shape[1::-1],
+                          interpolation=cv2.INTER_NEAREST)
+        contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    for line, tone in ((4, (0, 0, 0)), (2, color)):
+        cv2.polylines(canvas, contours, True, tone, line, cv2.LINE_AA)
+    _label(canvas, x, y, name, color)
+
+
+def _label(canvas: np.ndarray, x: int, y: int, text: str, color: tuple[int, int, int]) -> None:
+    """Write black letters on the colour, inside the image."""
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, TEXT_PX, 1)
+    left = max(0, min(x, canvas.shape[1] - width - 6))
+    top = max(0, min(y - height - 8, canvas.shape[0] - height - 8))
+    cv2.rectangle(canvas, (left, top), (left + width + 6, top + height + 7), color, cv2.FILLED)
+    cv2.putText(canvas, text, (left + 3, top + height + 3), cv2.FONT_HERSHEY_SIMPLEX, TEXT_PX,
+                (0, 0, 0), 1, cv2.LINE_AA)

@@ -118,6 +118,7 @@ def _status(name: str) -> float:
 
 def run_apart(name: str, seed: int, folder: Path, seconds: float) -> Tally:
     """Fuzz a target in a process of its own; its death is a finding."""
+    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, '-m', 'tools.trust.worker', name, str(seed), str(folder),
                str(seconds)]
     try:

@@ -1,14 +1,17 @@
+# SPDX-FileCopyrightText: The yolact_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Segmentation without a camera: plays a source as a camera topic and starts the node on it."""
 
 from pathlib import Path
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+WAIT_FOR_NODE_S = 120.0  # while it loads the network; then the source plays to nobody
 SWITCH = ('true', 'false', 'True', 'False', 'TRUE', 'FALSE')
 SOURCE_ARGUMENTS = {
     # name: (type, default, choices, description)
@@ -28,6 +31,13 @@ SOURCE_ARGUMENTS = {
     'image_transport': (str, 'raw', ('raw', 'compressed'),
                         'Form of the pictures between source and node.'),
 }
+
+
+def _end(event, context):
+    """End the launch with the source; a failure of the source is one of the launch."""
+    if event.returncode:
+        raise RuntimeError(f'{event.process_name} ended with code {event.returncode}')
+    return [Shutdown(reason='the source ended')]
 
 
 def generate_launch_description():
@@ -52,6 +62,8 @@ def generate_launch_description():
         package='yolact_ros', executable='frame_source', name='frame_source', output='screen',
         namespace=LaunchConfiguration('namespace'),
         remappings=[('image', LaunchConfiguration('image_topic'))],
+        on_exit=_end,
         parameters=[{name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-                     for name, (kind, *_) in SOURCE_ARGUMENTS.items()}])
+                     for name, (kind, *_) in SOURCE_ARGUMENTS.items()},
+                    {'wait_for_subscriber': WAIT_FOR_NODE_S}])
     return LaunchDescription([*arguments, image_topic, depth_topic, segment, source])

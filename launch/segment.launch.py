@@ -1,10 +1,18 @@
+# SPDX-FileCopyrightText: The yolact_ros authors
+# SPDX-License-Identifier: Apache-2.0
 """Start the segmentation node on a camera topic; only what is given here overrides the YAML."""
 
 import os
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.conditions import IfCondition
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
@@ -30,6 +38,9 @@ ARGUMENTS = {
                         'for config/fastdds.xml unless the environment names another.'),
     'rqt': ('false', SWITCH, 'Show the overlay in rqt_image_view.'),
     'rviz': ('false', SWITCH, 'Show overlay, points and boxes in RViz.'),
+    'respawn': ('false', SWITCH, 'Start the node again, 2 s after it ended by itself.'),
+    'on_exit': ('shutdown', ('shutdown', 'stay'), 'When the node ends: end the launch too, with '
+                'an error if the node had one, or let the others stay.'),
 }
 # Parameters of the node: name -> (type, choices or None, description). '' keeps the YAML's value.
 OVERRIDES = {
@@ -40,6 +51,7 @@ OVERRIDES = {
     'device': (str, None, 'Where the network runs: auto, cpu, cuda, cuda:1, ...'),
     'backend': (str, None, 'What runs the network: auto, torch, openvino.'),
     'precision': (str, None, 'Number format: auto, float32, float16, bfloat16.'),
+    'threads': (int, None, 'Processor threads of the network; 0: the cores it may use.'),
     'image_transport': (str, ('raw', 'compressed'), 'Form of the input: image_topic itself (raw) '
                         'or image_topic/compressed.'),
     'cameras': (tuple, None, 'Names of cameras that share the model, like front,left: each is a '
@@ -62,7 +74,8 @@ def generate_launch_description():
                           f"{text} '': as in params_file.")
                  for name, (_, choices, text) in OVERRIDES.items()]
     return LaunchDescription([*declared, OpaqueFunction(function=_set_profile),
-                              OpaqueFunction(function=_start_node), _rqt(), _rviz()])
+                              OpaqueFunction(function=_start_node),
+                              OpaqueFunction(function=_start_viewers)])
 
 
 def _declare(name, default, choices, description):
@@ -87,8 +100,11 @@ def _start_node(context):
     given = {name: _typed(LaunchConfiguration(name).perform(context), kind)
              for name, (kind, _, _) in OVERRIDES.items()
              if LaunchConfiguration(name).perform(context) != ''}
+    respawn = LaunchConfiguration('respawn').perform(context).lower() == 'true'
+    ends = not respawn and LaunchConfiguration('on_exit').perform(context) == 'shutdown'
     return [Node(
         package='yolact_ros', executable='segment_node', output='screen',
+        respawn=respawn, respawn_delay=2.0, on_exit=_end if ends else None,
         name=LaunchConfiguration('name'), namespace=LaunchConfiguration('namespace'),
         remappings=_inputs(context),
         parameters=[LaunchConfiguration('params_file'), given],
@@ -111,11 +127,33 @@ def _typed(text, kind):
     return text.lower() == 'true' if kind is bool else kind(text)
 
 
+def _end(event, context):
+    """End the launch with the node; a failure of the node is one of the launch, by its code."""
+    if event.returncode:
+        raise RuntimeError(f'{event.process_name} ended with code {event.returncode}')
+    return [Shutdown(reason='the segmentation node ended')]
+
+
+def _start_viewers(context):
+    """Return the viewers that were asked for; one that is missing costs only itself."""
+    found = []
+    for argument, package, viewer in (('rqt', 'rqt_image_view', _rqt), ('rviz', 'rviz2', _rviz)):
+        if LaunchConfiguration(argument).perform(context).lower() != 'true':
+            continue
+        try:
+            get_package_prefix(package)
+        except PackageNotFoundError:
+            found.append(LogInfo(msg=f'{argument}:=true, but {package} is not installed: sudo apt '
+                                     f'install ros-$ROS_DISTRO-{package.replace("_", "-")}'))
+        else:
+            found.append(viewer())
+    return found
+
+
 def _rqt():
     """Return the viewer of the overlay."""
     return Node(package='rqt_image_view', executable='rqt_image_view', name='overlay_view',
-                namespace=LaunchConfiguration('namespace'),
-                arguments=[_topic('overlay')], condition=IfCondition(LaunchConfiguration('rqt')))
+                namespace=LaunchConfiguration('namespace'), arguments=[_topic('overlay')])
 
 
 def _rviz():
@@ -123,8 +161,7 @@ def _rviz():
     return Node(package='rviz2', executable='rviz2', name='rviz',
                 arguments=['-d', PathJoinSubstitution([CONFIG, 'yolact.rviz'])],
                 remappings=[(f'/yolact/{name}', _topic(name))
-                            for name in ('overlay', 'label_image', 'points', 'markers')],
-                condition=IfCondition(LaunchConfiguration('rviz')))
+                            for name in ('overlay', 'label_image', 'points', 'markers')])
 
 
 def _topic(name):

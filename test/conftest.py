@@ -39,6 +39,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason='needs a CUDA device, torch sees none'))
 
 
+@pytest.fixture(autouse=True)
+def exact_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let precision auto be float32 on every CPU, so that results do not depend on it."""
+    monkeypatch.setattr('yolact_ros.devices.BFLOAT16_FLAGS', frozenset())
+
+
 @pytest.fixture(scope='session')
 def shared_data() -> Path:
     """Return the folder of real images, videos and detections, or skip."""

@@ -13,7 +13,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / 'yolact_ros'
 
-VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'memory', 'progress'}
+VALUES = {'structures', 'config', 'masks', 'files', 'devices', 'extras', 'memory', 'progress',
+          'signals', 'threads'}
 STEPS = {'inference.steps', 'inference.backends', 'inference.captured'}
 NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 
@@ -24,8 +25,10 @@ ARROWS = {
     'config': set(),
     'masks': {'structures'},
     'files': set(),
+    'signals': set(),
     'progress': set(),
     'devices': set(),
+    'threads': set(),
     'extras': set(),
     'memory': set(),
     'coded_images': set(),
@@ -53,7 +56,7 @@ ARROWS = {
     'training': VALUES | NETWORK | STEPS | {'inference', 'overlay', 'data', 'evaluation',
                                             'scenes', 'media', 'figures'},
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export', 'figures'},
-    'ros': {'structures', 'masks', 'coded_images', 'messages', 'geometry', 'msg'},
+    'ros': {'signals', 'structures', 'masks', 'coded_images', 'messages', 'geometry', 'msg'},
     'ros.health': {'structures'},
     'ros.node.parameters': {'config', 'coded_images', 'overlay', 'ros'},
     'ros.node.depth': {'structures', 'geometry', 'msg'},
@@ -61,9 +64,9 @@ ARROWS = {
     'ros.node.camera': {'structures', 'coded_images', 'geometry', 'overlay', 'tracking', 'ros',
                         'ros.health', 'ros.node.depth', 'ros.node.outputs',
                         'ros.node.parameters'},
-    'ros.node': {'structures', 'config', 'devices', 'extras', 'files', 'memory', 'overlay', 'ros',
-                 'ros.health', 'ros.node.parameters', 'ros.node.camera', 'ros.node.outputs',
-                 'srv'},
+    'ros.node': {'structures', 'messages', 'config', 'devices', 'extras', 'files', 'memory',
+                 'threads', 'overlay', 'ros', 'ros.health', 'ros.node.parameters',
+                 'ros.node.camera', 'ros.node.outputs', 'srv'},
     'ros.camera': {'structures', 'masks', 'geometry', 'media', 'scenes', 'messages', 'ros',
                    'msg'},
     'ros.viewer': {'extras', 'overlay', 'ros', 'ros.node.parameters', 'msg'},

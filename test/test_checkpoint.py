@@ -1,5 +1,6 @@
 """Reading and writing weights, and refusing what is none."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -19,6 +20,7 @@ from yolact_ros.checkpoint import (
 )
 from yolact_ros.config import MODEL_PRESETS, yolact_base, yolact_plus_tiny, yolact_resnet50
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.weights.checkpoint_file import read_checkpoint
 from yolact_ros.weights.state_dict import clean_published_keys
 
 
@@ -336,3 +338,31 @@ def test_names_are_given_to_a_file_that_does_not_tell_them(tmp_path, caplog):
 def test_own_checkpoints_keep_their_names(tmp_path):
     save_model(tmp_path / 'own.safetensors', make_model())
     assert load_model(tmp_path / 'own.safetensors', class_names=['a'])[1] == yolact_plus_tiny(3)
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({'class_names': 3}, 'class_names is 3'), ({'input_size': '256'}, 'input_size is 256'),
+    ({'anchor_scales': [[24], [48], [96], [192], [{}]]}, 'anchor_scales is'),
+    ({'pixel_mean': [1.0, 2.0]}, 'pixel_mean is'), ({'num_prototypes': 0}, 'num_prototypes')],
+    ids=['names', 'text', 'nested', 'length', 'range'])
+def test_a_stored_configuration_of_other_types_is_refused_in_words(tmp_path, changes, words):
+    config = {**dataclasses.asdict(yolact_plus_tiny(3)), **changes}
+    path = tmp_path / 'a.safetensors'
+    safetensors.torch.save_file({'a': torch.ones(1)}, path, {
+        'format': 'yolact_ros', 'format_version': '1', 'config': json.dumps(config)})
+    with pytest.raises(ValueError, match=f'damaged model configuration .{words}'):
+        load_model(path)
+
+
+@pytest.mark.parametrize('old', [True, False], ids=['old format', 'zip'])
+def test_flipped_bytes_anywhere_in_a_pickle_are_refused_in_words(tmp_path, old):
+    path = tmp_path / 'a.pth'
+    torch.save({'a.b': torch.ones(2)}, path, _use_new_zipfile_serialization=not old)
+    whole, kinds = path.read_bytes(), set()
+    for place in range(0, len(whole), 3):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1:])
+        try:
+            read_checkpoint(path)
+        except Exception as error:
+            kinds.add(type(error))
+    assert kinds == {ValueError}

@@ -6,7 +6,15 @@ import sys
 import pytest
 import torch
 
-from yolact_ros.devices import dtype_of, is_device_failure
+from yolact_ros import devices
+from yolact_ros.devices import (
+    BFLOAT16_FLAGS,
+    choose_precision,
+    cpu_flags,
+    dtype_of,
+    is_device_failure,
+    quick_precision,
+)
 
 
 @pytest.mark.parametrize('error', [
@@ -36,6 +44,50 @@ def test_failure_of_the_device_is_recognised(error):
                          'no kernel', 'no engine', 'NaN', 'quoted', 'host memory'])
 def test_other_errors_are_no_failure_of_the_device(error):
     assert not is_device_failure(error)
+
+
+@pytest.fixture
+def flags_count(monkeypatch, exact_numbers):
+    """Let the real instructions decide again."""
+    monkeypatch.setattr(devices, 'BFLOAT16_FLAGS', BFLOAT16_FLAGS)
+
+
+BOTH = 'float32', 'bfloat16'
+
+
+@pytest.mark.parametrize('flags, computable, expected', [
+    ((), BOTH, 'float32'),
+    ({'avx2', 'f16c'}, ('float32',), 'float32'),
+    ({'avx512f', 'avx512_vnni'}, BOTH, 'float32'),
+    ({'avx512f', 'avx512_bf16'}, BOTH, 'bfloat16'),
+    ({'amx_tile', 'amx_bf16'}, BOTH, 'bfloat16'),
+    ({'asimd', 'bf16'}, BOTH, 'bfloat16'),
+    ({'avx512f', 'avx512_bf16'}, ('float32',), 'float32'),
+], ids=['unknown', 'AVX2', 'AVX-512 emulates', 'Zen 4', 'Sapphire Rapids', 'ARM',
+        'switched off in oneDNN'])
+def test_bfloat16_is_chosen_where_the_processor_multiplies_in_it(flags_count, flags, computable,
+                                                                 expected):
+    assert quick_precision(frozenset(flags), computable) == expected
+
+
+def test_auto_on_a_cpu_asks_for_its_instructions(flags_count, monkeypatch):
+    monkeypatch.setattr('yolact_ros.devices.fast_precisions', lambda device: BOTH)
+    monkeypatch.setattr('yolact_ros.devices.cpu_flags', lambda: frozenset({'avx512_bf16'}))
+    assert choose_precision('auto', torch.device('cpu')) == 'bfloat16'
+    assert choose_precision('float32', torch.device('cpu')) == 'float32'
+
+
+@pytest.mark.parametrize('text, expected', [
+    ('processor\t: 0\nflags\t\t: fpu avx2\nflags\t\t: fpu avx2\n', {'fpu', 'avx2'}),
+    ('Features\t: fp asimd bf16\n', {'fp', 'asimd', 'bf16'}),
+    ('processor : 0\n', set())], ids=['x86', 'ARM', 'not told'])
+def test_instructions_are_read_from_cpuinfo(tmp_path, text, expected):
+    (tmp_path / 'cpuinfo').write_text(text)
+    assert cpu_flags(tmp_path / 'cpuinfo') == expected
+
+
+def test_a_system_without_cpuinfo_tells_no_instructions(tmp_path):
+    assert cpu_flags(tmp_path / 'absent') == frozenset()
 
 
 def test_precisions_are_torch_types():

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from yolact_ros.labels import transliterated
 from yolact_ros.overlay import OverlayStyle, TrackMarks, class_color, draw_instances
 from yolact_ros.structures import ImageSize, Instances
 
@@ -299,3 +300,28 @@ def test_a_trail_is_drawn_along_its_points_and_nowhere_else():
 def test_colours_of_what_is_not_known_are_refused():
     with pytest.raises(ValueError, match='color_by must be one of class, track'):
         OverlayStyle(color_by='mood')
+
+
+@pytest.mark.parametrize('name, plain', [
+    ('Fußball', 'Fussball'), ('Müllgefäß', 'Mullgefass'), ('cafe\u0301', 'cafe'), ('Łódź', 'Lodz'),
+    ('A杯', ''), ('杯子', ''), ('cup', 'cup'), ('', '')])
+def test_names_are_written_in_plain_letters_whole_or_not_at_all(name, plain):
+    assert transliterated(name) == plain
+
+
+def test_plates_of_a_crowd_leave_most_of_the_image_free():
+    size = (240, 320)
+    masks = [rectangle(size, x, y, x + 12, y + 12) for y in range(0, 228, 16)
+             for x in range(0, 308, 16)]
+    style = OverlayStyle(alpha=0, boxes=False, contours=False)
+    drawn = draw_instances(gray(*size), instances_of(size, *masks), ['thing'], style)
+    assert 0.05 < changed(gray(*size), drawn).mean() <= 0.15
+
+
+def test_every_object_of_an_image_may_have_a_colour_of_its_own():
+    size = (40, 60)
+    masks = rectangle(size, 2, 2, 20, 30), rectangle(size, 30, 2, 50, 30)
+    style = OverlayStyle(alpha=1, boxes=False, labels=False, contours=False, color_by='instance')
+    drawn = draw_instances(gray(*size), instances_of(size, *masks, class_ids=[0, 0]), ['a'], style)
+    assert drawn[10, 10].tolist() == list(class_color(0))
+    assert drawn[10, 40].tolist() == list(class_color(1))

@@ -21,6 +21,7 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 # All that pixels are made of. The rest (profiles, text, animations) is a decoder's to trip over.
 PNG_CHUNKS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
 
+CURE = '; check the publisher and the network between'
 # Some webcams pad the scan before the end marker; all pixels have been read by then.
 HARMLESS = 'extraneous bytes before marker 0xd9'
 
@@ -78,8 +79,8 @@ def decode_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     except ImageError:
         raise
     except ValueError as error:
-        raise ImageError('data', f'a JPEG of {len(data)} bytes is cut off or damaged ({error}); '
-                                 'check the publisher and the network between') from error
+        raise ImageError('data', f'a JPEG of {len(data)} bytes is cut off or damaged ({error})'
+                         + CURE) from error
 
 
 def encode_jpeg(rgb: np.ndarray, quality: int = 95) -> np.ndarray:
@@ -103,13 +104,22 @@ def decode_png(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
     :raises ImageError: for a size beyond the limit, or damage of any kind.
     """
-    chunks = list(_png_chunks(data))
-    _check_png_size(chunks, max_pixels)
-    pure = PNG_SIGNATURE + b''.join(whole for kind, whole in chunks if kind in PNG_CHUNKS)
-    pixels = cv2.imdecode(np.frombuffer(pure, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    pixels = cv2.imdecode(np.frombuffer(pure_png(data, max_pixels), np.uint8),
+                          cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if pixels is None:
         raise _damaged_png(data, 'its pixels cannot be unpacked')
     return pixels
+
+
+def pure_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
+    """
+    Return what a PNG's pixels are made of, and nothing else.
+
+    :raises ImageError: for a size beyond the limit, or a damaged chunk.
+    """
+    chunks = list(_png_chunks(data))
+    _check_png_size(chunks, max_pixels)
+    return PNG_SIGNATURE + b''.join(whole for kind, whole in chunks if kind in PNG_CHUNKS)
 
 
 def _decode_strictly(decode, data: bytes) -> np.ndarray:
@@ -155,5 +165,4 @@ def _check_png_size(chunks: list[tuple[bytes, bytes]], max_pixels: int) -> None:
 
 def _damaged_png(data: bytes, fault: str) -> ImageError:
     """Return the error of a PNG."""
-    return ImageError('data', f'a PNG of {len(data)} bytes is cut off or damaged ({fault}); check '
-                              'the publisher and the network between')
+    return ImageError('data', f'a PNG of {len(data)} bytes is cut off or damaged ({fault}){CURE}')

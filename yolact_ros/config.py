@@ -23,7 +23,7 @@ PASCAL_CLASSES = tuple(
 IMAGENET_MEAN = (123.68, 116.78, 103.94)
 IMAGENET_STD = (58.40, 57.12, 57.38)
 
-NMS_KINDS = ('fast', 'cross_class', 'traditional')
+NMS_KINDS = ('fast', 'cross_class', 'traditional', 'soft_cluster')
 BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
 
 # A file may claim anything, and memory is taken before its tensors are compared.
@@ -76,8 +76,8 @@ class ModelConfig:
         if self.input_size < 64:
             raise ValueError(f'input_size must be at least 64 px, got {self.input_size}')
         for name, most in LARGEST.items():
-            if getattr(self, name) > most:
-                raise ValueError(f'{name} must be at most {most}, got {getattr(self, name)}')
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f'{name} must be in [1, {most}], got {getattr(self, name)}')
         if len(self.anchor_scales) != 5:
             raise ValueError('anchor_scales needs one entry for each of P3-P7, '
                              f'got {len(self.anchor_scales)}')
@@ -105,9 +105,10 @@ class PostprocessConfig:
         compared before mask re-scoring, so that it means the same for every model.
     :param candidate_threshold: anchors whose best foreground score is not above it are ignored.
     :param iou_threshold: boxes of IoU above it suppress each other.
-    :param top_k: boxes per class that enter Fast NMS.
+    :param top_k: boxes per class that enter NMS; 0 is the published 200, and more with fewer than
+        ten classes: the duplicates of some objects would fill a short list.
     :param max_instances: detections kept, best scores first.
-    :param nms: 'fast', 'cross_class' or 'traditional'.
+    :param nms: one of NMS_KINDS.
     :param classes: names or ids to keep; None keeps all.
     :param class_thresholds: name or id -> score threshold instead of score_threshold.
     """
@@ -115,7 +116,7 @@ class PostprocessConfig:
     score_threshold: float = 0.3
     candidate_threshold: float = 0.05
     iou_threshold: float = 0.5
-    top_k: int = 200
+    top_k: int = 0
     max_instances: int = 100
     nms: str = 'fast'
     classes: Sequence[str | int] | None = None
@@ -131,9 +132,9 @@ class PostprocessConfig:
         for name, value in thresholds.items():
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f'{name} must be in [0, 1], got {value}')
-        for name in ('top_k', 'max_instances'):
-            if getattr(self, name) < 1:
-                raise ValueError(f'{name} must be at least 1, got {getattr(self, name)}')
+        for name, least in (('top_k', 0), ('max_instances', 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f'{name} must be at least {least}, got {getattr(self, name)}')
         if self.nms not in NMS_KINDS:
             raise ValueError(f'nms must be one of {", ".join(NMS_KINDS)}, got {self.nms!r}')
 

@@ -19,7 +19,13 @@ FONT_CAP_HEIGHT = 21  # [px] of a capital letter at scale 1
 MIN_CAP_HEIGHT = 5  # [px] smaller letters cannot be read, so they are not drawn
 MIN_MARGIN = 2  # [px] between the letters and the edge of their plate
 LIGHT_COLOR = 0.28  # relative luminance above which dark letters are easier to read than white
+MOST_COVERED = 0.15  # share of the image that all plates together may hide
 HIDDEN_SHARE = 0.3  # a label covered by better ones more than this cannot be read
+
+# What has no mark to take off; everything else with one loses it (é, ü, ñ, č).
+LETTERS = str.maketrans({
+    'ß': 'ss', 'Æ': 'Ae', 'æ': 'ae', 'Œ': 'Oe', 'œ': 'oe', 'Ø': 'O', 'ø': 'o', 'Đ': 'D', 'đ': 'd',
+    'Ł': 'L', 'ł': 'l', 'Þ': 'Th', 'þ': 'th', 'ð': 'd', 'ı': 'i', '\u2019': "'", '\u2013': '-'})
 
 Color = tuple[int, int, int]
 Rect = tuple[int, int, int, int]
@@ -32,7 +38,8 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
     Write number, name, score and distance of every instance at its box.
 
     The best score chooses its place first; a label that better ones would hide, or whose
-    letters were too small to read, is left out.
+    letters were too small to read, is left out, and so are the last ones of a crowd, lest the
+    plates hide the image.
 
     :param canvas: (H, W, 3) uint8 RGB, drawn on.
     :param class_names: name of every class id; ids beyond its end are written as numbers.
@@ -42,6 +49,7 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
     """
     height, width = canvas.shape[:2]
     taken: list[Rect] = []
+    left = MOST_COVERED * height * width
     plates: list[tuple[Rect, np.ndarray]] = []
     scores = instances.scores.tolist()
     for row, class_id in enumerate(instances.class_ids.tolist()):
@@ -54,7 +62,8 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
         if plate is None:
             continue
         place = _free_place(plate.shape[:2], box, (height, width), taken)
-        if place is not None:
+        if place is not None and _area(plate) <= left:
+            left -= _area(plate)
             taken.append(place)
             plates.append((place, plate))
     for (x0, y0, x1, y1), plate in reversed(plates):
@@ -64,8 +73,14 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
 def _name_of(class_id: int, class_names: Sequence[str]) -> str:
     """Return the class's name in the ASCII letters that OpenCV's font has, else its number."""
     name = class_names[class_id] if class_id < len(class_names) else ''
-    return unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode() or (
-        f'class {class_id}')
+    return transliterated(name) or f'class {class_id}'
+
+
+def transliterated(name: str) -> str:
+    """Return a name in ASCII letters, '' where that would lose some of its own."""
+    parts = unicodedata.normalize('NFKD', name.translate(LETTERS))
+    plain = ''.join(part for part in parts if not unicodedata.combining(part))
+    return plain if plain.isascii() and plain.isprintable() else ''
 
 
 def _cap_height(height: int, width: int, text: str, box_height: float) -> int:
@@ -123,6 +138,11 @@ def _free_place(plate: tuple[int, int], box: np.ndarray, image: tuple[int, int],
         if least == 0:
             break
     return best if least <= HIDDEN_SHARE * high * wide else None
+
+
+def _area(plate: np.ndarray) -> int:
+    """Return the area of a plate [px^2]."""
+    return plate.shape[0] * plate.shape[1]
 
 
 def _shared_area(a: Rect, b: Rect) -> int:

@@ -17,7 +17,7 @@ GOLDEN_TURN = (math.sqrt(5) - 1) / 2  # successive multiples never come close to
 # Chosen by search: the first 8, 12 and 20 classes stay 37, 26 and 20 apart in CIE Lab.
 FIRST_HUE = 0.06  # [turns]
 LIGHTNESS = (0.68, 0.55, 0.82)
-COLOR_BY = ('class', 'track')
+COLOR_BY = ('class', 'track', 'instance')
 GREY = (150, 150, 150)  # of no class and no track
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
@@ -31,7 +31,8 @@ class OverlayStyle:
     :param boxes: draw the bounding box.
     :param labels: draw class name, score, and what else is known.
     :param contours: draw the outline of the mask.
-    :param color_by: 'class', or 'track': then an object keeps a colour of its own.
+    :param color_by: 'class'; 'track': an object keeps a colour of its own; 'instance': all of an
+        image differ, whatever they are.
     """
 
     alpha: float = 0.45
@@ -104,6 +105,8 @@ def instance_colors(instances: Instances, style: OverlayStyle,
     """Return the colour of every instance: its class's, or its track's, grey without one."""
     if style.color_by == 'track' and tracks is not None:
         return [class_color(track) if track else GREY for track in tracks.ids.tolist()]
+    if style.color_by == 'instance':
+        return [class_color(row) for row in range(len(instances))]
     return [class_color(class_id) for class_id in instances.class_ids.tolist()]
 
 

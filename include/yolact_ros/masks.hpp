@@ -1,3 +1,6 @@
+// SPDX-FileCopyrightText: The yolact_ros authors
+// SPDX-License-Identifier: Apache-2.0
+//
 // Reads the masks of yolact_ros/msg/InstanceMask; header only, C++14, nothing to link.
 //
 //   #include <yolact_ros/masks.hpp>

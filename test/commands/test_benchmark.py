@@ -2,8 +2,11 @@
 
 import json
 import mmap
+import os
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +15,7 @@ import torch
 
 from yolact_ros.benchmark import measure as measure_module
 from yolact_ros.benchmark.baseline import PlainPredictor
+from yolact_ros.benchmark.busy import busy_neighbours, with_neighbours
 from yolact_ros.benchmark.frames import noise_image, seeded_network
 from yolact_ros.benchmark.measure import (
     Timing,
@@ -21,6 +25,7 @@ from yolact_ros.benchmark.measure import (
     peak_memory_mb,
     speedup,
 )
+from yolact_ros.benchmark.paced import measure_paced
 from yolact_ros.benchmark.plots import plot_scaling
 from yolact_ros.benchmark.scaling import measure_scaling
 from yolact_ros.benchmark.scripted import ScriptedBackend
@@ -167,7 +172,8 @@ def test_scaling_has_every_axis(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(('options', 'code'), [
     (['--sizes', '1280'], 2), (['--instances', 'many'], 2), (['--rounds', '0'], 1),
-    (['--backends', 'tensorrt'], 1), (['--precisions', 'int4'], 1), (['nothing.pth'], 1)])
+    (['--backends', 'tensorrt'], 1), (['--precisions', 'int4'], 1), (['nothing.pth'], 1),
+    (['--busy', '-1'], 1), (['--precisions', 'int8'], 1)])
 def test_wrong_options_are_refused(tmp_path, options, code):
     assert main(['benchmark', '-o', str(tmp_path), *(['yolact_plus_tiny'] if options[0][0]
                                                          == '-' else []), *options]) == code
@@ -184,3 +190,77 @@ def test_without_matplotlib_only_the_plots_are_missing(tmp_path, monkeypatch, ca
     assert code == 1
     assert "pip install 'yolact_ros[train]'" in capsys.readouterr().err
     assert json.loads((tmp_path / 'out' / 'benchmark.json').read_text())['frames']
+
+
+class Clock:
+    """Time that passes only in work and sleep."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def read(self):
+        return self.now
+
+    def spend(self, seconds):
+        self.now += seconds
+
+
+@pytest.mark.parametrize('work_s, expected', [
+    # 10 Hz: 0.0, 0.1, 0.2, 0.3; the last result at 0.35 s
+    (0.05, {'rate': 10.0, 'fps': 11.43, 'latency_ms': 50.0, 'latency_p95_ms': 50.0, 'dropped': 0}),
+    # 0.25 s each: frame 0 is done at 0.25, frame 2 of 0.2 s at 0.5, frame 3 of 0.3 s at 0.75
+    (0.25, {'rate': 10.0, 'fps': 4.0, 'latency_ms': 300.0, 'latency_p95_ms': 435.0,
+            'dropped': 1}),
+], ids=['fast enough', 'too slow'])
+def test_frames_come_at_a_rate_and_the_newest_is_served(work_s, expected):
+    clock = Clock()
+    found = measure_paced(lambda: clock.spend(work_s), 10.0, 4, clock.read, clock.spend)
+    assert found == pytest.approx(expected, abs=0.006)
+
+
+def test_busy_neighbours_run_only_while_they_are_switched_on():
+    with busy_neighbours(1) as switch:
+        neighbour = youngest_child()
+        wait_for_state(neighbour, 'T')
+        switch(True)
+        wait_for_state(neighbour, 'R')
+        switch(False)
+        wait_for_state(neighbour, 'T')
+    assert not Path(f'/proc/{neighbour}').exists()
+
+
+def youngest_child():
+    """Return the number of this process's youngest child."""
+    return int(Path(f'/proc/self/task/{os.getpid()}/children').read_text().split()[-1])
+
+
+def wait_for_state(process, state):
+    """Wait until the kernel says that a process runs (R) or is stopped (T)."""
+    deadline = time.monotonic() + 30
+    while Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0] != state:
+        assert time.monotonic() < deadline
+
+
+def test_each_work_is_measured_as_it_is_and_beside_neighbours():
+    calls = []
+    works = with_neighbours({'a': lambda: calls.append('work') or {}}, calls.append, 2)
+    assert list(works) == ['a', 'a, 2 busy']
+    works['a']()
+    works['a, 2 busy']()
+    assert calls == ['work', True, 'work', False]
+
+
+def test_busy_neighbours_and_a_rate_are_in_the_report(tmp_path, capsys):
+    save_model(tmp_path / 'small.safetensors', seeded_network(SMALL))
+
+    code = main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '2',
+                 '--warmup', '0', '--sizes', '64x48', '--device', 'cpu', '--no-baseline',
+                 '--precisions', 'float32', '--busy', '1', '--rate', '30',
+                 '-o', str(tmp_path / 'out')])
+
+    quiet, busy = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())['frames']
+    assert code == 0
+    assert (quiet['variant'], busy['variant']) == ('torch float32', 'torch float32, 1 busy')
+    assert busy['busy_ratio'] > 0 and quiet['paced']['fps'] > 0
+    shown = capsys.readouterr().out
+    assert 'x the quiet frame' in shown and 'at 30 Hz: ' in shown

@@ -116,9 +116,9 @@ def test_limits_of_the_selection_are_set_and_a_cut_is_told(weights, scenes, tmp_
     chosen = []
     open_predictor = predictor.open_predictor
 
-    def spy(*arguments):
+    def spy(*arguments, **options):
         chosen.append(arguments[5])
-        return open_predictor(*arguments)
+        return open_predictor(*arguments, **options)
     monkeypatch.setattr(predictor, 'open_predictor', spy)
     assert run('--data', scenes, '--weights', weights, '--device', 'cpu', '--out', tmp_path,
                '--no-plots', '--iou', 0.7, '--top-k', 400, '--max-instances', 1) == 0

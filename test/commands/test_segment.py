@@ -44,8 +44,8 @@ def finder(monkeypatch) -> CentreFinder:
     """Put the fake in the place of the network."""
     fake = CentreFinder()
 
-    def open_predictor(*args):
-        fake.opened_with = args
+    def open_predictor(*args, threads):
+        fake.opened_with = *args, threads
         return fake
 
     monkeypatch.setattr(predictor_module, 'open_predictor', open_predictor)
@@ -113,9 +113,11 @@ def test_model_and_selection_options_reach_the_predictor(finder, photo, tmp_path
     assert segment(photo, '-o', tmp_path / 'o.png', '--weights', 'w.pth', '--config',
                    'yolact_im400', '--device', 'cpu', '--precision', 'bfloat16', '--backend',
                    'torch', '--score-threshold', 0.2, '--classes', 'bowl, 0', '--nms',
-                   'cross_class', '--max-instances', 7, '--iou-threshold', 0.6) == 0
-    *model, postprocess = finder.opened_with
-    assert model == ['w.pth', 'yolact_im400', 'cpu', 'torch', 'bfloat16']
+                   'cross_class', '--max-instances', 7, '--iou-threshold', 0.6, '--threads', 3,
+                   '--class-names', 'bowl', 'cup') == 0
+    *model, postprocess, class_names, threads = finder.opened_with
+    assert class_names == ['bowl', 'cup']
+    assert model == ['w.pth', 'yolact_im400', 'cpu', 'torch', 'bfloat16'] and threads == 3
     assert postprocess.score_threshold == 0.2
     assert postprocess.classes == ('bowl', '0')
     assert postprocess.nms == 'cross_class'

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.data.coco_file import read_json
+from yolact_ros.data.coco_file import is_box, read_image_entries, read_json
 from yolact_ros.data.image_files import find_image_folder, read_sized_image
 from yolact_ros.structures import ImageSize
 
@@ -57,3 +57,17 @@ def test_a_file_that_is_no_coco_json_is_refused(tmp_path, content, message):
 def test_a_missing_annotation_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='nothing.json'):
         read_json(tmp_path / 'nothing.json')
+
+
+@pytest.mark.parametrize('value', [10 ** 400, float('nan'), float('inf'), None, 'x'],
+                         ids=['huge', 'nan', 'inf', 'null', 'text'])
+def test_box_of_numbers_that_are_none_is_no_box(value):
+    assert not is_box([1, 2, value, 4])
+    assert is_box([1, 2, 3.5, 10 ** 30])
+
+
+@pytest.mark.parametrize('height', [2 ** 63, 1e300], ids=['of 64 bits', 'float'])
+def test_size_that_no_image_has_is_refused_with_the_entry(tmp_path, height):
+    content = {'images': [{'id': 7, 'file_name': 'b.png', 'height': height, 'width': 40}]}
+    with pytest.raises(ValueError, match=r'image 7 \(b.png\) has height .* and width 40'):
+        read_image_entries(content, tmp_path / 'a.json', tmp_path)

@@ -204,3 +204,11 @@ def test_a_gpu_without_triton_is_used_step_by_step_with_a_hint(monkeypatch, capl
     assert isinstance(frames, EagerFrames)
 
     assert 'Triton is missing' in caplog.text and 'pip install triton' in caplog.text
+
+
+def test_a_full_list_is_told_once(tiny, caplog):
+    filled = replace(EVERYTHING, max_instances=1, candidate_threshold=0.0)
+    predictor = open_predictor(tiny, device='cpu', postprocess=filled)
+    predictor.predict(noise(40, 40))
+    predictor.predict(noise(40, 40))
+    assert sum('max_instances 1 is reached' in text for text in caplog.messages) == 1

@@ -264,3 +264,21 @@ def test_12_bits_in_16_are_scaled(tmp_path):
     assert read_image(path)[0, :, 0].tolist() == [0, 128, 255]
     cv2.imwrite(str(path), np.uint16([[0, 2048, 65535]]))
     assert read_image(path)[0, :, 0].tolist() == [0, 8, 255]
+
+
+def test_a_png_whose_chunk_asks_for_gigabytes_is_refused_before_memory_is_taken():
+    data = bytearray(cv2.imencode('.png', red())[1].tobytes())
+    start = data.index(b'IDAT')
+    data[start - 4:start] = (0x7fffffff).to_bytes(4, 'big')
+    with pytest.raises(ValueError, match='is cut off or damaged .*claims 2147483647 bytes'):
+        decode_image(bytes(data), 'a.png')
+
+
+def test_a_photo_with_damage_in_the_middle_is_refused():
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8),
+                             (0, 0), 2)
+    data = cv2.imencode('.jpg', image)[1].tobytes()
+    middle = len(data) // 2
+    assert decode_image(data, 'a.jpg').shape == (240, 320, 3)
+    with pytest.raises(ValueError, match="'a.jpg' is cut off or damaged"):
+        decode_image(data[:middle] + data[middle + 700:], 'a.jpg')

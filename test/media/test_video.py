@@ -189,3 +189,35 @@ def test_real_video_is_read(shared_data):
         assert reader.frame_count == 300
         assert reader.fps == pytest.approx(30000 / 1001)
         assert next(iter(reader)).shape == (720, 1280, 3)
+
+
+class Capture:
+    """Stands in for OpenCV's, with frames at uneven times."""
+
+    def __init__(self, stamps_ms):
+        self._stamps, self._shown = stamps_ms, -1
+
+    def isOpened(self):  # noqa: N802
+        return True
+
+    def read(self):
+        self._shown += 1
+        more = self._shown < len(self._stamps)
+        return more, frame(self._shown) if more else None
+
+    def get(self, what):
+        if what == cv2.CAP_PROP_POS_MSEC:
+            return self._stamps[min(self._shown, len(self._stamps) - 1)]
+        return {cv2.CAP_PROP_FPS: 10.0, cv2.CAP_PROP_FRAME_COUNT: len(self._stamps)}[what]
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize('stamps_ms, seconds', [
+    ([40.0, 140.0, 940.0, 1000.0], [0, 0.1, 0.9, 0.96]),
+    ([0.0, 0.0, 0.0], [0, 0.1, 0.2])], ids=['variable rate', 'no stamps'])
+def test_frames_keep_their_times(monkeypatch, stamps_ms, seconds):
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda address: Capture(stamps_ms))
+    reader = VideoReader(Video('a.mp4'))
+    assert [reader.time for _ in reader] == pytest.approx(seconds)

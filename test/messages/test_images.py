@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.coded_images import ImageError
-from yolact_ros.messages.images import decode_message
+from yolact_ros.messages.images import decode_message, doubt_about
 
 
 def raw(encoding, values, width, step=None, **more):
@@ -55,3 +55,51 @@ def test_a_limit_holds_for_both_kinds():
     for message in messages:
         with pytest.raises(ImageError, match='larger than the limit of 1 pixels'):
             decode_message(message, max_pixels=1)
+
+
+def wide(encoding, values, width, height=1):
+    """Return an image of 16-bit values, least byte first."""
+    data = np.array(values, '<u2').ravel().view(np.uint8)
+    return SimpleNamespace(encoding=encoding, height=height, width=width,
+                           step=len(data) // height, data=data, is_bigendian=0)
+
+
+@pytest.mark.parametrize('encoding, values, rgb', [
+    ('rgb16', [65535, 257, 0], [255, 1, 0]),
+    ('bgr16', [65535, 257, 0], [0, 1, 255]),
+    ('rgba16', [65535, 257, 0, 9], [255, 1, 0]),
+    ('bgra16', [65535, 257, 0, 9], [0, 1, 255])])
+def test_colours_of_16_bits_are_read(encoding, values, rgb):
+    np.testing.assert_array_equal(decode_message(wide(encoding, values, 1)), [[rgb]])
+
+
+def mosaic(pattern, rgb, side=6):
+    """Return what a sensor with that pattern sees of one colour, (side, side)."""
+    tile = np.array([rgb['rgb'.index(letter)] for letter in pattern]).reshape(2, 2)
+    return np.tile(tile, (side // 2, side // 2))
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_bayer_mosaics_of_16_bits_and_packed_ones_become_colours(pattern):
+    seen = mosaic(pattern, (200, 120, 40))
+    deep = decode_message(wide(f'bayer_{pattern}16', seen * 257, 6, 6))
+    packed = decode_message(coded('.png', seen, f'bayer_{pattern}8; png compressed bgr8'))
+    for rgb in (deep, packed):
+        np.testing.assert_array_equal(rgb[2:4, 2:4], np.full((2, 2, 3), (200, 120, 40)))
+
+
+def test_colours_of_a_bayer_camera_that_were_packed_as_colours_stay():
+    message = coded('.png', [[[10, 20, 30]] * 4] * 4, 'bayer_rggb8; png compressed bgr8')
+    np.testing.assert_array_equal(decode_message(message)[0, 0], [30, 20, 10])
+
+
+@pytest.mark.parametrize('message, words', [
+    (wide('mono16', [4095, 100], 2), 'mono16 reaches from 0 to 65535'),
+    (wide('16UC1', [1500, 40000], 2), '16UC1 is how depth is published'),
+    (wide('mono16', [65535, 100], 2), ''),
+    (raw('mono8', [1, 2], 2), ''),
+    (coded('.png', [[[1, 2, 3]]], 'png'), '')],
+    ids=['12 of 16 bits', 'depth', 'bright', 'dark but 8 bits', 'compressed'])
+def test_images_that_are_hardly_what_was_meant_are_doubted(message, words):
+    doubt = doubt_about(message, decode_message(message))
+    assert doubt.startswith(words) and bool(doubt) == bool(words)

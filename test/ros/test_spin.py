@@ -1,10 +1,15 @@
 """One signal ends the work, whenever it comes; the next ones change nothing."""
 
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from yolact_ros.ros.spin import SIGNALS, until_interrupted
+from yolact_ros.ros.spin import until_interrupted
+from yolact_ros.signals import SIGNALS
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +56,15 @@ def test_signals_after_the_end_are_ignored_too():
 def test_errors_of_the_work_are_not_hidden():
     with pytest.raises(ZeroDivisionError):
         until_interrupted(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize('script', ['segment_node', 'frame_source'])
+def test_a_place_for_the_logs_that_is_none_is_named_with_the_cure(script):
+    path = Path(__file__).resolve().parents[2] / 'scripts' / script
+    places = {name: value for name, value in os.environ.items()
+              if name not in ('HOME', 'ROS_LOG_DIR', 'ROS_HOME')}
+    ran = subprocess.run([sys.executable, path], env=places, text=True, capture_output=True,
+                         check=False, timeout=100)
+    assert ran.returncode == 1
+    assert 'set HOME, or ROS_LOG_DIR to a folder' in ran.stdout + ran.stderr
+    assert 'Traceback' not in ran.stderr

@@ -16,6 +16,7 @@ from yolact_ros.benchmark.scripted import follow_script, script_predictions
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.export.network import ExportableDeformConv
 from yolact_ros.inference.steps.stages import StageClock
+from yolact_ros.inference.steps.thresholds import TOP_K
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.boxes import decode_boxes
@@ -81,7 +82,8 @@ class PlainPredictor:
         candidates = scores.amax(0) > self._config.candidate_threshold
         rows = candidates.nonzero()[:, 0]
         kept, class_ids, kept_scores = fast_nms(boxes[rows], scores[:, rows],
-                                                self._config.iou_threshold, self._config.top_k)
+                                                self._config.iou_threshold,
+                                                self._config.top_k or TOP_K)
         passing = (kept_scores > self._config.score_threshold).nonzero()[:, 0]
         passing = passing[:self._config.max_instances]
         chosen = rows[kept[passing]]

@@ -15,13 +15,18 @@ import numpy as np
 import torch
 
 from yolact_ros.benchmark.baseline import PlainPredictor
-from yolact_ros.benchmark.measure import Work, count_flop, measure, speedup
+from yolact_ros.benchmark.busy import busy_neighbours, with_neighbours
+from yolact_ros.benchmark.measure import Timing, Work, count_flop, measure, speedup
+from yolact_ros.benchmark.paced import measure_paced
 from yolact_ros.benchmark.scripted import ScriptedBackend
-from yolact_ros.checkpoint import load_model
+from yolact_ros.checkpoint import load_model, resolve_weights
 from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
+from yolact_ros.inference.backends.exported import open_exported
+from yolact_ros.inference.backends.int8 import int8_twin
 from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.backends.torch_backend import TorchBackend
-from yolact_ros.inference.predictor import Predictor, openvino_backend
+from yolact_ros.inference.opening import openvino_backend
+from yolact_ros.inference.predictor import Predictor
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize
 
@@ -59,6 +64,19 @@ def make_backend(model: Yolact, device: torch.device, backend: str, precision: s
     raise ValueError(f'backend {backend!r} is unknown; known: torch, openvino')
 
 
+def int8_backend(name: str) -> Backend:
+    """
+    Return the backend of the int8 network beside a checkpoint.
+
+    :raises ValueError: where there is none.
+    """
+    twin = int8_twin(resolve_weights(name)) if name not in MODEL_PRESETS else None
+    if twin is None:
+        raise ValueError(f'{name} has no int8 network beside it, or OpenVINO is missing; make one '
+                         f'with: yolact quantize {name}')
+    return open_exported(twin, 'float32')
+
+
 def measure_frames(args: argparse.Namespace, device: torch.device,
                    peaks: dict[str, float]) -> Iterable[dict]:
     """Yield one row for each network, image size, number of instances, batch and variant."""
@@ -66,7 +84,10 @@ def measure_frames(args: argparse.Namespace, device: torch.device,
         model = open_network(name)
         flop = count_flop(model)
         backends = {f'{backend} {precision}': make_backend(model, device, backend, precision)
-                    for backend in args.backends for precision in args.precisions}
+                    for backend in args.backends for precision in args.precisions
+                    if precision != 'int8'}
+        if 'int8' in args.precisions:
+            backends['openvino int8'] = int8_backend(name)
         for size in args.sizes:
             for count in args.instances:
                 for batch in args.batches:
@@ -87,19 +108,40 @@ def _measure_case(args: argparse.Namespace, device: torch.device, name: str, mod
     for variant, backend in backends.items():
         works[variant] = predictor_work(
             Predictor(ScriptedBackend(backend, count), PostprocessConfig()), rgb, batch)
-    timings = measure(works, args.rounds, args.warmup)
+    timings = _measure_works(works, args)
     for variant, timing in timings.items():
         row = {'network': name, 'variant': variant, 'width': size.width, 'height': size.height,
                'instances': count, 'batch': batch, **timing.summary(), 'gflop': flop / 1e9}
-        if variant != BASELINE and 'network' in timing.stage_ms:
+        if not variant.startswith(BASELINE) and 'network' in timing.stage_ms:
             network_s = row['stage_ms']['network']['median'] / 1e3
             row['tflop_per_s'] = batch * flop / network_s / 1e12
-            row['share_of_peak'] = batch * flop / network_s / peaks[variant.split()[1]]
+            peak = peaks.get(_precision_of(variant))
+            if peak:
+                row['share_of_peak'] = batch * flop / network_s / peak
             row['network_share'] = float(np.median(np.divide(
                 timing.stage_ms['network'], timing.frame_ms)))
         if BASELINE in timings and variant != BASELINE:
             row['speedup'] = speedup(timings[BASELINE], timing)
+        quiet, _, busy = variant.partition(', ')
+        if busy:
+            row['busy_ratio'] = float(np.median(np.divide(timing.frame_ms,
+                                                          timings[quiet].frame_ms)))
+        elif args.rate:
+            row['paced'] = measure_paced(works[variant], args.rate, args.rounds)
         yield row
+
+
+def _measure_works(works: dict[str, Work], args: argparse.Namespace) -> dict[str, Timing]:
+    """Return the timings of all works, beside busy processes too where that is asked for."""
+    if not args.busy:
+        return measure(works, args.rounds, args.warmup)
+    with busy_neighbours(args.busy) as switch:
+        return measure(with_neighbours(works, switch, args.busy), args.rounds, args.warmup)
+
+
+def _precision_of(variant: str) -> str:
+    """Return the precision in a variant's name: 'torch float32' or 'torch float32, 1 busy'."""
+    return variant.partition(',')[0].split()[1]
 
 
 def predictor_work(predictor: Predictor, rgb: np.ndarray, batch: int) -> Work:

@@ -19,10 +19,11 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from yolact_ros.extras import require
 from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
-from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag
+from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag, read_messages
 from yolact_ros.messages.images import decode_message
 from yolact_ros.overlay import draw_instances
 from yolact_ros.progress import progress_interval
+from yolact_ros.signals import heard
 from yolact_ros.tracking import Tracker
 
 INSTANCES, OVERLAY = '/yolact/instances', '/yolact/overlay/compressed'
@@ -170,7 +171,7 @@ def _read(reader: Any, job: _Job) -> bool:
     total = sum(item.msgcount for item in reader.connections if item.topic == job.topic)
     bar = tqdm(total=total, unit='image', disable=None, mininterval=progress_interval())
     with bar, _noted_interrupt() as interrupted:
-        for connection, stamp, data in reader.messages():
+        for connection, stamp, data in read_messages(reader):
             job.take(connection, stamp, data)
             bar.update(connection.topic == job.topic)
             if interrupted:
@@ -181,13 +182,15 @@ def _read(reader: Any, job: _Job) -> bool:
 
 @contextmanager
 def _noted_interrupt() -> Iterator[list[int]]:
-    """Yield a list that Ctrl-C adds to: an exception amid a write would spoil the bag."""
+    """Yield a list that signals add to: an exception amid a write would spoil the bag."""
     noted: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
+    before = {number: signal.signal(number, lambda number, _: noted.append(number))
+              for number in heard()}
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Job:

@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backends', type=words, default=['torch'], metavar='A,B',
                         help='torch, openvino (default: torch)')
     parser.add_argument('--precisions', type=words, metavar='A,B',
-                        help='default: all that the device has instructions for')
+                        help='default: all that the device has instructions for; int8 for what '
+                             'yolact quantize made, demo for instance')
     parser.add_argument('--sizes', type=_sizes, default=[ImageSize(720, 1280)], metavar='WxH,...',
                         help='pictures [px] (default: 1280x720)')
     parser.add_argument('--instances', type=_numbers, default=[20], metavar='N,...',
@@ -51,6 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rounds', type=int, default=15, help='measured calls (default: 15)')
     parser.add_argument('--warmup', type=int, default=3, help='calls before (default: 3)')
     parser.add_argument('--threads', type=int, help='processor threads (default: torch decides)')
+    parser.add_argument('--busy', type=int, default=0, metavar='N',
+                        help='also beside N processes that keep a core busy each')
+    parser.add_argument('--rate', type=float, default=0.0, metavar='HZ',
+                        help='also frames per second and latency of frames that come at this '
+                             'rate, 30 for instance; --rounds tells how many come')
     parser.add_argument('--no-baseline', action='store_true', help='leave the plain way out')
     parser.add_argument('--node', action='store_true',
                         help='also through ROS messages: image in, masks out, published')
@@ -68,14 +74,17 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     device = choose_device(args.device)
-    args.precisions = [choose_precision(name, device)
+    if args.busy < 0 or args.rate < 0:
+        raise ValueError(f'busy and rate must be at least 0, got {args.busy} and {args.rate}')
+    args.precisions = [name if name == 'int8' else choose_precision(name, device)
                        for name in args.precisions or fast_precisions(device)]
     make_folder(args.output)
     report = {'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
               'command': 'yolact ' + ' '.join(sys.argv[1:]),
               'machine': Machine.here(device).as_dict(),
               'peak': {name: measured_peak(dtype_of(name), device)
-                       for name in args.precisions}}
+                       # torch multiplies bytes by a plain loop where there is no VNNI
+                       for name in args.precisions if name != 'int8'}}
     print(format_heading(report))
     report['frames'] = []
     for row in measure_frames(args, device, report['peak']):
@@ -83,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         print(format_row(row), flush=True)
     if args.scaling:
         report['scaling'] = measure_scaling(open_network(args.networks[0]), device,
-                                            args.precisions[-1], args.rounds, args.warmup)
+                                            _float_of(args), args.rounds, args.warmup)
         print(format_scaling(report['scaling']))
     if args.node:
         report['node'] = measure_node(args, device)
@@ -110,10 +119,15 @@ def measure_node(args: argparse.Namespace, device: torch.device) -> dict:
         raise ImportError(f'--node needs ROS 2 and this package built with colcon ({error}); '
                           'source install/setup.bash first') from error
     model = open_network(args.networks[0])
-    backend = make_backend(model, device, args.backends[0], args.precisions[-1])
+    backend = make_backend(model, device, args.backends[0], _float_of(args))
     predictor = Predictor(ScriptedBackend(backend, args.instances[-1]), PostprocessConfig())
     return measure_messages(predictor, noise_image(args.sizes[0]), measure,
                                      args.rounds, args.warmup)
+
+
+def _float_of(args: argparse.Namespace) -> str:
+    """Return the last precision that a network can be converted to without examples."""
+    return next((name for name in reversed(args.precisions) if name != 'int8'), 'float32')
 
 
 def _split(text: str) -> list[str]:

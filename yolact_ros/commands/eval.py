@@ -20,7 +20,7 @@ from yolact_ros.data.classes import parse_classes
 from yolact_ros.data.datasets import PREFIX, open_dataset
 from yolact_ros.data.image_files import read_sized_image
 from yolact_ros.data.sample import SampleSource
-from yolact_ros.devices import PRECISIONS
+from yolact_ros.devices import PRECISIONS, choose_device
 from yolact_ros.evaluation.confusion import Confusion, confusion
 from yolact_ros.evaluation.detections import Detection, read_results, write_results
 from yolact_ros.evaluation.evaluate import (
@@ -40,6 +40,7 @@ from yolact_ros.evaluation.plots import (
 from yolact_ros.evaluation.report import report_lines
 from yolact_ros.files import replace_file
 from yolact_ros.progress import progress_interval
+from yolact_ros.threads import THREADS_HELP
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='boxes of IoU above it suppress each other '
                         f'(default: {DEFAULTS.iou_threshold})')
     parser.add_argument('--top-k', type=int, default=DEFAULTS.top_k, metavar='N',
-                        help='boxes per class that enter NMS; more where a class has many '
-                        f'objects in a picture (default: {DEFAULTS.top_k})')
+                        help='boxes per class that enter NMS (default: 200, more with fewer '
+                        'than ten classes)')
     parser.add_argument('--max-instances', type=int, default=DEFAULTS.max_instances, metavar='N',
                         help='detections kept in a picture '
                         f'(default: {DEFAULTS.max_instances})')
@@ -88,7 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--backend', default='auto', choices=BACKENDS,
                         help='what runs the network (default: auto, torch or what yolact '
                              'benchmark found faster on this machine)')
-    parser.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS))
+    parser.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS),
+                        help='default: the exact float32 on a CPU, float16 on CUDA')
+    parser.add_argument('--threads', type=int, default=0, metavar='N', help=THREADS_HELP)
     parser.add_argument('--original-ap', action='store_true',
                         help='also the AP of the original\'s own evaluator')
     parser.add_argument('--save-detections', metavar='FILE', help='write a COCO result list')
@@ -144,12 +147,14 @@ def _score_model(args: argparse.Namespace) -> tuple[EvalResult, ReadImage | None
         image_paths(truth, args.data, args.images)
     # The exact numbers, also where the demo model would run in int8.
     backend = 'torch' if (args.weights, args.backend) == ('demo', 'auto') else args.backend
+    # An .xml may hold int8, which is then what is measured.
+    precision = 'float32' if args.precision == 'auto' and not args.weights.endswith('.xml') \
+        and choose_device(args.device).type == 'cpu' else args.precision
     predictor = open_predictor(args.weights, args.config, args.device, backend,
-                               args.precision,
-                               PostprocessConfig(
+                               precision, PostprocessConfig(
                                    score_threshold=0.0, nms=args.nms, iou_threshold=args.iou,
                                    top_k=args.top_k, max_instances=args.max_instances),
-                               args.class_names)
+                               args.class_names, threads=args.threads)
     progress = partial(tqdm, desc='evaluating', unit='image', mininterval=progress_interval())
     if source is not None:
         return (evaluate_source(predictor, source, args.max_images, args.original_ap, progress),

@@ -17,7 +17,7 @@ import numpy as np
 
 from yolact_ros.files import make_folder, replace_file, write_image
 from yolact_ros.media.bag_types import open_typestore
-from yolact_ros.media.bags import choose_image_topic, open_bag
+from yolact_ros.media.bags import choose_image_topic, open_bag, read_messages
 from yolact_ros.media.coco_polygons import coco_annotations, coco_categories
 from yolact_ros.media.images import silence_opencv
 from yolact_ros.media.near_duplicates import NearDuplicates
@@ -129,7 +129,7 @@ def _bag_frames(path: Path, topic: str) -> Iterator[Frame]:
         topic = choose_image_topic(reader, store, topic)
         stem = re.sub(r'\W+', '_', topic).strip('_')
         wanted = [item for item in reader.connections if item.topic == topic]
-        for number, (connection, stamp, data) in enumerate(reader.messages(wanted)):
+        for number, (connection, stamp, data) in enumerate(read_messages(reader, wanted)):
             try:
                 message = store.deserialize_cdr(data, connection.msgtype)
                 rgb = decode_message(message)

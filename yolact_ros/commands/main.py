@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from yolact_ros.memory import keep_freed_memory
+from yolact_ros.signals import Interrupted, ignore_signals, interrupt_once
+from yolact_ros.threads import wait_briefly
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
 # A module of this room for each; only that of the chosen command is imported.
@@ -42,17 +44,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     Failures are told in one paragraph on stderr; `--debug` adds the traceback.
 
     :param argv: arguments without the program's name; None takes those of the process.
-    :returns: 0 done, 1 failed, 2 misused, 130 interrupted by Ctrl-C.
+    :returns: 0 done, 1 failed, 2 misused, 130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by the
+        end of the terminal.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return _main(list(argv))
+    interrupt_once()  # this process is ours
+    try:
+        return _main(sys.argv[1:])
+    finally:
+        ignore_signals()  # one that comes while Python ends changes nothing any more
+
+
+def _main(argv: Sequence[str]) -> int:
+    """Run one command and return the exit code."""
     name = argv[0] if argv else ''
     try:
         code = _run_command(name, argv[1:]) if name in COMMANDS else _run_without_command(argv)
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(f'\nyolact {name}: interrupted', file=sys.stderr)
-        return INTERRUPTED
+        return 128 + interrupt.args[0] if isinstance(interrupt, Interrupted) else INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return FAILED
@@ -80,6 +93,7 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
     # Waiting threads spin away the cores of others; read when torch is loaded.
     if name in ('train', 'check'):
         os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    wait_briefly()
     try:
         module = importlib.import_module(f'{__package__}.{name}')
         parser = argparse.ArgumentParser(

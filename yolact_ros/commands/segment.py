@@ -16,6 +16,7 @@ from yolact_ros.devices import PRECISIONS
 from yolact_ros.media.images import Video, find_source, silence_opencv
 from yolact_ros.media.video import VideoReader
 from yolact_ros.overlay import COLOR_BY, OverlayStyle
+from yolact_ros.threads import THREADS_HELP
 
 DEFAULTS = PostprocessConfig()
 STYLE = OverlayStyle()
@@ -78,6 +79,7 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
                        help='of a checkpoint that does not tell them itself')
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     group.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS))
+    group.add_argument('--threads', type=int, default=0, metavar='N', help=THREADS_HELP)
     group.add_argument('--backend', default='auto', choices=BACKENDS,
                        help='what runs the network (default: auto, what a file was made for)')
 
@@ -94,7 +96,8 @@ def _add_selection_arguments(group: argparse._ArgumentGroup) -> None:
                        help='at most N objects in a picture (default: %(default)s)')
     group.add_argument('--nms', choices=NMS_KINDS, default=DEFAULTS.nms,
                        help='how double detections are removed; cross_class allows one class per '
-                            'object (default: %(default)s)')
+                            'object, soft_cluster lowers the scores of doubles '
+                            '(default: %(default)s)')
     group.add_argument('--iou-threshold', type=float, default=DEFAULTS.iou_threshold, metavar='T',
                        help='boxes that overlap more are double (default: %(default)s)')
 
@@ -140,7 +143,8 @@ def _open_predictor(args: argparse.Namespace, postprocess: PostprocessConfig) ->
     """Return the predictor and say what the demo model knows."""
     from yolact_ros.inference.predictor import open_predictor  # imports torch, so not earlier
     predictor = open_predictor(args.weights, args.config, args.device, args.backend,
-                               args.precision, postprocess, args.class_names)
+                               args.precision, postprocess, args.class_names,
+                               threads=args.threads)
     if args.weights == 'demo':
         logger.info('the demo model knows only %s; choose another with --weights, see '
                     '"yolact models"', ', '.join(predictor.class_names))

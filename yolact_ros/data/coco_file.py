@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ ImageId = int | str
 LEFT_OUT = '_left_out'  # key by which readers of other formats say why an object cannot be used
 # Boxes of tools are loose by some pixels; a box of x, y, x, y is right to the pixel.
 LEAST_LIKE, ALIKE = 0.5, 0.85
+LARGEST_IMAGE = 1 << 30  # [pixels]; masks of more would be painted for ever
 YES, NO = (1, True, '1', 'true'), (0, False, None, '0', 'false', '')
 
 
@@ -200,7 +202,7 @@ def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSiz
     except NoMask:
         rle, region = _box_mask(box, size), True
     area = annotation.get('area')
-    known = isinstance(area, (int, float)) and np.isfinite(area)
+    known = _is_finite(area)
     return TrueObject(annotation['image_id'], class_of[annotation['category_id']],
                       tuple(map(float, box or rle_box(rle))), rle,
                       float(area if known else rle_area(rle)), region or crowd in YES)
@@ -248,8 +250,12 @@ def _box_mask(box: Sequence[float] | None, size: ImageSize) -> Rle:
 
 def is_box(box: Any) -> bool:
     """Return whether this is x, y, width, height."""
-    return isinstance(box, list) and len(box) == 4 and all(
-        isinstance(value, (int, float)) and np.isfinite(value) for value in box)
+    return isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box))
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether this is a number that float64 holds; JSON knows larger ones."""
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
 def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[ImageId, ImageSize],
@@ -265,7 +271,10 @@ def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[Image
 def _size_of(entry: Mapping[str, Any], path: Path, file: Path) -> ImageSize:
     """Return the size that an image entry tells, else that of its file."""
     told = entry.get('height'), entry.get('width')
-    if all(isinstance(side, (int, float)) and side >= 1 for side in told):
+    if all(_is_finite(side) and side >= 1 for side in told):
+        if told[0] * told[1] > LARGEST_IMAGE:
+            raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has height '
+                             f'{told[0]:g} and width {told[1]:g}; write the size of its file')
         return ImageSize(int(told[0]), int(told[1]))
     if not file.is_file():
         raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has no size, got '

@@ -11,26 +11,16 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 import torch
 
-from yolact_ros.checkpoint import load_model, resolve_weights
-from yolact_ros.config import BACKENDS, ModelConfig, PostprocessConfig
-from yolact_ros.devices import choose_device, choose_precision
-from yolact_ros.export.openvino import convert_network, convert_rescoring
-from yolact_ros.inference.backends.exported import (
-    RUNTIME_OF_SUFFIX,
-    ExportedBackend,
-    open_exported,
-)
-from yolact_ros.inference.backends.int8 import int8_twin
-from yolact_ros.inference.backends.openvino import run_openvino
+from yolact_ros.config import ModelConfig, PostprocessConfig
 from yolact_ros.inference.backends.protocol import Backend
-from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.captured.cuda_graphs import CudaGraphs, GraphsUnavailable
+from yolact_ros.inference.opening import kind_of, open_backend
 from yolact_ros.inference.steps.eager import EagerFrames
 from yolact_ros.inference.steps.preprocess import check_image
 from yolact_ros.inference.steps.stages import StageClock
 from yolact_ros.inference.steps.thresholds import Thresholds
-from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import Instances
+from yolact_ros.threads import MOST_THREADS, openmp_threads, usable_cores
 
 if TYPE_CHECKING:
     from yolact_ros.inference.captured.graph_cache import CapturedFrames
@@ -52,10 +42,18 @@ class Predictor:
         one by one are timed on the host, which then waits in pixels.
     """
 
-    def __init__(self, backend: Backend, postprocess: PostprocessConfig) -> None:
+    def __init__(self, backend: Backend, postprocess: PostprocessConfig,
+                 threads: int | None = None) -> None:
+        """
+        Wrap a backend.
+
+        :param threads: OpenMP threads of torch, where the backend leaves the number open.
+        """
         self._backend = backend
+        self._threads = backend.torch_threads or threads
         self._frames = _open_frames(backend)
         self.stage_ms: dict[str, float] = {}
+        self._told_of_cut = False
         self.postprocess = postprocess
         self._process = os.getpid()
 
@@ -131,6 +129,12 @@ class Predictor:
         config, thresholds = self._chosen
         images = [check_image(rgb, f'picture {index} of {len(images)}')
                   for index, rgb in enumerate(images, 1)]
+        with openmp_threads(self._threads):
+            return self._predict(images, thresholds, config)
+
+    def _predict(self, images: Sequence[np.ndarray], thresholds: Thresholds,
+                 config: PostprocessConfig) -> list[Instances]:
+        """Return the objects in images that have been checked."""
         clock = StageClock()
         try:
             results = self._frames.predict(images, thresholds, config, clock)
@@ -140,7 +144,18 @@ class Predictor:
             self._frames = EagerFrames(self._backend)
             results = self._frames.predict(images, thresholds, config, clock)
         self.stage_ms = clock.stage_ms
+        self._tell_of_cut(results, config)
         return results
+
+    def _tell_of_cut(self, results: Sequence[Instances], config: PostprocessConfig) -> None:
+        """Say once that max_instances may have left objects out."""
+        # Below the candidate threshold the list is meant to be filled with doubtful ones.
+        wanted = config.score_threshold >= config.candidate_threshold
+        if wanted and not self._told_of_cut and any(
+                len(found) >= config.max_instances for found in results):
+            self._told_of_cut = True
+            logger.warning('max_instances %d is reached: worse detections are left out; raise it '
+                           'where a picture holds more objects', config.max_instances)
 
 
 def _open_frames(backend: Backend) -> EagerFrames | CapturedFrames:
@@ -160,7 +175,7 @@ def _open_frames(backend: Backend) -> EagerFrames | CapturedFrames:
 def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
                    device: str = 'auto', backend: str = 'auto', precision: str = 'auto',
                    postprocess: PostprocessConfig = DEFAULT_POSTPROCESS,
-                   class_names: Sequence[str] = ()) -> Predictor:
+                   class_names: Sequence[str] = (), threads: int = 0) -> Predictor:
     """
     Return a predictor that is ready for images; what was chosen is told in one INFO line.
 
@@ -172,90 +187,36 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     :param backend: 'torch', 'openvino' (CPU), or 'auto': what an exported file needs, torch for a
         checkpoint; the packaged demo model runs in int8 on a CPU with OpenVINO. OpenVINO
         converts a checkpoint at every start; a file that yolact export wrote starts at once.
-    :param precision: 'auto' is float16 on CUDA and float32 on the CPU, int8 for a file of yolact
-        quantize and for demo; or one of float32, float16, bfloat16.
+    :param precision: 'auto' is float16 on CUDA, on a CPU bfloat16 where it multiplies in it, else
+        float32, int8 for a file of yolact quantize and for demo; or one of float32, float16,
+        bfloat16.
     :param class_names: of a checkpoint that does not tell them, in the order of class ids.
+    :param threads: processor threads of the network; 0 takes torch's number, less where the
+        container is granted less.
     :raises ValueError: for unknown options or a file that does not fit.
     :raises FileNotFoundError: when the weights are missing.
     :raises RuntimeError: when the device is.
     :raises ImportError: when the backend's package is, naming the pip line.
     """
-    predictor = Predictor(_open_backend(weights, config, device, backend, precision, class_names),
-                          postprocess)
+    threads = choose_threads(threads)
+    with openmp_threads(threads):
+        opened = open_backend(weights, config, device, backend, precision, class_names)
+    predictor = Predictor(opened, postprocess, threads)
     chosen = [name for name, value in (('device', device), ('backend', backend),
                                        ('precision', precision)) if value == 'auto']
     logger.info('%s, %d classes: %s%s', predictor.description, len(predictor.class_names),
-                _kind(weights), f'; chosen by itself: {", ".join(chosen)}' if chosen else '')
+                kind_of(weights), f'; chosen by itself: {", ".join(chosen)}' if chosen else '')
     return predictor
 
 
-def _kind(weights: str | Path) -> str:
-    """Return what weights are, on which the choice of what runs them depends."""
-    if str(weights) == 'demo':
-        return 'the packaged demo model'
-    return 'an exported file' if Path(weights).suffix in RUNTIME_OF_SUFFIX else 'a checkpoint'
-
-
-def _open_backend(weights: str | Path, config: ModelConfig | str | None, device: str,
-                  backend: str, precision: str, class_names: Sequence[str]) -> Backend:
-    """Return the backend that the options of open_predictor ask for."""
-    if backend not in BACKENDS:
-        raise ValueError(f'backend {backend!r} is unknown; known: {", ".join(BACKENDS)}')
-    if (weights, config, backend, precision) == ('demo', None, 'auto', 'auto'):
-        twin = _demo_in_int8(device)
-        if twin is not None:
-            return twin
-    runtime = RUNTIME_OF_SUFFIX.get(Path(weights).suffix)
-    asked = precision
-    if runtime or backend == 'openvino':
-        if device not in ('auto', 'cpu'):
-            raise ValueError(f'{runtime or backend} runs on the cpu; device {device!r} needs a '
-                             'checkpoint and backend torch')
-        if runtime != 'onnx':  # has its own say about precision
-            precision = choose_precision(precision, torch.device('cpu'))
-    if runtime:
-        if backend not in ('auto', runtime):
-            raise ValueError(f'{weights} is run by {runtime}; choose backend auto, or give a '
-                             f'checkpoint for {backend}')
-        exported = open_exported(weights, precision)
-        if asked == 'float32' and exported.precision == 'int8':
-            raise ValueError(f'{weights} holds int8; choose precision auto, or give the '
-                             'checkpoint that it was made from')
-        if config not in (None, exported.config, exported.config.name):
-            raise ValueError(f'{weights} carries its own configuration ({exported.config.name}); '
-                             'leave config out')
-        return exported
-    if backend == 'onnx':
-        raise ValueError(f'backend onnx runs exported files, not {weights}; write one with: '
-                         f'yolact export {weights} --format onnx')
-    if backend == 'openvino':
-        return openvino_backend(load_model(weights, config, class_names)[0], precision)
-    chosen_device = choose_device(device)
-    chosen_precision = choose_precision(precision, chosen_device)
-    model, _ = load_model(weights, config, class_names)
-    return TorchBackend(model, chosen_device, chosen_precision)
-
-
-def _demo_in_int8(device: str) -> Backend | None:
-    """Return the packaged model as int8 on a CPU that has OpenVINO, else None."""
-    if choose_device(device).type != 'cpu':
-        return None
-    twin = int8_twin(resolve_weights('demo'))
-    if twin is None:
-        return None
-    logger.info('the demo model runs in int8 by OpenVINO, which finds the same in less time; ask '
-                'for precision float32 or backend torch to have the exact network')
-    return open_exported(twin, 'float32')
-
-
-def openvino_backend(model: Yolact, precision: str) -> ExportedBackend:
+def choose_threads(asked: int) -> int:
     """
-    Return a backend that runs a model by OpenVINO on the CPU.
+    Return how many processor threads a network gets.
 
-    :param precision: 'float32' or 'bfloat16'.
-    :raises ImportError: when OpenVINO is not installed.
+    :param asked: 0 takes torch's number (OMP_NUM_THREADS, else the physical cores), less where
+        the process may not keep so many cores busy.
+    :raises ValueError: when it is no such number.
     """
-    rescoring = convert_rescoring(model)
-    return ExportedBackend(model.config, run_openvino(convert_network(model), precision),
-                           rescoring and run_openvino(rescoring, precision), precision,
-                           'openvino')
+    if not 0 <= asked <= MOST_THREADS:
+        raise ValueError(f'threads must be 0 to {MOST_THREADS}, got {asked}')
+    return asked or min(torch.get_num_threads(), usable_cores())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from rosbags.rosbag2 import Reader
     from rosbags.typesys.store import Typestore
 
+# rosbags answers damaged bytes with whatever they run into.
+DAMAGE = (Exception,)
 COLOURS = ('rgb', 'bgr', 'bayer', 'yuv', 'uyvy', 'yuyv', 'nv', '8UC3', '8UC4')
 WHOLE = 'whole'
-GREY = ('mono8', '8UC1')
+GREY = ('mono8', 'mono16', '8UC1')
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,35 @@ def open_bag(path: Path) -> Iterator[Reader]:
     """
     rosbag2 = require('rosbags.rosbag2', 'bag')
     try:
-        with rosbag2.Reader(path) as reader:
-            yield reader
-    except rosbag2.ReaderError as error:
-        raise ValueError(f"bag '{path}' cannot be read ({error}); a recording that was cut off "
-                         'is mended by: mcap recover FILE, or ros2 bag reindex FOLDER') from error
+        reader = rosbag2.Reader(path)
+        reader.open()
+    except DAMAGE as error:
+        raise _damaged(path, error) from error
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def read_messages(reader: Reader, wanted: Sequence[Connection] = ()
+                  ) -> Iterator[tuple[Connection, int, bytes]]:
+    """
+    Yield connection, time of recording [ns] and serialised message.
+
+    :param wanted: connections; none for all.
+    :raises ValueError: where the recording is damaged.
+    """
+    try:
+        yield from reader.messages(wanted)
+    except DAMAGE as error:
+        raise _damaged(reader.path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    """Return the error of a recording that rosbags cannot read."""
+    reason = error or type(error).__name__
+    return ValueError(f"bag '{path}' cannot be read ({reason}); a recording that was cut off is "
+                      'mended by: mcap recover FILE, or ros2 bag reindex FOLDER')
 
 
 def choose_image_topic(reader: Reader, store: Typestore, topic: str = '') -> str:
@@ -83,7 +109,7 @@ def _candidate(reader: Reader, store: Typestore, connection: Connection) -> Cand
     """Return what the first message of a topic says about it."""
     raw = connection.msgtype == RAW
     try:
-        _, _, data = next(reader.messages([connection]))
+        _, _, data = next(read_messages(reader, [connection]))
         message = store.deserialize_cdr(data, connection.msgtype)
         if raw:
             rank = 2 if message.encoding.startswith(COLOURS) else int(message.encoding in GREY)

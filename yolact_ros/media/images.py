@@ -10,7 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from yolact_ros.coded_images import JPEG_START, ImageError, decode_jpeg
+from yolact_ros.coded_images import (
+    CURE,
+    JPEG_START,
+    PNG_SIGNATURE,
+    ImageError,
+    decode_jpeg,
+    pure_png,
+)
 
 IMAGE_SUFFIXES = ('.avif', '.bmp', '.exr', '.gif', '.hdr', '.jp2', '.jpeg', '.jpg', '.pbm',
                     '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp')
@@ -129,7 +136,9 @@ def decode_image(data: bytes, name: str, upright: bool = True) -> np.ndarray:
         rgb = _decode_photo(data, name)
         if rgb is not None and not (upright and TURNED.search(data, 0, EXIF_BYTES)):
             return rgb
-    image = _decode(np.frombuffer(data, np.uint8), upright)
+    if data.startswith(PNG_SIGNATURE):
+        data = _whole_png(data, name)
+    image = _decode(data, upright)
     if image is None:
         raise ValueError(f'{name!r} cannot be read as a picture ({len(data)} bytes): it is '
                          'damaged or of a kind that OpenCV does not know; copy it again or '
@@ -187,11 +196,28 @@ def _decode_photo(data: bytes, name: str) -> np.ndarray | None:
     except ImageError as error:
         if error.cause == 'format':
             return None
-        raise ValueError(f'{name!r} is cut off or damaged ({error.__cause__ or error}); copy it '
-                         'again') from error
+        raise _damaged(error, name) from error
 
 
-def _decode(data: np.ndarray, upright: bool) -> np.ndarray | None:
+def _whole_png(data: bytes, name: str) -> bytes:
+    """
+    Return a PNG without what its pixels do not need.
+
+    :raises ValueError: when a part of it is damaged.
+    """
+    try:
+        return pure_png(data)
+    except ImageError as error:
+        raise _damaged(error, name) from error
+
+
+def _damaged(error: ImageError, name: str) -> ImageError:
+    """Return the error of a file that a strict reader refuses."""
+    fault = str(error.__cause__ or error).removesuffix(CURE)
+    return ImageError(error.cause, f'{name!r} is cut off or damaged ({fault}); copy it again')
+
+
+def _decode(coded: bytes, upright: bool) -> np.ndarray | None:
     """Return the decoded image, None where OpenCV cannot."""
     turned = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
     for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | turned, cv2.IMREAD_UNCHANGED):

@@ -29,6 +29,8 @@ class VideoReader:
     :ivar fps: frame rate [1/s], None when the source does not tell a believable one.
     :ivar frame_count: how many frames the file announces, None for cameras and streams.
     :ivar frames_read: how many have been handed out.
+    :ivar time: of the newest frame handed out, since the first [s]; a file's own stamps, which a
+        variable frame rate spaces unevenly.
     """
 
     def __init__(self, video: Video) -> None:
@@ -43,6 +45,8 @@ class VideoReader:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.fps: float | None = fps if 0.1 <= fps <= 1000.0 else None
+        self._start = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+        self.time, self._next_time = 0.0, 0.0
         self.frame_count: int | None = count if count > 0 and not video.live else None
 
     def __enter__(self) -> VideoReader:
@@ -57,10 +61,16 @@ class VideoReader:
         """Yield (H, W, 3) uint8 RGB frames until the end."""
         while self._next is not None:
             frame = cv2.cvtColor(self._next, cv2.COLOR_BGR2RGB)
-            self.frames_read += 1
+            self.frames_read, self.time = self.frames_read + 1, self._next_time
             yield frame
             got, following = self._capture.read()
             self._next = following if got else None
+            self._next_time = self._stamp()
+
+    def _stamp(self) -> float:
+        """Return the time of the frame just decoded [s], by the frame rate where it has none."""
+        stamp = (self._capture.get(cv2.CAP_PROP_POS_MSEC) - self._start) / 1e3
+        return stamp if stamp > self.time else self.time + 1 / (self.fps or DEFAULT_FPS)
 
     @property
     def problem(self) -> str | None:

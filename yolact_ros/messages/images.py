@@ -23,6 +23,7 @@ RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 # image_transport's description of a colour image that was compressed from bgr8.
 JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'
 
+DARK_BELOW = 4096 // 257 + 2  # what 12 bits reach where 16 were announced, in 8 bits
 NAME_LENGTH = 60  # longest encoding that a message tells in full
 
 
@@ -90,7 +91,8 @@ def decode_compressed(message: Any, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Return a sensor_msgs CompressedImage, JPEG or PNG, as (H, W, 3) uint8 RGB.
 
     16-bit PNG is scaled from [0, 65535], transparency is dropped, an orientation in EXIF data is
-    not applied: pixels stay where the camera's calibration expects them.
+    not applied: pixels stay where the camera's calibration expects them. The mosaic of a Bayer
+    sensor that was compressed as it is becomes colours.
 
     :raises ImageError: for data that is neither, is damaged anywhere, claims more than
         max_pixels, or comes from a depth transport.
@@ -99,9 +101,31 @@ def decode_compressed(message: Any, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise ImageError('format', f'{quoted(message.format)} is a depth picture, which has no '
                                    'colours to segment; subscribe to the colour camera')
     rgb = _decode_coded(message.data.tobytes(), message.format, max_pixels)
+    pattern = _BAYER.get(message.format.partition(';')[0].strip().removesuffix('16')
+                         .removesuffix('8'))
+    if pattern is not None and _is_grey(rgb) and min(rgb.shape[:2]) >= 3:
+        return cv2.cvtColor(np.ascontiguousarray(rgb[..., 0]), pattern)  # still the mosaic
     if 'compressed rgb' in message.format:  # image_transport: the coder was fed RGB as if BGR
         return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     return rgb
+
+
+def doubt_about(message: Any, rgb: np.ndarray) -> str:
+    """
+    Return why a readable image is hardly what a camera meant to show, '' if it is not.
+
+    :param rgb: what the message was decoded to.
+    """
+    encoding = getattr(message, 'encoding', '')
+    if encoding == '16UC1':
+        return ('16UC1 is how depth is published (REP 118), here it is segmented as grey; remap '
+                'image to the colour camera')
+    layout = LAYOUTS.get(encoding)
+    if layout is not None and layout.wide and rgb.max() < DARK_BELOW:
+        return (f'{encoding} reaches from 0 to 65535, but these values stay below 4096, which is '
+                'nearly black; let the driver publish 8 bits, or its 10 to 14 bits shifted up to '
+                '16')
+    return ''
 
 
 def quoted(name: str) -> str:
@@ -122,6 +146,11 @@ def _decode_coded(data: bytes, description: str, max_pixels: int) -> np.ndarray:
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
 
+def _is_grey(rgb: np.ndarray) -> bool:
+    """Return whether there are no colours at all."""
+    return bool((rgb[..., 0] == rgb[..., 1]).all() and (rgb[..., 1] == rgb[..., 2]).all())
+
+
 def _converted(code: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return OpenCV's colour conversion of this code."""
     return lambda pixels: cv2.cvtColor(pixels, code)
@@ -132,13 +161,13 @@ def _scale_16_bit(pixels: np.ndarray) -> np.ndarray:
     return cv2.convertScaleAbs(pixels, alpha=255 / 65535)
 
 
-def _grey_16_to_rgb(pixels: np.ndarray) -> np.ndarray:
-    """Return (H, W) 16-bit grey in any byte order as RGB."""
-    return cv2.cvtColor(_scale_16_bit(pixels.astype(np.uint16)), cv2.COLOR_GRAY2RGB)
+def _converted_16(code: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return OpenCV's colour conversion of 16-bit values in any byte order, then 8 of them."""
+    return lambda pixels: _scale_16_bit(cv2.cvtColor(pixels.astype(np.uint16), code))
 
 
 _GREY = _Layout(_converted(cv2.COLOR_GRAY2RGB))
-_GREY_16 = _Layout(_grey_16_to_rgb, wide=True)
+_GREY_16 = _Layout(_converted_16(cv2.COLOR_GRAY2RGB), wide=True)
 _BGR = _Layout(_converted(cv2.COLOR_BGR2RGB), channels=3)
 _BGRA = _Layout(_converted(cv2.COLOR_BGRA2RGB), channels=4)
 _UYVY = _Layout(_converted(cv2.COLOR_YUV2RGB_UYVY), channels=2, even=(1, 2))
@@ -146,6 +175,8 @@ _YUYV = _Layout(_converted(cv2.COLOR_YUV2RGB_YUY2), channels=2, even=(1, 2))
 
 # ROS names a Bayer pattern by its first pixels (rggb: red top-left), OpenCV by the second and
 # third pixel of the second row, so that ROS's rggb is OpenCV's BG.
+_BAYER = {'bayer_rggb': cv2.COLOR_BayerBG2RGB, 'bayer_bggr': cv2.COLOR_BayerRG2RGB,
+          'bayer_gbrg': cv2.COLOR_BayerGR2RGB, 'bayer_grbg': cv2.COLOR_BayerGB2RGB}
 LAYOUTS: dict[str, _Layout] = {
     'rgb8': _Layout(lambda pixels: pixels, channels=3),
     'bgr8': _BGR,
@@ -157,10 +188,13 @@ LAYOUTS: dict[str, _Layout] = {
     '8UC3': _BGR,
     '8UC4': _BGRA,
     '16UC1': _GREY_16,
-    'bayer_rggb8': _Layout(_converted(cv2.COLOR_BayerBG2RGB), smallest=3),
-    'bayer_bggr8': _Layout(_converted(cv2.COLOR_BayerRG2RGB), smallest=3),
-    'bayer_gbrg8': _Layout(_converted(cv2.COLOR_BayerGR2RGB), smallest=3),
-    'bayer_grbg8': _Layout(_converted(cv2.COLOR_BayerGB2RGB), smallest=3),
+    'rgb16': _Layout(lambda pixels: _scale_16_bit(pixels.astype(np.uint16)), 3, wide=True),
+    'bgr16': _Layout(_converted_16(cv2.COLOR_BGR2RGB), 3, wide=True),
+    'rgba16': _Layout(_converted_16(cv2.COLOR_RGBA2RGB), 4, wide=True),
+    'bgra16': _Layout(_converted_16(cv2.COLOR_BGRA2RGB), 4, wide=True),
+    **{f'{name}8': _Layout(_converted(code), smallest=3) for name, code in _BAYER.items()},
+    **{f'{name}16': _Layout(_converted_16(code), wide=True, smallest=3)
+       for name, code in _BAYER.items()},
     'yuv422': _UYVY,
     'uyvy': _UYVY,
     'yuv422_yuy2': _YUYV,

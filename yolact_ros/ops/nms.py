@@ -1,4 +1,4 @@
-"""Non-maximum suppression in the three variants of the original."""
+"""Non-maximum suppression in the three variants of the original, and a soft one."""
 
 from __future__ import annotations
 
@@ -113,6 +113,21 @@ def cross_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
     keep = fast_nms_keep(boxes[order], iou_threshold)
     rows = order[keep]
     return rows, class_ids[rows], best_scores[keep]
+
+
+def soft_cluster_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
+                     top_k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """
+    Return all candidates with scores lowered in every class, see soft_cluster_scores.
+
+    Parameters and result as of fast_nms. A threshold on the scores returned removes doubles.
+    """
+    if scores.numel() == 0:
+        return _nothing(scores)
+    class_scores, order = _best_of_each(scores, top_k)                        # (C, K)
+    class_scores = soft_cluster_scores(boxes[order], class_scores, iou_threshold)
+    class_ids = torch.arange(len(scores), device=scores.device)[:, None].expand_as(order)
+    return _best_first(order.flatten(), class_ids.flatten(), class_scores.flatten())
 
 
 def traditional_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float,

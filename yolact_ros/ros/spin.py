@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Protocol
 
 import rclpy
@@ -16,8 +15,9 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from yolact_ros.signals import ignore_signals, interrupt_once
+
 JOIN_TIMEOUT_S = 0.5
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class GivenUp(Exception):
@@ -46,7 +46,7 @@ class _Running:
 
 def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int:
     """
-    Build a node and spin it until SIGINT or SIGTERM.
+    Build a node and spin it until Ctrl-C, SIGTERM or the end of the terminal.
 
     The signals are handled here and not by rclpy, whose handler takes the middleware away
     while the node's threads still use it.
@@ -63,16 +63,15 @@ def run(build: Callable[[], RunnableNode], args: list[str] | None = None) -> int
 
 def until_interrupted(work: Callable[[], int]) -> int:
     """
-    Return what work returns, or 0 after the first SIGINT or SIGTERM, which ends it.
+    Return what work returns, or 0 after the first signal, which ends it.
 
     All later ones are ignored, also after the return: impatient fingers must not tear apart what
     is being taken down. Call it on the main thread, with rclpy's own handlers switched off.
     """
     try:
-        for number in SIGNALS:
-            signal.signal(number, _interrupt)
+        interrupt_once(always=(signal.SIGINT, signal.SIGTERM))
         status = work()
-        _ignore_signals()
+        ignore_signals()
         return status
     except KeyboardInterrupt:  # there is only one, so it cannot come outside of this block
         return 0
@@ -86,22 +85,37 @@ def _serve(build: Callable[[], RunnableNode], args: list[str] | None, running: _
         if not running.node.start():
             return 1
         running.spinning = Spinning(running.node)
+        running.spinning.start()
         return running.spinning.wait()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        sys.stderr.write(f'cannot start: {error}\n')
+        sys.stderr.write(f'cannot start: {with_cure(error)}\n')
         return 1
 
 
+def with_cure(error: Exception) -> str:
+    """Return why a node cannot start; rclpy does not tell what helps where its logs go nowhere."""
+    cure = ('; ROS writes a log: set HOME, or ROS_LOG_DIR to a folder that can be written to and '
+            'is not full') if 'logging' in str(error) else ''
+    return f'{error}{cure}'
+
+
 class Spinning:
-    """An executor on a thread of its own, so that the main thread can wait for signals."""
+    """
+    An executor on a thread of its own, so that the main thread can wait for signals.
+
+    It is made first and started then: a signal between the two must find it to stop it.
+    """
 
     def __init__(self, node: Node | RunnableNode) -> None:
-        """Start to spin."""
+        """Get ready."""
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(node)
         self._stop, self._ended = Future(), threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._spin, name='executor', daemon=True)
+
+    def start(self) -> None:
+        """Start to spin."""
         self._thread.start()
 
     def wait(self) -> int:
@@ -117,7 +131,8 @@ class Spinning:
         nodes and guard there, and a thread just about to wait would then wait for ever.
         """
         self._stop.set_result(None)
-        self._thread.join(JOIN_TIMEOUT_S)
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_TIMEOUT_S)
         if self._thread.is_alive():
             return False
         self._executor.shutdown()
@@ -138,29 +153,24 @@ class Spinning:
             self._ended.set()
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """End what the main thread is doing, as Ctrl-C does in any Python program; once."""
-    _ignore_signals()
-    raise KeyboardInterrupt
-
-
-def _ignore_signals() -> None:
-    """Let no signal interrupt from now on."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
 def _close(running: _Running, status: int) -> None:
     """Take everything down: executor, then the node's threads, then the middleware."""
-    _ignore_signals()
+    ignore_signals()
     quiet = running.spinning is None or running.spinning.stop()
     if running.node is not None:
         quiet = running.node.stop() and quiet
         running.node.destroy_node()
     rclpy.try_shutdown()
     if not quiet:
-        # A thread still computes inside the network. Python would wait for it or tear the
-        # libraries down under it; there is nothing left to save.
-        sys.stderr.flush()
-        sys.stdout.flush()
-        os._exit(status)
+        leave(status)
+
+
+def leave(status: int) -> None:
+    """
+    End the process although a thread of it still computes inside a library.
+
+    Python would wait for it or tear the libraries down under it; there is nothing left to save.
+    """
+    sys.stderr.flush()
+    sys.stdout.flush()
+    os._exit(status)

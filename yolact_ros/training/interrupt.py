@@ -20,7 +20,9 @@ class StopFlag:
 @contextmanager
 def interruptible(unsaved: Callable[[], int], patient: bool = False) -> Iterator[StopFlag]:
     """
-    Turn the first Ctrl-C (or SIGTERM) into a flag; the second one interrupts as usual.
+    Turn the first Ctrl-C (SIGTERM, end of the terminal) into a flag; the second one interrupts.
+
+    What is ignored from the start, as under nohup, stays so.
 
     :param unsaved: returns how many steps the second one would lose.
     :param patient: never interrupt: torchrun passes on the signal that the terminal has sent
@@ -40,7 +42,9 @@ def interruptible(unsaved: Callable[[], int], patient: bool = False) -> Iterator
         yield flag  # only the main thread may handle signals
         return
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, ask)
+                for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+                if signal.getsignal(number) is not signal.SIG_IGN}
     try:
         yield flag
     finally:

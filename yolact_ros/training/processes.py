@@ -12,6 +12,7 @@ import torch
 from torch import distributed
 
 from yolact_ros.devices import choose_device
+from yolact_ros.threads import usable_cores
 
 # The first process measures AP while the others wait.
 PATIENCE = timedelta(hours=3)
@@ -60,7 +61,7 @@ def default_threads(workers: int, processes: Processes) -> int:
         return max(int(chosen), 1)
     # Of this machine's processes only: torchrun names them.
     local = int(os.environ.get('LOCAL_WORLD_SIZE', '1')) if processes.world > 1 else 1
-    return max(len(os.sched_getaffinity(0)) // local - workers, 1)
+    return max(usable_cores() // local - workers, 1)
 
 
 @contextmanager

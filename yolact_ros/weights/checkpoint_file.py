@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
-import zipfile
 from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -33,7 +33,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], ModelConfig | None]:
     with path.open('rb') as file:
         head = file.read(512)
     _reject_foreign(head, path)
-    if head[:1] == b'\x80' or zipfile.is_zipfile(path) or head[:2] == b'PK':
+    if head[:1] == b'\x80' or head[:2] == b'PK':
         state, stored = _read_pickle(path), None
     else:
         state, stored = _read_safetensors(path)
@@ -70,8 +70,8 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f'{path} holds Python objects besides tensors, or is damaged, and was not loaded: '
             'unpickling them could run code. A YOLACT checkpoint is a bare state dict; save it '
             'again as torch.save(model.state_dict(), path)') from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).splitlines()[0].partition('. ')[0]
+    except Exception as error:  # torch's unpickler stumbles in any way over damaged bytes
+        reason = (str(error).splitlines() or [type(error).__name__])[0].partition('. ')[0]
         raise ValueError(f'{path} is truncated or damaged ({reason}); download or copy it again, '
                          f'its size is {path.stat().st_size} bytes') from error
     state = _only_tensors(loaded)
@@ -119,9 +119,24 @@ def config_from_dict(fields: dict) -> ModelConfig:
     """
     Return the configuration that dataclasses.asdict turned into plain JSON.
 
-    :raises TypeError: for unknown or missing fields.
+    :raises TypeError: for unknown or missing fields, and values of another type.
+    :raises ValueError: for values that no network can be built from.
     """
-    return ModelConfig(**{name: _tuples(value) for name, value in fields.items()})
+    kinds = get_type_hints(ModelConfig)
+    values = {name: _tuples(value) for name, value in fields.items()}
+    for name, value in values.items():
+        if name in kinds and not _is(value, kinds[name]):
+            raise TypeError(f'{name} is {str(value)[:60]}, wanted {kinds[name]}')
+    return ModelConfig(**values)
+
+
+def _is(value: object, kind: Any) -> bool:
+    """Return whether a value is of an annotated type; whole numbers do for floats."""
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        return isinstance(value, tuple) and (kinds[-1] is ... or len(value) == len(kinds)) and all(
+            _is(item, kinds[0]) for item in value)
+    return type(value) is kind or kind is float and type(value) is int
 
 
 def _tuples(value: object) -> object:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.evaluation.agreement import agreement
-from yolact_ros.inference.backends.int8 import has_int8_instructions, int8_twin
+from yolact_ros.inference.backends.int8 import int8_twin, tell_gain_of_int8
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.scenes import scene
 from yolact_ros.weights.published import DEMO_WEIGHTS
@@ -81,26 +81,38 @@ def test_an_int8_file_does_not_pass_for_float32():
         open_predictor(DEMO_WEIGHTS.with_suffix('.int8.xml'), precision='float32')
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('flags\t\t: fpu avx2 avx512_vnni\n', True),
-    ('flags\t\t: fpu avx2\n', False),
-    ('Features\t: fp asimd asimddp\n', True),
-    ('processor : 0\n', None),
+@pytest.mark.parametrize('flags, told', [
+    ({'fpu', 'avx2', 'avx512_vnni'}, 0), ({'fpu', 'avx2'}, 1), ({'asimd', 'asimddp'}, 0), ((), 0),
 ], ids=['vnni', 'avx2', 'arm', 'unknown'])
-def test_instructions_for_int8_are_read_from_the_flags(tmp_path, text, expected):
-    (tmp_path / 'cpuinfo').write_text(text)
-    assert has_int8_instructions(tmp_path / 'cpuinfo') is expected
+def test_a_processor_without_instructions_for_int8_is_told_once(monkeypatch, caplog, flags, told):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr('yolact_ros.inference.backends.int8.cpu_flags', lambda: frozenset(flags))
+    tell_gain_of_int8.cache_clear()
+    tell_gain_of_int8()
+    tell_gain_of_int8()
+    assert len(caplog.messages) == told
 
 
-def test_a_system_without_cpuinfo_does_not_tell(tmp_path):
-    assert has_int8_instructions(tmp_path / 'absent') is None
+@pytest.mark.parametrize('error', [
+    ImportError('libopenvino.so: undefined symbol'), RuntimeError('unsupported opset 16')],
+    ids=['broken', 'other version'])
+def test_the_demo_model_runs_in_torch_where_openvino_fails(monkeypatch, caplog, error):
+    def fail(path, precision):
+        raise error
+    monkeypatch.setattr('yolact_ros.inference.opening.int8_twin',
+                        lambda weights: weights.with_suffix('.int8.xml'))
+    monkeypatch.setattr('yolact_ros.inference.opening.open_exported', fail)
+    assert open_predictor('demo', device='cpu').description == (
+        'yolact_plus_tiny on cpu, float32, torch')
+    assert str(error) in caplog.text
 
 
 @needs_openvino
-def test_a_processor_without_instructions_for_int8_is_told(monkeypatch, caplog):
+def test_int8_works_on_a_processor_without_instructions_for_it(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr('yolact_ros.inference.backends.int8.has_int8_instructions',
-                        lambda _: False)
+    monkeypatch.setattr('yolact_ros.inference.backends.int8.cpu_flags',
+                        lambda: frozenset({'avx2'}))
+    tell_gain_of_int8.cache_clear()
     found = open_predictor('demo', device='cpu').predict(np.zeros((8, 8, 3), np.uint8))
 
     assert len(found) == 0

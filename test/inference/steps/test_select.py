@@ -1,11 +1,12 @@
 """Which detections an image's raw predictions give."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from yolact_ros.config import PostprocessConfig
+from yolact_ros.config import NMS_KINDS, PostprocessConfig
 from yolact_ros.inference.steps import eager
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import RawPredictions
@@ -40,7 +41,7 @@ def select(raw, priors, **options):
 def test_no_candidate_gives_no_detection():
     raw, priors = raw_predictions([[0.04, 0.04, 0.04]])
 
-    for nms in ('fast', 'cross_class', 'traditional'):
+    for nms in NMS_KINDS:
         assert select(raw, priors, score_threshold=0.0, nms=nms) == []
 
 
@@ -91,11 +92,11 @@ def test_filtering_before_nms_changes_nothing(threshold):
     raw = RawPredictions(torch.zeros(1, 400, 4), logits, torch.zeros(1, 400, 2),
                          torch.zeros(1, 8, 8, 2))
 
-    everything = select(raw, priors, score_threshold=0.0, max_instances=10_000)
+    everything = select(raw, priors, score_threshold=0.0, max_instances=10_000, top_k=200)
 
     expected = [pair for pair in everything if pair[1] > threshold][:100]
     assert len(expected) > 20
-    assert select(raw, priors, score_threshold=threshold) == expected
+    assert select(raw, priors, score_threshold=threshold, top_k=200) == expected
 
 
 def test_an_unknown_class_is_refused():
@@ -121,3 +122,53 @@ def test_a_few_of_the_best_candidates_tell_what_all_tell(monkeypatch, candidates
 
     assert select(raw, priors) == found
     assert 20 <= len(found) <= 100
+
+
+def overlapping(scores, shift):
+    """Return predictions of one class whose boxes, all of one size, lie shift of a side apart."""
+    raw, priors = raw_predictions([[score, 0.0, 0.0] for score in scores])
+    priors[:, :2] = torch.tensor([[0.1 + index * shift * 0.1, 0.5]
+                                  for index in range(len(scores))])
+    priors[:, 2:] = 0.1
+    return raw, priors
+
+
+def test_soft_nms_lowers_the_score_of_a_box_by_its_overlap_with_a_better_one():
+    raw, priors = overlapping([0.9, 0.8, 0.1], 0.8)
+
+    # IoU of neighbours 0.2 / 1.8; the last one is the second's neighbour only.
+    factor = math.exp(-(0.2 / 1.8) ** 2 / 0.2)
+    assert select(raw, priors, score_threshold=0.05, nms='soft_cluster') == [
+        (0, 0.9), (0, round(0.8 * factor, 3)), (0, round(0.1 * factor, 3))]
+
+
+def test_soft_nms_compares_the_threshold_with_the_lowered_score():
+    raw, priors = overlapping([0.9, 0.8], 0.1)
+
+    # IoU 0.9 / 1.1: 0.8 * exp(-0.669 / 0.2) = 0.028
+    assert select(raw, priors, score_threshold=0.3, nms='soft_cluster') == [(0, 0.9)]
+    assert select(raw, priors, score_threshold=0.02, nms='soft_cluster') == [(0, 0.9), (0, 0.028)]
+
+
+@pytest.mark.parametrize('options, expected', [
+    ({}, 2000), ({'classes': ['cup', 'pan']}, 1000), ({'nms': 'cross_class'}, 200),
+    ({'top_k': 7}, 7)], ids=['one of one', 'two of three', 'one list', 'as told'])
+def test_few_classes_compare_more_boxes_each(options, expected):
+    names = NAMES if options.get('classes') else NAMES[:1]
+    assert Thresholds.resolve(PostprocessConfig(**options), names).top_k == expected
+
+
+@pytest.mark.parametrize('nms', ['fast', 'soft_cluster', 'traditional'])
+def test_duplicates_of_easy_objects_leave_room_for_hard_ones_of_a_single_class(nms):
+    # 20 easy objects fire at 30 anchors each, 20 hard ones at one: 620 candidates.
+    places = [index for index in range(20) for _ in range(30)] + list(range(20, 40))
+    raw, priors = raw_predictions([[0.9 if place < 20 else 0.5] for place in places])
+    priors[:, 0], priors[:, 1] = (torch.tensor(places) + 0.5) / 40, 0.5
+    priors[:, 2:] = 0.01
+    backend = SimpleNamespace(priors=priors, device=CPU, config=SimpleNamespace(input_size=5500))
+    thresholds = Thresholds.resolve(PostprocessConfig(nms=nms), ['cup'])
+
+    found = eager.EagerFrames(backend)._detect(thresholds, nms, raw)
+
+    # Soft scores of 29 exact doubles are far below the threshold.
+    assert len(found.boxes[0]) == 40

@@ -117,3 +117,26 @@ def test_a_recording_of_depth_alone_is_refused(tmp_path):
     rows = [('/depth/image', 1, image(1, '16UC1'))]
     with pytest.raises(ValueError, match=r'no colour images; it holds: /depth/image'):
         BagSource(write_bag(tmp_path / 'bag', rows))
+
+
+def test_images_that_were_all_recorded_at_once_are_played_at_a_rate_that_can_be_seen(tmp_path):
+    rows = [('/cam/image', 10 ** 9, image(value)) for value in range(3)]
+    assert BagSource(write_bag(tmp_path / 'bag', rows)).rate == 10.0
+
+
+def test_a_lone_topic_of_16_bit_grey_is_played(tmp_path):
+    message = Image(height=1, width=1, step=2, encoding='mono16')
+    message.data.frombytes(b'12')
+    source = BagSource(write_bag(tmp_path / 'bag', [('/cam/image', 10 ** 9, message)]))
+    assert [frame.image.encoding for frame in source] == ['mono16']
+
+
+def test_a_damaged_message_costs_itself_only(tmp_path, caplog):
+    store, path = get_typestore(Stores.LATEST), tmp_path / 'bag'
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection('/cam/image', 'sensor_msgs/msg/Image', typestore=store)
+        for stamp, cut in ((1, None), (2, 20), (3, None)):
+            writer.write(topic, stamp * 10 ** 9, serialize_message(image(stamp))[:cut])
+    frames = list(BagSource(path))
+    assert [frame.image.header.stamp.sec for frame in frames] == [1, 3]
+    assert 'left out' in caplog.text and 'damaged message of type' in caplog.text

@@ -191,3 +191,12 @@ def test_failing_network_is_an_error_in_the_diagnostics_until_it_recovers(bench,
     assert bench.segment(camera, messages).instances
     bench.wait(lambda: states[-1].status[1].level == b'\0')
     assert failed(bench) >= 1
+
+
+def test_depth_as_input_is_served_and_named_once(bench, make_image, capfd):
+    camera, messages = bench.camera(), bench.listen()
+    for _ in range(2):
+        image = make_image()
+        image.encoding, image.step = '16UC1', 18
+        bench.segment(camera, messages, image)
+    assert capfd.readouterr().err.count('16UC1 is how depth is published') == 1

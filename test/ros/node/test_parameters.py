@@ -41,7 +41,7 @@ def test_snapshot_cannot_be_changed():
 @pytest.mark.parametrize(('values', 'reason'), [
     ({'score_threshold': 1.5}, r'score_threshold must be in \[0.0, 1.0\], got 1.5'),
     ({'max_instances': 0}, r'max_instances must be in \[1, 1000\], got 0'),
-    ({'nms': 'soft'}, "nms must be one of fast, cross_class, traditional, got 'soft'"),
+    ({'nms': 'soft'}, "one of fast, cross_class, traditional, soft_cluster, got 'soft'"),
     ({'image_qos': ''}, "image_qos must be one of auto, reliable, best_effort, got ''"),
     ({'class_thresholds': ('mug',)}, "entries like 'mug:0.5', got 'mug'"),
     ({'class_thresholds': (':0.5',)}, "entries like 'mug:0.5', got ':0.5'"),

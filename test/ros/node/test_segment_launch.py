@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import rclpy
@@ -24,7 +25,7 @@ PATIENCE = 60.0  # [s], for a busy machine
 WANTED = {'image_topic', 'depth_topic', 'camera_info_topic', 'use_depth', 'image_transport',
           'weights', 'config', 'device', 'score_threshold',
           'params_file', 'namespace', 'name', 'use_sim_time', 'log_level', 'fastdds_profile',
-          'rqt', 'rviz'}
+          'rqt', 'rviz', 'respawn', 'on_exit'}
 # What `ros2 launch FILE name:=value ...` does.
 LAUNCH = """
 import sys
@@ -199,3 +200,30 @@ def test_wrong_choice_is_refused_by_launch(launched):
     process, _ = launched('image_transport:=theora')
     output = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode != 0 and 'theora' in output
+
+
+@pytest.mark.parametrize('file', ['segment.launch.py', 'demo.launch.py'])
+def test_process_that_fails_fails_the_launch(file):
+    names = {'Shutdown': lambda reason: reason}
+    for statement in ast.parse((ROOT / 'launch' / file).read_text()).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == '_end':
+            exec(compile(ast.Module([statement], []), file, 'exec'), names)
+    ended = SimpleNamespace(process_name='segment_node-1', returncode=0)
+    assert 'ended' in names['_end'](ended, None)[0]
+    ended.returncode = 1
+    with pytest.raises(RuntimeError, match='segment_node-1 ended with code 1'):
+        names['_end'](ended, None)
+
+
+def test_launch_with_a_node_that_cannot_start_ends_with_an_error(launched):
+    process, _ = launched('weights:=nothing.pth')
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert 'nothing.pth not found' in output
+
+
+def test_viewer_that_is_missing_costs_only_itself(launched):
+    process, _ = launched('weights:=nothing.pth', 'rqt:=true', 'rviz:=true', 'on_exit:=stay')
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert 'rqt_image_view is not installed: sudo apt install' in output
+    assert 'nothing.pth not found' in output

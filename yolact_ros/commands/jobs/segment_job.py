@@ -118,14 +118,12 @@ class SegmentJob:
         start, identity = self.clock(), _Identity() if self.tracks else None
         for number, rgb in enumerate(reader):
             instances, marks = self.predictor.predict(rgb), None
-            live_time = self.clock() - start if reader.video.live else None
+            seconds = self.clock() - start if reader.video.live else reader.time
             if identity is not None:
-                in_file = number / (reader.fps or DEFAULT_FPS)
-                instances, marks = identity.follow(instances,
-                                                   in_file if live_time is None else live_time)
+                instances, marks = identity.follow(instances, seconds)
             if writer is not None:
                 overlay = self._draw(rgb, instances, marks)
-                for _ in range(_copies(writer, live_time)):
+                for _ in range(_copies(writer, seconds)):
                     writer.write(overlay)
             results.add(f'{reader.video.name}_{number:06d}', number, rgb, instances,
                         marks=marks)
@@ -180,8 +178,6 @@ class _Results:
         return f'{self._objects} objects in {self._frames} {unit}, {rate:.1f} {unit}/s'
 
 
-def _copies(writer: VideoWriter, live_time: float | None) -> int:
-    """Return how often to write a frame: once, but a camera's so often that time runs true."""
-    if live_time is None:
-        return 1
-    return max(0, round(live_time * writer.fps) + 1 - writer.frames_written)
+def _copies(writer: VideoWriter, seconds: float) -> int:
+    """Return how often to write a frame, so that time runs true: once where the rate is even."""
+    return max(0, round(seconds * writer.fps) + 1 - writer.frames_written)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 import platform
+from functools import lru_cache
 from pathlib import Path
 
+from yolact_ros.devices import cpu_flags
 from yolact_ros.files import sha256_of
 
 # Instructions that multiply bytes and sum them up in one step: x86 and ARM.
@@ -15,26 +17,13 @@ INT8_FLAGS = frozenset({'avx512_vnni', 'avx_vnni', 'amx_int8', 'asimddp', 'i8mm'
 logger = logging.getLogger(__name__)
 
 
+@lru_cache(maxsize=1)
 def tell_gain_of_int8() -> None:
-    """Say it where the processor computes int8 without instructions of its own."""
-    if has_int8_instructions(Path('/proc/cpuinfo')) is False:
+    """Say it, once, where the processor computes int8 without instructions of its own."""
+    flags = cpu_flags()
+    if flags and INT8_FLAGS.isdisjoint(flags):
         logger.info('%s has no VNNI instructions: int8 works, but gains less (up to two times '
                     'float32 instead of three to four)', platform.machine())
-
-
-def has_int8_instructions(cpuinfo: Path) -> bool | None:
-    """
-    Return whether the processor has instructions for int8; None where the system does not tell.
-
-    :param cpuinfo: /proc/cpuinfo of Linux.
-    """
-    try:
-        lines = cpuinfo.read_text().splitlines()
-    except OSError:
-        return None
-    flags = next((line.partition(':')[2].split() for line in lines
-                  if line.startswith(('flags', 'Features'))), None)
-    return None if flags is None else not INT8_FLAGS.isdisjoint(flags)
 
 
 def int8_twin(weights: Path) -> Path | None:

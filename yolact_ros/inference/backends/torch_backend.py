@@ -28,6 +28,7 @@ class TorchBackend:
         self.device = device
         self.dtype = dtype_of(precision)
         self.has_rescoring = model.maskiou_net is not None
+        self.torch_threads: int | None = None
         self.priors = model.priors.to(device)
         self.description = f'{device}, {precision}, torch'
         self._model = fold_batch_norm(model).to(

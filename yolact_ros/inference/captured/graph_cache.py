@@ -30,7 +30,7 @@ from yolact_ros.inference.captured.buffers import (
 from yolact_ros.inference.captured.cuda_graphs import Replay, Work
 from yolact_ros.inference.captured.operators import TRITON, FrameMemory
 from yolact_ros.inference.steps.eager import EagerFrames, image_of
-from yolact_ros.inference.steps.select import select_best
+from yolact_ros.inference.steps.select import FINAL_KINDS, select_best
 from yolact_ros.inference.steps.stages import Mark, StageClock, look, segment
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import RawPredictions
@@ -82,7 +82,7 @@ class CapturedFrames:
         :param clock: is told of every stage; of those on the device, their own time.
         :raises GraphsUnavailable: where frames cannot be captured.
         """
-        if config.nms == 'traditional' or \
+        if config.nms not in FINAL_KINDS or \
                 config.max_instances > min(MOST_DETECTIONS, len(self._backend.priors)):
             return self._eager.predict(images, thresholds, config, clock)
         step = max(min(MOST_IMAGES, MOST_IMAGE_BYTES // (3 * _pixel_capacity(images))), 1)

@@ -14,7 +14,12 @@ from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.steps.candidates import candidate_scores
 from yolact_ros.inference.steps.operators import Operators
 from yolact_ros.inference.steps.preprocess import preprocess
-from yolact_ros.inference.steps.select import MOST_ANCHORS, Detections, select_all, select_best
+from yolact_ros.inference.steps.select import (
+    MOST_ANCHORS,
+    Detections,
+    select_all,
+    select_best,
+)
 from yolact_ros.inference.steps.stages import StageClock, look, segment
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.inference.steps.to_masks import eager_instances

@@ -12,12 +12,15 @@ from yolact_ros.inference.steps.operators import Operators
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import RawPredictions
 from yolact_ros.ops.boxes import decode_boxes
-from yolact_ros.ops.nms import cross_class_nms, fast_nms, traditional_nms
+from yolact_ros.ops.nms import cross_class_nms, fast_nms, soft_cluster_nms, traditional_nms
 
 # Anchors that are looked at: a hundred objects that a dozen anchors each fire at fit.
 MOST_ANCHORS = 2048
 # Pairs of an anchor and a class that are compared with each other.
 MOST_PAIRS = 2048
+VARIANTS = {'fast': fast_nms, 'cross_class': cross_class_nms, 'soft_cluster': soft_cluster_nms}
+# Of these the verdict on a pair depends on better ones only.
+FINAL_KINDS = 'fast', 'cross_class'
 
 
 class Detections(NamedTuple):
@@ -104,8 +107,7 @@ def select_all(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms:
         rows, class_ids, scores = traditional_nms(boxes, some, thresholds.iou,
                                                   thresholds.candidate, input_size)
     else:
-        variant = fast_nms if nms == 'fast' else cross_class_nms
-        rows, class_ids, scores = variant(boxes, some, thresholds.iou, thresholds.top_k)
+        rows, class_ids, scores = VARIANTS[nms](boxes, some, thresholds.iou, thresholds.top_k)
     class_ids = allowed[class_ids]
     chosen = (scores > classes[class_ids]).nonzero()[:thresholds.max_instances, 0]
     rows = rows[chosen]

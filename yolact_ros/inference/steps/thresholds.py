@@ -10,6 +10,9 @@ from torch import Tensor
 
 from yolact_ros.config import PostprocessConfig, class_id_of
 
+TOP_K = 200          # original: cfg.nms_top_k
+MANY_CLASSES = 10
+
 
 class Thresholds(NamedTuple):
     """
@@ -49,4 +52,16 @@ class Thresholds(NamedTuple):
             left_out[[class_id_of(key, class_names) for key in config.classes]] = False
             classes[left_out] = torch.inf
         return cls(classes, max(config.candidate_threshold, float(classes.min())),
-                   config.iou_threshold, config.top_k, config.max_instances)
+                   config.iou_threshold, config.top_k or _boxes_of_each(config.nms, classes),
+                   config.max_instances)
+
+
+def _boxes_of_each(nms: str, classes: Tensor) -> int:
+    """
+    Return how many boxes of a class are compared: a share of ten classes' where there are fewer.
+
+    A dozen anchors fire at an object, so 200 boxes of one class may be of 17 easy objects.
+    """
+    if nms == 'cross_class':  # one list for all
+        return TOP_K
+    return TOP_K * max(MANY_CLASSES // max(int(classes.isfinite().sum()), 1), 1)

@@ -29,7 +29,7 @@ from yolact_ros.ros.camera.parameters import SourceParameters
 from yolact_ros.ros.camera.sources import open_camera
 from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.parameter_table import declare_table
-from yolact_ros.ros.spin import Spinning, until_interrupted
+from yolact_ros.ros.spin import Spinning, leave, until_interrupted, with_cure
 
 QUEUE_DEPTH = 10
 DEFAULT_FRAME_ID = 'camera_optical_frame'
@@ -185,16 +185,17 @@ def _play(args: list[str] | None) -> int:
 
     The executor has a thread of its own: rclpy's waiting does not survive an interrupt.
     """
-    spinning = None
+    spinning, status = None, 0
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = FrameSource()
         spinning = Spinning(node)
+        spinning.start()
         node.play()
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        rclpy.logging.get_logger('frame_source').fatal(str(error))
-        return 1
+        rclpy.logging.get_logger('frame_source').fatal(with_cure(error))
+        status = 1
     finally:
-        if spinning is not None:
-            spinning.stop()
-    return 0
+        if spinning is not None and not spinning.stop():
+            leave(status)
+    return status

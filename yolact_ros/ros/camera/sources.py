@@ -114,8 +114,8 @@ class VideoSource:
         reader, self._opened = self._opened or VideoReader(self._video), None
         start = time.monotonic()
         with reader:
-            for count, image in enumerate(reader):
-                elapsed = time.monotonic() - start if self.rate is None else count / self.rate
+            for image in reader:
+                elapsed = time.monotonic() - start if self.rate is None else reader.time
                 yield Frame(elapsed, image)
         if reader.problem and self._video.live:
             raise OSError(reader.problem)

@@ -160,7 +160,8 @@ class ModelSlot:
         predictor = self._open(
             source.weights or DEMO_WEIGHTS, config=source.config or None,
             device=parameters.device, backend=parameters.backend,
-            precision=parameters.precision, postprocess=parameters.postprocess, **names)
+            precision=parameters.precision, postprocess=parameters.postprocess,
+            threads=parameters.threads, **names)
         black = np.zeros(WARM_UP_SHAPE, np.uint8)
         predictor.predict(black)
         return Loaded(predictor, _origin_of(source.weights),

@@ -29,6 +29,7 @@ from yolact_ros.ros.node.services import Services
 from yolact_ros.ros.node.worker import Worker
 from yolact_ros.ros.reason import reason_of
 from yolact_ros.ros.spin import run
+from yolact_ros.threads import wait_briefly
 
 USAGE = """usage: segment_node [--ros-args [-r image:=TOPIC] [-p PARAMETER:=VALUE] \\
                     [--params-file FILE] [-r __node:=NAME] [-r __ns:=/NAMESPACE] ...]
@@ -151,8 +152,10 @@ class YolactNode(LifecycleNode):
             raise ValueError(self._names_refused)
         self._model.fill()
         if not self._model.source.weights:
-            self.get_logger().info('weights is empty: using the packaged demo model, which knows '
-                                   f'{", ".join(self._model.predictor.class_names)}')
+            self.get_logger().warning(
+                'weights is empty: this is the demo model, made for synthetic scenes, which knows '
+                f'{", ".join(self._model.predictor.class_names)}; for a real camera run '
+                'once: yolact download yolact_resnet50, and start with weights:=yolact_resnet50')
         self._worker = Worker(self._job, self._batch, self._device_failed.trigger,
                               self._look_again.trigger)
         for camera in self.cameras:
@@ -265,6 +268,7 @@ class YolactNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted and return the exit status."""
+    wait_briefly()
     args = sys.argv if args is None else args
     status = check_arguments(args, USAGE)
     if status is None and (missing := missing_packages()):

@@ -12,6 +12,7 @@ from yolact_ros.overlay import COLOR_BY, OverlayStyle
 from yolact_ros.ros.image_codec import TRANSPORTS
 from yolact_ros.ros.instance_codec import MASK_ENCODINGS
 from yolact_ros.ros.parameter_table import check_table, fixed, live
+from yolact_ros.threads import MOST_THREADS
 
 QOS_RULES = ('auto', 'reliable', 'best_effort')
 
@@ -36,6 +37,8 @@ class Parameters:
                          'OpenVINO or ONNX Runtime for exported files, torch for checkpoints.')
     precision: str = fixed('auto', 'Number format of the network: auto, float32, float16, '
                            'bfloat16.')
+    threads: int = fixed(0, 'Processor threads of the network; 0 takes the cores that the process '
+                         'may use.', low=0, high=MOST_THREADS)
     image_transport: str = fixed('raw', 'Form of the input: raw subscribes to image, compressed '
                                  'to image/compressed.', choices=TRANSPORTS)
     cameras: tuple[str, ...] = fixed((), 'Names of cameras that share the model, each a '
@@ -63,8 +66,8 @@ class Parameters:
     nms: str = live('fast', 'How overlapping detections are thinned out.', choices=NMS_KINDS)
     iou_threshold: float = live(0.5, 'Boxes that overlap more suppress each other (IoU).',
                                 low=0.0, high=1.0)
-    top_k: int = live(200, 'Best boxes of each class that enter the suppression.',
-                      low=1, high=1000)
+    top_k: int = live(0, 'Best boxes of each class that enter the suppression; 0: 200, more '
+                      'with fewer than ten classes.', low=0, high=10000)
     candidate_threshold: float = live(0.05, 'Anchors with no class score above it are ignored '
                                       'from the start.', low=0.0, high=1.0)
     min_mask_area: int = live(0, 'Objects with fewer mask pixels are left out [px].',
@@ -85,7 +88,8 @@ class Parameters:
     overlay_labels: bool = live(True, 'Draw class names and scores in ~/overlay.')
     overlay_contours: bool = live(True, 'Draw outlines of the masks in ~/overlay.')
     overlay_color_by: str = live('class', 'What has a colour of its own in ~/overlay: a class, '
-                                 'or every tracked object.', choices=COLOR_BY)
+                                 'every tracked object, or every object of an image.',
+                                 choices=COLOR_BY)
     jpeg_quality: int = live(85, 'Quality of ~/overlay/compressed.', low=1, high=100)
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from yolact_ros.config import PostprocessConfig
+from yolact_ros.messages.images import doubt_about
 from yolact_ros.overlay import TrackMarks
 from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import encode_array
@@ -75,6 +76,7 @@ class Frame:
         if camera.depth is not None:
             camera.depth.expect(arrival.message.header)
         self.rgb = decode_image(arrival.message, job.parameters.max_image_pixels)
+        camera.doubt(doubt_about(arrival.message, self.rgb))
         self.watch.lap('decode')
 
     def publish(self, instances: Instances) -> None:

@@ -144,6 +144,12 @@ class Camera:
             self._known.add(kind)
             self._node.get_logger().error(f'image on {self.input.topic} lost: {text}')
 
+    def doubt(self, text: str) -> None:
+        """Warn, once, of images that can be read but are hardly what was meant ('': they are)."""
+        if text and text not in self._known:
+            self._known.add(text)
+            self._node.get_logger().warning(f'images on {self.input.topic}: {text}')
+
     def _log(self, line: str) -> None:
         """Log a line about this camera."""
         self._node.get_logger().info(self.label + line)

@@ -1,0 +1,1 @@
+"""What tries to break the package: fuzzers, a soak and interrupted commands."""

@@ -121,7 +121,7 @@ def main() -> int:
         consumer.settle()
         rounds = [[consumer.round(count) for count in COUNTS]
                   for _ in range(WARM_UP + options.rounds)][WARM_UP:]
-        calls = [[consumer.call(beside) for beside in (False, True)]
+        calls = [[consumer.round(COUNTS[0]), consumer.call(False), consumer.call(True)]
                  for _ in range(options.rounds)]
     finally:
         reports = {count: stop_node(node) for count, node in nodes.items()}
@@ -153,7 +153,7 @@ def print_tables(rounds: np.ndarray, calls: np.ndarray,
     Print what was measured as Markdown.
 
     :param rounds: (R, cameras) ms.
-    :param calls: (R, 2) ms, without and with a stream.
+    :param calls: (R, 3) ms, an image of a stream, calls without and with one.
     :param reports: cameras -> network ms, memory MiB.
     """
     single, (_, memory) = rounds[:, 0], reports[COUNTS[0]]
@@ -167,7 +167,7 @@ def print_tables(rounds: np.ndarray, calls: np.ndarray,
     print('\n| call of ~/segment | p50 [ms] | p95 [ms] |\n' + '| --- ' * 3 + '|')
     names = ('one image of a stream, for comparison', 'without a stream',
              'an image came just before')
-    for name, times in zip(names, (single, *calls.T)):
+    for name, times in zip(names, calls.T):
         median, high = np.percentile(times, (50, 95))
         print(f'| {name} | {median:.1f} | {high:.1f} |')
 

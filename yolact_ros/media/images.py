@@ -219,6 +219,7 @@ def _damaged(error: ImageError, name: str) -> ImageError:
 
 def _decode(coded: bytes, upright: bool) -> np.ndarray | None:
     """Return the decoded image, None where OpenCV cannot."""
+    data = np.frombuffer(coded, np.uint8)
     turned = 0 if upright else cv2.IMREAD_IGNORE_ORIENTATION
     for flags in (cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | turned, cv2.IMREAD_UNCHANGED):
         try:

@@ -58,7 +58,7 @@ ARROWS = {
     'benchmark': VALUES | NETWORK | STEPS | {'inference', 'export', 'figures'},
     'ros': {'signals', 'structures', 'masks', 'coded_images', 'messages', 'geometry', 'msg'},
     'ros.health': {'structures'},
-    'ros.node.parameters': {'config', 'coded_images', 'overlay', 'ros'},
+    'ros.node.parameters': {'config', 'coded_images', 'overlay', 'threads', 'ros'},
     'ros.node.depth': {'structures', 'geometry', 'msg'},
     'ros.node.outputs': {'structures', 'geometry', 'overlay', 'ros', 'ros.node.depth', 'msg'},
     'ros.node.camera': {'structures', 'coded_images', 'geometry', 'overlay', 'tracking', 'ros',

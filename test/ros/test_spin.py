@@ -15,6 +15,8 @@ from yolact_ros.signals import SIGNALS
 @pytest.fixture(autouse=True)
 def _handlers():
     before = [signal.getsignal(number) for number in SIGNALS]
+    for number in SIGNALS:  # under nohup one of them is ignored
+        signal.signal(number, signal.SIG_DFL)
     yield
     for number, handler in zip(SIGNALS, before):
         signal.signal(number, handler)

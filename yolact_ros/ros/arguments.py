@@ -20,7 +20,10 @@ def check_arguments(args: Sequence[str], usage: str) -> int | None:
 
     :param args: the command line, the program first.
     """
-    rest = remove_ros_args(list(args))[1:]
+    try:
+        rest = remove_ros_args(list(args))[1:]
+    except RuntimeError:  # damaged ones, which rclpy.init() tells
+        return None
     if '-h' in rest or '--help' in rest:
         print(usage)
         return 0

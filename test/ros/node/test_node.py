@@ -234,7 +234,8 @@ def test_model_is_opened_with_the_parameters_and_warmed_up(new_bench):
         weights, options, predictor = bench.models.opened[0]
         postprocess = options.pop('postprocess')
         assert (weights, options) == ('mine.pth', {'config': None, 'device': 'cpu',
-                                                   'backend': 'torch', 'precision': 'float32'})
+                                                   'backend': 'torch', 'precision': 'float32',
+                                                   'threads': 0})
         assert postprocess.classes == ('mug',)
         assert len(predictor.seen) == 1
 

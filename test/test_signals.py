@@ -32,10 +32,16 @@ sys.exit(main.main())
 """
 
 
+def hear_hangups():
+    """Undo what nohup around the tests leaves to every process."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @pytest.fixture
 def started(tmp_path):
     process = subprocess.Popen([sys.executable, '-c', PROGRAM], cwd=tmp_path, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=hear_hangups,
                                env={'PYTHONPATH': str(ROOT), 'PATH': '/usr/bin:/bin'})
     assert process.stdout.readline() == 'at work\n'
     yield process

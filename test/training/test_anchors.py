@@ -66,8 +66,11 @@ def test_small_objects_get_smaller_anchors():
     boxes = [(x, y, x + 5, y + 5) for x in range(5, 125, 30) for y in range(5, 125, 30)]
     report = report_anchors(CONFIG, Boxes(boxes))
     assert report.recall < 0.1 and report.better_recall > report.recall
-    assert report.better.anchor_scales[0][0] < CONFIG.anchor_scales[0][0]
-    assert f'{report.better_recall:.1%} with:  model: {{anchor_scales:' in report.lines()[1]
+    smallest = report.better.anchor_scales[0][0] / report.better.input_size
+    assert smallest < CONFIG.anchor_scales[0][0] / CONFIG.input_size
+    assert report.price == (report.better.input_size / CONFIG.input_size) ** 2
+    assert f'{report.better_recall:.1%} at {report.price:.2g} times' in report.lines()[1]
+    assert report.lines()[1].endswith(report.flag)
 
 
 def test_crowds_and_specks_are_not_asked_for():

@@ -1,13 +1,11 @@
 """How many threads, and how they wait."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from yolact_ros.threads import SPIN_COUNT, openmp_threads, usable_cores, wait_briefly
+from yolact_ros.threads import openmp_threads, usable_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -56,42 +54,6 @@ def test_a_quota_of_processor_time_counts_in_whole_cores(tmp_path, files, cores)
 def test_only_cores_that_the_process_may_run_on_count(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'sched_getaffinity', lambda number: {3})
     assert usable_cores(tmp_path) == 1
-
-
-@pytest.mark.parametrize('chosen', [{'OMP_WAIT_POLICY': 'ACTIVE'}, {'GOMP_SPINCOUNT': '7'}])
-def test_what_the_user_chose_stays(chosen, monkeypatch):
-    monkeypatch.delitem(sys.modules, 'torch', raising=False)
-    environment = dict(chosen)
-    assert not wait_briefly(environment)
-    assert environment == chosen
-
-
-def test_waiting_is_short_from_before_torch_is_loaded(monkeypatch):
-    monkeypatch.delitem(sys.modules, 'torch', raising=False)
-    environment = {}
-    assert wait_briefly(environment)
-    assert environment == {'GOMP_SPINCOUNT': SPIN_COUNT}
-
-
-def test_after_torch_it_is_too_late(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'torch', object())
-    environment = {}
-    assert not wait_briefly(environment)
-    assert environment == {}
-
-
-@pytest.mark.parametrize('program, name', [
-    ('from yolact_ros.commands.main import main; main(["segment", "--help"])', 'yolact'),
-    ('from yolact_ros.ros.node.node import main; main(["--ros-args", "-p", "top_k:=-1"])', 'node'),
-], ids=['yolact', 'node'])
-def test_programs_wait_briefly(program, name):
-    if name == 'node':
-        pytest.importorskip('rclpy')
-    free = {key: value for key, value in os.environ.items() if key != 'OMP_WAIT_POLICY'}
-    ran = subprocess.run(
-        [sys.executable, '-c', f'{program}\nimport os; print(os.environ["GOMP_SPINCOUNT"])'],
-        env={**free, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True, check=False)
-    assert ran.stdout.splitlines()[-1:] == [SPIN_COUNT], ran.stderr
 
 
 def test_openmp_threads_are_those_of_the_block_only():

@@ -1,34 +1,16 @@
-"""How many threads to use beside others, and how they wait for each other."""
+"""How many threads to use beside others."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Rounds that a waiting OpenMP thread spins before it sleeps, some 20 us. Spinning for ever, which
-# is libgomp's habit, takes cores from neighbours and from OpenVINO's threads; sleeping at once
-# (OMP_WAIT_POLICY=PASSIVE) nearly doubles the time of the demo model in torch.
-SPIN_COUNT = '20000'
-CHOSEN_BY_USER = 'OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'
 MOST_THREADS = 1024
 THREADS_HELP = 'processor threads of the network (default: the cores that the process may use)'
-
-
-def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> bool:
-    """
-    Let OpenMP's threads sleep soon when they wait; for programs, before they load torch.
-
-    :param environment: of this process; what the user has chosen in it stays.
-    :returns: whether it is in time and nothing else was chosen.
-    """
-    if 'torch' in sys.modules or any(name in environment for name in CHOSEN_BY_USER):
-        return False
-    environment['GOMP_SPINCOUNT'] = SPIN_COUNT
-    return True
 
 
 def usable_cores(root: Path = Path('/')) -> int:

@@ -13,7 +13,6 @@ from importlib import metadata
 
 from yolact_ros.memory import keep_freed_memory
 from yolact_ros.signals import Interrupted, ignore_signals, interrupt_once
-from yolact_ros.threads import wait_briefly
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
 # A module of this room for each; only that of the chosen command is imported.
@@ -93,7 +92,6 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
     # Waiting threads spin away the cores of others; read when torch is loaded.
     if name in ('train', 'check'):
         os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
-    wait_briefly()
     try:
         module = importlib.import_module(f'{__package__}.{name}')
         parser = argparse.ArgumentParser(

@@ -161,7 +161,7 @@ def read_objects(content: Mapping[str, Any], path: Path, sizes: Mapping[ImageId,
     _check_pixels(content['annotations'], sizes, path)
     seen = set()
     for number, annotation in enumerate(content['annotations']):
-        name = annotation.get('id', f'number {number}')
+        name = _hashable(annotation.get('id', f'number {number}'), path)
         if _hashable(annotation.get('category_id'), path) not in class_of:
             raise ValueError(f'{path}: annotation {name} has category_id '
                              f'{annotation.get("category_id")!r}, the usable categories are '

@@ -29,7 +29,6 @@ from yolact_ros.ros.node.services import Services
 from yolact_ros.ros.node.worker import Worker
 from yolact_ros.ros.reason import reason_of
 from yolact_ros.ros.spin import run
-from yolact_ros.threads import wait_briefly
 
 USAGE = """usage: segment_node [--ros-args [-r image:=TOPIC] [-p PARAMETER:=VALUE] \\
                     [--params-file FILE] [-r __node:=NAME] [-r __ns:=/NAMESPACE] ...]
@@ -268,7 +267,6 @@ class YolactNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted and return the exit status."""
-    wait_briefly()
     args = sys.argv if args is None else args
     status = check_arguments(args, USAGE)
     if status is None and (missing := missing_packages()):

@@ -87,8 +87,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         f'(default: {DEFAULTS.max_instances})')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--backend', default='auto', choices=BACKENDS,
-                        help='what runs the network (default: auto, torch or what yolact '
-                             'benchmark found faster on this machine)')
+                        help='what runs the network (default: auto, what a file was made for; '
+                             'the demo model is measured by torch)')
     parser.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS),
                         help='default: the exact float32 on a CPU, float16 on CUDA')
     parser.add_argument('--threads', type=int, default=0, metavar='N', help=THREADS_HELP)

@@ -231,13 +231,18 @@ def test_objects_are_numbered_from_their_second_image_on(finder, tmp_path, optio
     assert [message.instances[0].track_id for _, _, message in results] == expected
 
 
-def test_a_folder_skips_what_is_done_and_goes_on_behind_a_failure(finder, tmp_path, caplog):
+def write_folder(folder):
+    """Write two recordings and a broken one; segment the first."""
     for name in 'ab':
-        write_bag(tmp_path / 'in' / name, [('/a', 1, image(4))])
-    (tmp_path / 'in' / 'broken').mkdir()
-    (tmp_path / 'in' / 'broken' / 'metadata.yaml').write_text('nothing')
+        write_bag(folder / 'in' / name, [('/a', 1, image(4))])
+    (folder / 'in' / 'broken').mkdir()
+    (folder / 'in' / 'broken' / 'metadata.yaml').write_text('nothing')
+    assert bag(folder / 'in' / 'a', '-o', folder / 'out' / 'a') == 0
+
+
+def test_a_folder_skips_what_is_done_and_goes_on_behind_a_failure(finder, tmp_path, caplog):
+    write_folder(tmp_path)
     caplog.set_level('INFO')
-    assert bag(tmp_path / 'in' / 'a', '-o', tmp_path / 'out' / 'a') == 0
     stamp = (tmp_path / 'out' / 'a' / 'metadata.yaml').stat().st_mtime_ns
     assert bag(tmp_path / 'in', '-o', tmp_path / 'out', '--jobs', 2, '--only-results') == 1
     assert len(read(tmp_path / 'out' / 'b')) == 1
@@ -249,12 +254,8 @@ def test_a_folder_skips_what_is_done_and_goes_on_behind_a_failure(finder, tmp_pa
 @pytest.mark.timeout(300)
 def test_a_cluster_does_what_this_machine_does(finder, tmp_path, caplog, monkeypatch):
     ray_clusters = pytest.importorskip('ray.cluster_utils', reason='the extra ray is missing')
-    for name in 'ab':
-        write_bag(tmp_path / 'in' / name, [('/a', 1, image(4))])
-    (tmp_path / 'in' / 'broken').mkdir()
-    (tmp_path / 'in' / 'broken' / 'metadata.yaml').write_text('nothing')
+    write_folder(tmp_path)
     caplog.set_level('INFO')
-    assert bag(tmp_path / 'in' / 'a', '-o', tmp_path / 'out' / 'a') == 0
     cluster = ray_clusters.Cluster(
         initialize_head=True, head_node_args={'num_cpus': 1, 'include_dashboard': False})
     try:

@@ -100,3 +100,4 @@ def test_image_of_a_disabled_node_is_unwanted(bench, make_image):
     bench.wait(lambda: bench.node.status.figures.dropped.get('unwanted') == 1)
     predictor.gate.set()
     bench.wait(lambda: bench.node.status.figures.waiting == 0)
+    assert dict(bench.node.status.figures.dropped)['unwanted'] >= 1

@@ -383,6 +383,7 @@ def test_node_that_reads_its_own_overlay_is_told(new_bench):
         bench.start()
         states = bench.listen('/diagnostics', DiagnosticArray)
         bench.wait(lambda: states and 'is an output of this node' in input_status(states).message)
+        assert input_status(states).level == b'\1'
 
 
 def test_two_nodes_of_one_name_are_told(bench, new_bench):
@@ -392,6 +393,7 @@ def test_two_nodes_of_one_name_are_told(bench, new_bench):
         second.start()
         bench.wait(lambda: bench.segment(camera, messages) and states
                    and 'another node publishes /yolact/instances' in input_status(states).message)
+    assert input_status(states).level == b'\1'
 
 
 def test_finding_that_comes_and_goes_is_logged_once(new_bench, monkeypatch):

@@ -61,3 +61,15 @@ def test_what_cannot_be_converted_is_told(yolo, tmp_path, capsys, source, output
     (tmp_path / 'a.json').write_text('{}')
     assert main(['convert', str(tmp_path / source), str(tmp_path / output)]) == 1
     assert message in capsys.readouterr().err
+
+
+def test_classes_that_an_image_is_not_labelled_for_stay_so(yolo, tmp_path):
+    plain, out = tmp_path / 'plain.train.json', tmp_path / 'out.json'
+    assert main(['convert', str(yolo), str(tmp_path / 'plain.json')]) == 0
+    content = json.loads(plain.read_text())
+    content['images'][0]['not_exhaustive_category_ids'] = [2]
+    plain.write_text(json.dumps(content))
+
+    assert main(['convert', str(plain), str(out), '--classes', 'pen', 'mug']) == 0
+
+    assert CocoDataset(out).sample(0).unlabelled == (0,)

@@ -293,6 +293,24 @@ def test_two_files_of_that_name_below_are_not_chosen_between(write, tmp_path):
         CocoDataset(path)
 
 
+def mark_unlabelled(path, categories):
+    content = json.loads(path.read_text())
+    content['images'][0]['not_exhaustive_category_ids'] = categories
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize('texts, unlabelled', [((), (1,)), (('pen', 'cup'), (0,)), (('cup',), ())])
+def test_classes_that_an_image_is_not_labelled_for_are_known(write, texts, unlabelled):
+    dataset = CocoDataset(mark_unlabelled(write(), [9]), class_names=parse_classes(texts))
+    assert dataset.sample(0).unlabelled == unlabelled
+
+
+def test_unlabelled_categories_that_are_no_list_are_refused(write):
+    with pytest.raises(ValueError, match='not_exhaustive_category_ids of image 7 must be a list'):
+        CocoDataset(mark_unlabelled(write(), 9))
+
+
 @pytest.mark.parametrize('name, images, instances, crowds', [
     ('fruits_nuts', 14, 132, 0), ('coco_mini', 27, 250, 2), ('coco_person', 40, 40, 0)])
 def test_real_data_sets_load(shared_data, name, images, instances, crowds):

@@ -1,6 +1,7 @@
 """Losses against loops that follow the published definition word by word, in float64."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -137,8 +138,10 @@ def naive_losses(raw, targets, net=None):
     box_sum = class_sum = mask_sum = iou_sum = semantic = torch.zeros((), dtype=torch.float64)
     positives = 0
     for image, target in enumerate(targets):
-        logits = raw.class_logits[image].detach()
         labels, objects = naive_match(target)
+        scores = [naive_logits(row, label, target.unlabelled)
+                  for row, label in zip(raw.class_logits[image], labels)]
+        logits = torch.stack(scores).detach()
         kept = (~target.crowd).nonzero().flatten().tolist()
         rows = [row for row, label in enumerate(labels) if label > 0]
         positives += len(rows)
@@ -147,7 +150,7 @@ def naive_losses(raw, targets, net=None):
                            for row, label in enumerate(labels)), reverse=True)
         hardest = [-row for _, row in hardness[:min(3 * len(rows), len(labels) - 1)]]
         for row in rows + [row for row in hardest if labels[row] == 0]:
-            class_sum = class_sum - raw.class_logits[image, row].log_softmax(0)[labels[row]]
+            class_sum = class_sum - scores[row].log_softmax(0)[labels[row]]
         for row in rows:
             index = kept[objects[row]]
             x0, y0, x1, y1 = target.boxes[index].tolist()
@@ -171,13 +174,25 @@ def naive_losses(raw, targets, net=None):
         truth = torch.zeros(CLASSES, SEMANTIC, SEMANTIC, dtype=torch.float64)
         for index in kept:
             truth[target.class_ids[index]][resized(target.masks[index], SEMANTIC)] = 1
-        maps = raw.semantic_logits[image]
-        semantic = semantic - (truth * maps.sigmoid().log()
-                               + (1 - truth) * (-maps).sigmoid().log()).sum()
+        for class_id in set(range(CLASSES)) - set(target.unlabelled):
+            maps, wanted = raw.semantic_logits[image, class_id], truth[class_id]
+            semantic = semantic - (wanted * maps.sigmoid().log()
+                                   + (1 - wanted) * (-maps).sigmoid().log()).sum()
     return {'box': 1.5 * box_sum / positives, 'classes': class_sum / positives,
             'mask': 6.125 * mask_sum / positives,
             'semantic': semantic / SEMANTIC ** 2 / len(targets),
             **({'mask_iou': 25 * iou_sum / positives} if net is not None else {})}
+
+
+def naive_logits(logits, label, unlabelled):
+    """Return the logits of an anchor, with the unlabelled classes added to its background."""
+    if label != 0 or not unlabelled:
+        return logits
+    chances = logits.softmax(0)
+    background = chances[0] + sum(chances[1 + class_id] for class_id in unlabelled)
+    others = [chances[1 + class_id] if class_id not in unlabelled else chances[0] * 0
+              for class_id in range(CLASSES)]
+    return torch.stack([background, *others]).clamp(min=1e-300).log()
 
 
 def inside(x0, y0, x1, y1):
@@ -191,8 +206,10 @@ def inside(x0, y0, x1, y1):
 
 
 @pytest.mark.parametrize('targets', [
-    [TWO_OBJECTS], [WITH_CROWD, TWO_OBJECTS], [TWO_OBJECTS, EMPTY], [ONLY_CROWD, WITH_CROWD]],
-    ids=['one picture', 'crowd', 'a picture without objects', 'a picture with only a crowd'])
+    [TWO_OBJECTS], [WITH_CROWD, TWO_OBJECTS], [TWO_OBJECTS, EMPTY], [ONLY_CROWD, WITH_CROWD],
+    [replace(TWO_OBJECTS, unlabelled=(0, 2)), TWO_OBJECTS]],
+    ids=['one picture', 'crowd', 'a picture without objects', 'a picture with only a crowd',
+         'a picture that lacks labels of two classes'])
 @pytest.mark.parametrize('rescoring', [False, True], ids=['yolact', 'plus'])
 def test_losses_and_gradients_equal_the_definition_in_float64(targets, rescoring):
     net = PlainRescoring() if rescoring else None

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from yolact_ros.data.bookkeeping import Bookkeeping
-from yolact_ros.data.classes import ClassChoice, match_categories, parse_classes
+from yolact_ros.data.classes import (
+    UNLABELLED,
+    ClassChoice,
+    match_categories,
+    parse_classes,
+    unlabelled_classes,
+)
 from yolact_ros.data.coco_file import read_image_entries, read_objects
 from yolact_ros.data.formats.labels import NOTES, find_label_sets, read_labels
 from yolact_ros.files import replace_file
@@ -73,9 +79,12 @@ def _convert(content: Mapping[str, Any], source: Path, folder: str | None, choic
             read_objects(content, source, sizes, class_of, book), start=1)]
     for line in (*content.get(NOTES, ()), *book.lines()):
         logger.info('%s', line)
-    return {'images': [{'id': numbers[key], 'file_name': _relative(entry.path, place),
-                        'height': entry.size.height, 'width': entry.size.width}
-                       for key, entry in entries.items()],
+    images = {key: {'id': numbers[key], 'file_name': _relative(entry.path, place),
+                    'height': entry.size.height, 'width': entry.size.width}
+              for key, entry in entries.items()}
+    for key, classes in unlabelled_classes(content, source, class_of).items():
+        images[key][UNLABELLED] = [class_id + 1 for class_id in classes]
+    return {'images': list(images.values()),
             'annotations': annotations,
             'categories': [{'id': number, 'name': name}
                            for number, name in enumerate(names, start=1)]}

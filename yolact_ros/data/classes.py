@@ -9,6 +9,10 @@ from typing import Any
 
 from yolact_ros.data.coco_file import read_categories
 
+# The categories of which an image may show objects without labels, in the words of LVIS
+# (Gupta et al. 2019).
+UNLABELLED = 'not_exhaustive_category_ids'
+
 
 @dataclass(frozen=True)
 class ClassChoice:
@@ -68,3 +72,23 @@ def match_categories(content: Mapping[str, Any], path: Path,
     if choice.ignores_others:
         class_of |= dict.fromkeys(others)
     return class_of, chosen
+
+
+def unlabelled_classes(content: Mapping[str, Any], path: Path,
+                       class_of: Mapping[Any, int | None]) -> dict[Any, tuple[int, ...]]:
+    """
+    Return image id -> the classes of which not every object in it is labelled, if any.
+
+    :param class_of: category id -> class id, None for those to ignore.
+    :raises ValueError: when an image does not list ids.
+    """
+    found = {}
+    for entry in content['images']:
+        listed = entry.get(UNLABELLED) or []
+        if not isinstance(listed, list) or not all(isinstance(key, (int, str)) for key in listed):
+            raise ValueError(f'{path}: {UNLABELLED} of image {entry["id"]} must be a list of '
+                             f'category ids, got {listed!r}')
+        classes = {class_of.get(key) for key in listed} - {None}
+        if classes:
+            found[entry['id']] = tuple(sorted(classes))
+    return found

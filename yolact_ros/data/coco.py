@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from yolact_ros.data.bookkeeping import Bookkeeping
-from yolact_ros.data.classes import ClassChoice, match_categories
+from yolact_ros.data.classes import ClassChoice, match_categories, unlabelled_classes
 from yolact_ros.data.coco_file import (
     ImageEntry,
     ImageId,
@@ -48,12 +48,14 @@ class CocoImage:
     One image and its usable annotations.
 
     :param upright: False where the annotations were made without the EXIF orientation.
+    :param unlabelled: ids of the classes of which not every object is labelled.
     """
 
     path: Path
     size: ImageSize
     objects: list[CocoObject] = field(default_factory=list)
     upright: bool = True
+    unlabelled: tuple[int, ...] = ()
 
 
 @dataclass
@@ -118,6 +120,8 @@ class CocoDataset:
         self.report = DataReport(str(annotations), dict.fromkeys(self.class_names, 0))
         entries = read_image_entries(content, self.path, images)
         by_id = find_images(entries, self.path)
+        for key, classes in unlabelled_classes(content, self.path, class_of).items():
+            by_id[key].unlabelled = classes
         self.records = list(by_id.values())
         self.paths = {key: record.path for key, record in by_id.items()}
         sizes = {key: entry.size for key, entry in entries.items()}
@@ -149,7 +153,7 @@ class CocoDataset:
         return Sample(image, _array([item.box for item in record.objects], np.float32, (-1, 4)),
                       masks, _array([item.truth.class_id for item in record.objects], np.int64),
                       _array([item.truth.crowd for item in record.objects], bool),
-                      str(record.path))
+                      str(record.path), record.unlabelled)
 
     def _add_objects(self, objects: Iterable[tuple[Any, TrueObject]],
                      by_id: Mapping[Any, CocoImage]) -> None:

@@ -19,6 +19,8 @@ def fingerprint(source: SampleSource) -> dict[str, Any]:
     counts = dict.fromkeys(source.class_names, 0)
     for record in getattr(source, 'records', ()):
         digest.update(repr((record.path.name, record.size)).encode())
+        if record.unlabelled:
+            digest.update(repr(record.unlabelled).encode())
         for item in record.objects:
             truth = item.truth
             digest.update(repr((item.box, truth.class_id, truth.crowd,

@@ -23,6 +23,7 @@ class Sample:
     :param class_ids: (N,) int64, 0-based.
     :param crowd: (N,) bool, True for regions of uncounted objects, which are never learnt.
     :param name: what to call the image in messages.
+    :param unlabelled: class ids whose objects may be in the image without being labelled.
     :raises ValueError: when the rows of the fields do not belong together.
     """
 
@@ -32,6 +33,7 @@ class Sample:
     class_ids: np.ndarray
     crowd: np.ndarray
     name: str = ''
+    unlabelled: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check shapes."""
@@ -77,23 +79,25 @@ class Targets:
     :param class_ids: (N,) int64, 0-based.
     :param masks: (N, S, S) uint8 or bool at input size.
     :param crowd: (N,) bool.
+    :param unlabelled: class ids whose objects may be in the image without being labelled.
     """
 
     boxes: Tensor
     class_ids: Tensor
     masks: Tensor
     crowd: Tensor
+    unlabelled: tuple[int, ...] = ()
 
     def to(self, device: torch.device | str) -> Targets:
         """Return a copy on the device."""
-        return Targets(*(getattr(self, field).to(device, non_blocking=True)
-                         for field in TARGET_FIELDS))
+        return replace(self, **{field: getattr(self, field).to(device, non_blocking=True)
+                                for field in TARGET_FIELDS})
 
     @property
     def objects(self) -> Targets:
         """The same without crowds."""
         kept = ~self.crowd
-        return Targets(self.boxes[kept], self.class_ids[kept], self.masks[kept], self.crowd[kept])
+        return replace(self, **{field: getattr(self, field)[kept] for field in TARGET_FIELDS})
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,24 +111,26 @@ class Batch:
     :param objects: all objects of the batch.
     :param counts: B numbers of objects.
     :param names: B image names, for messages.
+    :param unlabelled: B times the classes whose objects may be there without being labelled.
     """
 
     images: Tensor
     objects: Targets
     counts: tuple[int, ...]
     names: tuple[str, ...]
+    unlabelled: tuple[tuple[int, ...], ...]
 
     def to(self, device: torch.device | str) -> Batch:
         """Return a copy on the device, images in channels-last layout."""
         images = self.images.to(device, non_blocking=True,
                                 memory_format=torch.channels_last)
-        return Batch(images, self.objects.to(device), self.counts, self.names)
+        return replace(self, images=images, objects=self.objects.to(device))
 
     @property
     def targets(self) -> list[Targets]:
         """B targets, views of the objects."""
         parts = (getattr(self.objects, field).split(self.counts) for field in TARGET_FIELDS)
-        return [Targets(*rows) for rows in zip(*parts)]
+        return [Targets(*rows) for rows in zip(*parts, self.unlabelled)]
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
@@ -134,7 +140,8 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     return [Batch(batch.images[start:stop],
                   Targets(*(getattr(batch.objects, field)[rows[start]:rows[stop]]
                             for field in TARGET_FIELDS)),
-                  batch.counts[start:stop], batch.names[start:stop])
+                  batch.counts[start:stop], batch.names[start:stop],
+                  batch.unlabelled[start:stop])
             for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist())]
 
 
@@ -152,7 +159,7 @@ def to_batch(sample: Sample, mean: Sequence[float], std: Sequence[float]) -> Bat
                       torch.from_numpy(sample.class_ids),
                       torch.from_numpy(np.ascontiguousarray(sample.masks)),
                       torch.from_numpy(sample.crowd))
-    return Batch(image[None], objects, (len(sample),), (sample.name,))
+    return Batch(image[None], objects, (len(sample),), (sample.name,), (sample.unlabelled,))
 
 
 def join_batches(parts: Sequence[Batch]) -> Batch:
@@ -161,4 +168,5 @@ def join_batches(parts: Sequence[Batch]) -> Batch:
                         for field in TARGET_FIELDS))
     return Batch(torch.cat([part.images for part in parts]), objects,
                  tuple(count for part in parts for count in part.counts),
-                 tuple(name for part in parts for name in part.names))
+                 tuple(name for part in parts for name in part.names),
+                 tuple(classes for part in parts for classes in part.unlabelled))

@@ -9,7 +9,7 @@ its background anchors (negatives_in_empty); the original divides 0 by 0 there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from yolact_ros.ops.boxes import decode_boxes, encode_boxes, xyxy_to_cxcywh
 from yolact_ros.ops.masks import assemble_masks, crop_masks
 from yolact_ros.training.ciou import ciou_loss
 from yolact_ros.training.matching import BACKGROUND, Matches, match_anchors
+from yolact_ros.training.partial_labels import merge_unlabelled, unlabelled_mask
 
 BOX_KINDS = ('smooth_l1', 'ciou')
 
@@ -110,22 +111,20 @@ def compute_losses(predictions: RawPredictions, priors: Tensor, targets: Sequenc
     :param generator: chooses the masks to train where an image has too many.
     """
     priors = priors.to(predictions.box_offsets.dtype)
-    objects = []
-    matches = []
+    objects, matches = [], []
     for target in targets:
-        target = Targets(target.boxes.to(priors.dtype), target.class_ids, target.masks,
-                         target.crowd)
+        target = replace(target, boxes=target.boxes.to(priors.dtype))
         matches.append(match_anchors(priors, target, config.positive_iou, config.negative_iou,
                                      config.crowd_overlap))
         objects.append(target.objects)
     labels = torch.stack([match.labels for match in matches])    # (B, P)
+    class_logits = merge_unlabelled(predictions.class_logits, labels, objects)
     positives = (labels > 0).sum().clamp(min=1).to(priors.dtype)
     masks, mask_iou = mask_losses(predictions, matches, objects, config, maskiou_net, generator)
     return Losses(
         box=config.box_weight * box_loss(predictions.box_offsets, priors, matches, objects,
                                          config.box_kind) / positives,
-        classes=config.class_weight * class_loss(predictions.class_logits, labels, config)
-        / positives,
+        classes=config.class_weight * class_loss(class_logits, labels, config) / positives,
         mask=config.mask_weight * masks / positives,
         semantic=config.semantic_weight * semantic_loss(predictions.semantic_logits, objects),
         mask_iou=None if mask_iou is None else config.maskiou_weight * mask_iou / positives)
@@ -203,8 +202,7 @@ def mask_losses(predictions: RawPredictions, matches: Sequence[Matches],
     for prototypes, coefficients, match, target in zip(
             predictions.prototypes.unbind(), predictions.coefficients.unbind(), matches, objects):
         rows = (match.labels > 0).nonzero().flatten()
-        count = len(rows)
-        if count == 0:
+        if (count := len(rows)) == 0:
             continue
         if count > config.masks_to_train:
             rows = _choose(rows, config.masks_to_train, generator)
@@ -272,7 +270,7 @@ def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, ma
 
 def semantic_loss(semantic_logits: Tensor, objects: Sequence[Targets]) -> Tensor:
     """
-    Return binary cross entropy, mean over pixels and images, summed over classes.
+    Return binary cross entropy, mean over pixels and images, summed over the labelled classes.
 
     :param semantic_logits: (B, C, H3, W3).
     """
@@ -281,8 +279,10 @@ def semantic_loss(semantic_logits: Tensor, objects: Sequence[Targets]) -> Tensor
         masks = _masks_on_grid(target.masks, semantic_logits.shape[2:])
         for class_id in target.class_ids.unique():
             target_map[class_id] = masks[target.class_ids == class_id].any(0)
-    cost = functional.binary_cross_entropy_with_logits(semantic_logits, wanted, reduction='sum')
-    batch, _, height, width = semantic_logits.shape
+    batch, classes, height, width = semantic_logits.shape
+    known = ~unlabelled_mask(objects, classes, semantic_logits.device)[:, :, None, None]
+    cost = functional.binary_cross_entropy_with_logits(semantic_logits, wanted, known.to(wanted),
+                                                       reduction='sum')
     return cost / (height * width) / batch
 
 

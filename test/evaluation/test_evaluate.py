@@ -1,6 +1,7 @@
 """Scores, confusions, tables and plots of detections that one can check by hand."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -185,6 +186,19 @@ def test_a_source_is_evaluated_image_by_image():
     assert result.mask_ap == pytest.approx(1)
     assert result.original['box']['all'] == pytest.approx(1)
     assert len(evaluate_source(Oracle(), TwoImages(), max_images=1).truth.sizes) == 1
+
+
+def test_a_model_may_know_more_classes_than_the_source_in_another_order():
+    oracle = Oracle()
+    oracle.class_names = ('zebra', *reversed(CLASSES))
+    renumbered = [oracle.class_names.index(name) for name in CLASSES]
+    predict = oracle.predict
+
+    def renamed(rgb):
+        found = predict(rgb)
+        return replace(found, class_ids=np.array([renumbered[i] for i in found.class_ids]))
+    oracle.predict = renamed
+    assert evaluate_source(oracle, TwoImages()).mask_ap == pytest.approx(1)
 
 
 def test_a_source_with_other_classes_is_refused():

@@ -26,17 +26,23 @@ class SyntheticScenes:
     :param count: images in an epoch.
     :param size: side of the square image [px].
     :param fixed: the fixed validation scenes instead of new ones.
-    :raises ValueError: for an unknown kind.
+    :param class_names: in the order of class ids, those of the scenes and any others.
+    :raises ValueError: for an unknown kind, and when a class of the scenes is missing.
     """
 
-    def __init__(self, kind: str, count: int, size: int, fixed: bool = False) -> None:
+    def __init__(self, kind: str, count: int, size: int, fixed: bool = False,
+                 class_names: Sequence[str] = CLASS_NAMES) -> None:
+        if missing := [name for name in CLASS_NAMES if name not in class_names]:
+            raise ValueError(f'{PREFIX}{kind} has the classes {", ".join(CLASS_NAMES)}; '
+                             f'{", ".join(missing)} is not among the wanted '
+                             f'{", ".join(class_names)}; make the lists agree')
         if kind not in KINDS:
             raise ValueError(f'{PREFIX}{kind} is unknown; known: '
                              f'{", ".join(PREFIX + name for name in KINDS)}')
         self.kind = kind
         self.size = size
         self.fixed = fixed
-        self.class_names = CLASS_NAMES
+        self.class_names = tuple(class_names)
         self.count = count
 
     def __len__(self) -> int:
@@ -53,15 +59,17 @@ class SyntheticScenes:
             seed = int(rng.choice(TRAINING_SEEDS.stop))
             mode, t = MODES[rng.integers(len(MODES))], float(rng.uniform(0, LONGEST_S))
         return scene_sample(scene(seed, t, (self.size, self.size), mode, difficulty),
-                            f'{PREFIX}{difficulty} seed {seed} {mode} t={t:.2f}')
+                            f'{PREFIX}{difficulty} seed {seed} {mode} t={t:.2f}',
+                            self.class_names)
 
 
-def scene_sample(shown: Scene, name: str) -> Sample:
+def scene_sample(shown: Scene, name: str, class_names: Sequence[str] = CLASS_NAMES) -> Sample:
     """Return a scene's image and labels as a sample."""
+    class_of = [class_names.index(class_name) for class_name in CLASS_NAMES]
     objects, (height, width) = shown.objects, shown.image.shape[:2]
     masks = np.array([item.mask for item in objects], np.uint8).reshape(-1, height, width)
     return Sample(shown.image, np.array([item.box for item in objects], np.float32).reshape(-1, 4),
-                  masks, np.array([item.class_id for item in objects], np.int64),
+                  masks, np.array([class_of[item.class_id] for item in objects], np.int64),
                   np.array([item.crowd for item in objects], bool), name)
 
 
@@ -83,9 +91,5 @@ def open_dataset(data: str, images: str = '',
         return CocoDataset(data, images or None, class_names, split)
     kind = data.removeprefix(PREFIX)
     fixed = len(VAL_EASY) * (2 if kind == 'mixed' else 1)
-    source = SyntheticScenes(kind, scenes or fixed, size, fixed=not scenes)
     names = class_names.names if isinstance(class_names, ClassChoice) else tuple(class_names or ())
-    if names and names != source.class_names:
-        raise ValueError(f'{data} has the classes {", ".join(source.class_names)}, wanted were '
-                         f'{", ".join(names)}; make the lists agree')
-    return source
+    return SyntheticScenes(kind, scenes or fixed, size, not scenes, names or CLASS_NAMES)

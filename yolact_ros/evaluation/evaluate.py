@@ -130,10 +130,10 @@ def evaluate_source(predictor: ImageModel, source: SampleSource, max_images: int
     Run a model over labelled images that need not be files, synthetic scenes for example.
 
     :param max_images: use at most so many images, evenly spread.
-    :raises ValueError: when the source's classes are not the model's.
+    :raises ValueError: when the source has a class that the model does not know.
     """
-    if tuple(predictor.class_names) != tuple(source.class_names):
-        raise ValueError(_class_mismatch(predictor.class_names, source.class_names))
+    names = tuple(source.class_names)
+    class_of = _match(predictor.class_names, names, names)
     count = min(len(source), max_images or len(source))
     indices = np.linspace(0, len(source) - 1, count).round().astype(int).tolist()
     sizes, objects, detections = {}, [], []
@@ -142,8 +142,7 @@ def evaluate_source(predictor: ImageModel, source: SampleSource, max_images: int
         found = predictor.predict(sample.image)
         sizes[index + 1] = found.image_size
         objects += sample_objects(sample, index + 1)
-        detections += detections_of(found, index + 1)
-    names = tuple(source.class_names)
+        detections += detections_of(found, index + 1, class_of)
     truth = GroundTruth(names, sizes, tuple(objects), tuple(range(1, len(names) + 1)))
     return evaluate_detections(truth, detections, with_original)
 
@@ -155,10 +154,15 @@ def match_classes(model_names: Sequence[str], truth: GroundTruth) -> list[int | 
     :raises ValueError: when the truth has objects of a class that the model does not know.
     """
     used = {truth.class_names[item.class_id] for item in truth.objects}
-    if used - set(model_names):
-        raise ValueError(_class_mismatch(model_names, sorted(used)))
-    return [truth.class_names.index(name) if name in truth.class_names else None
-            for name in model_names]
+    return _match(model_names, truth.class_names, sorted(used))
+
+
+def _match(model_names: Sequence[str], names: Sequence[str],
+           used: Sequence[str]) -> list[int | None]:
+    """Return the place of each class of the model among names; it has to know the used ones."""
+    if set(used) - set(model_names):
+        raise ValueError(_class_mismatch(model_names, used))
+    return [names.index(name) if name in names else None for name in model_names]
 
 
 def image_paths(truth: GroundTruth, coco_json: str | Path,

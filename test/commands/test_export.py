@@ -69,6 +69,16 @@ def test_decomposed_deformable_convolution_equals_the_operator(stride):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+def test_decomposed_deformable_convolution_stays_on_its_device():
+    # Tensors without values, and like a GPU's not to be mixed with the CPU's.
+    x, offset, mask = (torch.empty(1, channels, 7, 9, device='meta') for channels in (3, 18, 9))
+    weight, bias = torch.empty(4, 3, 3, 3, device='meta'), torch.empty(4, device='meta')
+
+    found = deform_by_grid_sample(x, weight, offset, bias, mask, 1)
+
+    assert (found.shape, found.device.type) == ((1, 4, 7, 9), 'meta')
+
+
 def test_onnx_outputs_equal_torch(model, folder):
     backend = open_exported(folder / 'cups.onnx', 'auto')
     x = torch.randn(2, 3, 256, 256, generator=torch.Generator().manual_seed(1))

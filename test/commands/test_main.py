@@ -13,12 +13,16 @@ from yolact_ros.commands.main import COMMANDS, main
 
 @pytest.fixture
 def command(monkeypatch):
-    """Add a command 'try' whose run() is set by the test."""
+    """Add a command 'try' whose run() is set by the test; undo its set-up of logging."""
     module = SimpleNamespace(run=lambda args: 0,
                              add_arguments=lambda parser: parser.add_argument('--depth', type=int))
     monkeypatch.setitem(COMMANDS, 'try', 'try something')
     monkeypatch.setitem(sys.modules, 'yolact_ros.commands.try', module)
-    return module
+    loggers = logging.getLogger(), logging.getLogger('yolact_ros')
+    levels = [logger.level for logger in loggers]
+    yield module
+    for logger, level in zip(loggers, levels):
+        logger.setLevel(level)
 
 
 def failing(error: BaseException):
@@ -127,6 +131,23 @@ def test_messages_of_the_library_are_shown(command, caplog):
     command.run = lambda args: logging.getLogger('yolact_ros.x').info('12 pictures') or 0
     assert main(['try']) == 0
     assert '12 pictures' in caplog.text
+
+
+def test_debug_shows_the_details_of_this_library_only(command, capsys, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), 'handlers', [])  # pytest's stand for a set-up
+
+    def run(args):
+        for name in ('yolact_ros.x', 'matplotlib.font_manager'):
+            logging.getLogger(name).debug('a detail of %s', name)
+            logging.getLogger(name).info('a message of %s', name)
+        return 0
+    command.run = run
+
+    assert main(['try', '--debug']) == 0
+
+    assert capsys.readouterr().err.splitlines() == [
+        'a detail of yolact_ros.x', 'a message of yolact_ros.x',
+        'a message of matplotlib.font_manager']
 
 
 @pytest.mark.parametrize('argv', [['--help'], ['segment', '--help'], ['download', '--help']])

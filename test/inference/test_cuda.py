@@ -37,6 +37,19 @@ def test_the_demo_model_finds_what_it_finds_on_the_cpu(precision):
     assert isinstance(found._frames, CapturedFrames), 'frames could not be captured'
 
 
+# Of scores: a few units of the last place of numbers near 1, grown by some fifty layers.
+@pytest.mark.parametrize(('precision', 'tolerance'), [
+    ('float32', 1e-4), ('float16', 1e-2), ('bfloat16', 5e-2)])
+def test_a_batch_finds_what_its_images_find_one_by_one(precision, tolerance):
+    predictor = open_predictor('demo', device='cuda', precision=precision)
+    images = [scene(seed).image for seed in range(3)]
+
+    for batched, rgb in zip(predictor.predict_batch(images), images):
+        alone = predictor.predict(rgb)
+        assert_same_objects(batched, alone)
+        np.testing.assert_allclose(batched.scores, alone.scores, rtol=0, atol=tolerance)
+
+
 def test_real_photos_give_finite_results(shared_data):
     predictor = open_predictor('demo', device='cuda')
 

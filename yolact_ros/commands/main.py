@@ -99,11 +99,13 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter)
         module.add_arguments(parser)
         parser.add_argument('--debug', action='store_true',
-                            help='show where in the program an error arose')
+                            help='show details, and where in the program an error arose')
         args, code = _parse(parser, argv)
         if args is None:
             return code
-        logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, format='%(message)s')
+        logging.basicConfig(level=logging.INFO, format='%(message)s')
+        if debug:  # of others' details there are too many
+            logging.getLogger('yolact_ros').setLevel(logging.DEBUG)
         if name in PREDICTING:
             keep_freed_memory()
         return module.run(args)

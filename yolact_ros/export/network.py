@@ -102,9 +102,9 @@ def deform_by_grid_sample(x: Tensor, weight: Tensor, offset: Tensor, bias: Tenso
     """
     _, channels, height, width = x.shape
     out_h, out_w = offset.shape[2:]
-    tap = torch.arange(9)
-    start_y = (torch.arange(out_h) * stride - 1)[None, :, None] + (tap // 3)[:, None, None]
-    start_x = (torch.arange(out_w) * stride - 1)[None, None, :] + (tap % 3)[:, None, None]
+    tap, rows, columns = (torch.arange(count, device=x.device) for count in (9, out_h, out_w))
+    start_y = (rows * stride - 1)[None, :, None] + (tap // 3)[:, None, None]
+    start_x = (columns * stride - 1)[None, None, :] + (tap % 3)[:, None, None]
     shifts = offset.reshape(-1, 9, 2, out_h, out_w)
     y = (shifts[:, :, 0] + start_y) * (2 / (height - 1)) - 1
     x_at = (shifts[:, :, 1] + start_x) * (2 / (width - 1)) - 1

@@ -12,7 +12,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +21,7 @@ from yolact_ros.config import PostprocessConfig
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.captured.buffers import (
     FrameLimits,
+    FrameResult,
     make_request,
     make_result,
     mask_bytes,
@@ -137,7 +138,6 @@ class _Frame:
     """
     Memory and captured work for some images.
 
-    :ivar result: on the host, of the last run.
     :ivar raw: the network's predictions on the device, of the last run.
     """
 
@@ -147,10 +147,14 @@ class _Frame:
         with capture.current():  # its stream clears the memory before it fills it
             self._request = make_request(limits, backend.config.num_classes, backend.device)
             self._result = make_result(limits, backend.device)
-        self.result = self._result.host
         self._backend, self._capture = backend, capture
         self._replay: Replay | None = None
         self.raw: RawPredictions
+
+    @cached_property
+    def result(self) -> FrameResult:
+        """Return the memory on the host, as arrays, that every run fills anew."""
+        return FrameResult(*(part.numpy() for part in self._result.host))
 
     def run(self, images: Sequence[np.ndarray], thresholds: Thresholds,
             clock: StageClock) -> None:

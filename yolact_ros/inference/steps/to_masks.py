@@ -59,10 +59,8 @@ def to_instances(boxes: np.ndarray, class_ids: np.ndarray, class_scores: np.ndar
 def pixel_boxes(relative: np.ndarray, size: ImageSize) -> np.ndarray:
     """Return (D, 4) float32 corners [px], ordered and clipped to the image."""
     extent = np.array([size.width, size.height], np.float32)
-    first, second = relative[:, :2] * extent, relative[:, 2:] * extent
-    low, high = np.minimum(first, second), np.maximum(first, second)
-    return np.concatenate((np.clip(low, 0, extent), np.clip(high, 0, extent)), 1,
-                          dtype=np.float32)
+    corners = np.sort(relative.reshape(-1, 2, 2) * extent, axis=1)
+    return corners.clip(0, extent, dtype=np.float32).reshape(-1, 4)
 
 
 def _grid_limits(boxes: Tensor, grid: Sequence[int]) -> list[list[int]]:

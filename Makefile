@@ -15,9 +15,10 @@ DURATION ?= $(if $(filter-out 0,$(VIEWER)),3600,20)
 ROS ?= kilted
 export ROS
 venv := $(if $(filter kilted,$(ROS)),.venv,.venv-$(ROS))
-# Two processes, each with files of its own and one ROS domain. A crash ends only its process, and
-# the summary names the test. Set it empty for one process, as a debugger wants it.
-PARALLEL ?= -n 2 --dist loadfile --max-worker-restart=0
+# Two processes, each with files of its own and one ROS domain. A crash or a hang in foreign code
+# ends only its process, its test runs once more, and the summary names it (test/conftest.py).
+# Set it empty for one process, as a debugger wants it.
+PARALLEL ?= -n 2 --dist loadfile --max-worker-restart=4
 pytest = $(venv)/bin/python -m pytest -q $(PARALLEL)
 
 # A sourced ROS installation would mix its libraries with those of .venv/.

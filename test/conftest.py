@@ -1,8 +1,15 @@
-"""What every test shares: real data beside the checkout, one ROS domain per process."""
+"""
+What every test shares.
 
+Real data beside the checkout, one ROS domain per process, and the last resorts: a test stuck in
+foreign code ends its process, and one that ended its process runs once more in another.
+"""
+
+import faulthandler
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -26,6 +33,92 @@ if not any(Path(file).exists() for file in ('/dev/nvidiactl', '/dev/nvhost-gpu',
     os.environ['TRITON_INTERPRET'] = '1'
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the last resorts; the process that only hands out tests (-n) counts the crashes."""
+    config.pluginmanager.register(Watchdog())
+    if config.getoption('dist', 'no') == 'loadfile' and not hasattr(config, 'workerinput'):
+        config.pluginmanager.register(Crashes(config))
+
+
+class Watchdog:
+    """
+    Ends the process, with the stack of every thread, where a test's time limit has no effect.
+
+    The limit is a signal that Python sees between two of its instructions, so never in a library
+    that waits for ever. faulthandler counts in a thread of its own that needs no Python.
+    """
+
+    GRACE = 20  # [s] after the limit, so that what can fail in the usual way does
+
+    def __init__(self):
+        self._stderr = os.dup(2)  # before pytest captures it
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_timeout_set_timer(self, item, settings) -> None:
+        item.watched_s = settings.timeout + self.GRACE
+        self._watch(item)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item) -> None:
+        self._watch(item)  # again: a failure before ended both limits
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_timeout_cancel_timer(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
+
+    def _watch(self, item) -> None:
+        if hasattr(item, 'watched_s'):
+            faulthandler.dump_traceback_later(item.watched_s, file=self._stderr, exit=True)
+
+
+class Crashes:
+    """
+    Lets a test that ended its process run once more, and only once; the summary tells.
+
+    The crash beyond --max-worker-restart, after which nothing runs any more, is a failure.
+    """
+
+    def __init__(self, config):
+        self.seen, self._restarts = Counter(), int(config.option.maxworkerrestart or 0)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, error) -> None:
+        self._restarts -= bool(error)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config, log):
+        from xdist.scheduler import LoadFileScheduling
+        seen = self.seen
+
+        class Scheduling(LoadFileScheduling):
+            """As --dist loadfile, which would start a test anew however often it crashes."""
+
+            def remove_node(self, node):
+                pending = [(tests, name) for tests in self.assigned_work[node].values()
+                           for name, done in tests.items() if not done]
+                if not pending:
+                    return super().remove_node(node)
+                tests, crashed = pending[0]
+                seen[crashed] += 1
+                tests[crashed] = seen[crashed] > 1
+                super().remove_node(node)
+                return crashed
+
+        return Scheduling(config, log)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem, report) -> None:
+        if self.seen[crashitem] == 1 and self._restarts >= 0:
+            report.outcome = 'crashed'  # not failed: the second run decides
+
+    def pytest_terminal_summary(self, terminalreporter) -> None:
+        if not (crashed := terminalreporter.stats.get('crashed')):
+            return
+        terminalreporter.section('ENDED THEIR PROCESS AND RAN ONCE MORE', red=True, bold=True)
+        for report in crashed:
+            terminalreporter.line(f'{report.longrepr}; its stacks are in the log above', red=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -133,6 +133,11 @@ class YolactNode(LifecycleNode):
         stopped = self._worker is None or self._worker.stop(STOP_TIMEOUT_S)
         return stopped and not self._model.is_loading
 
+    def destroy_node(self) -> None:
+        """Leave the graph; rclpy alone keeps the whole DDS participant until the node is freed."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     # lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

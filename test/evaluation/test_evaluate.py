@@ -183,7 +183,7 @@ class TwoImages:
 
 def test_a_source_is_evaluated_image_by_image():
     result = evaluate_source(Oracle(), TwoImages(), with_original=True)
-    assert result.mask_ap == pytest.approx(1)
+    assert (result.box_ap, result.mask_ap) == pytest.approx((1, 1))
     assert result.original['box']['all'] == pytest.approx(1)
     assert len(evaluate_source(Oracle(), TwoImages(), max_images=1).truth.sizes) == 1
 

@@ -53,6 +53,11 @@ class EvalResult:
     original: dict[str, dict[str, float]] | None = None
 
     @property
+    def box_ap(self) -> float:
+        """COCO box AP in [0, 1], -1 when nothing could be scored."""
+        return self.box.values['AP'] if self.box else -1.0
+
+    @property
     def mask_ap(self) -> float:
         """COCO mask AP in [0, 1], -1 when nothing could be scored."""
         return self.mask.values['AP'] if self.mask else -1.0

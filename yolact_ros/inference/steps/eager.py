@@ -97,16 +97,17 @@ def _best_anchors(logits: Tensor, classes: Tensor, candidate: float,
         best = scores.amax(1)
         cut = best.topk(most + 1).values[most:]
         rows = (best > cut).nonzero()[:, 0]
-        anchors, scores = anchors[rows], scores[rows]
+        anchors, scores = anchors.index_select(0, rows), scores.index_select(0, rows)
         scores.masked_fill_(scores <= cut, 0.0)
     return anchors[None], scores[None], cut
 
 
 def _largest(values: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Sort what is not zero."""
-    places = values[0].nonzero()[:, 0]
-    positive, order = values[0, places].sort(descending=True, stable=True)
-    return positive[None, :most], places[order[:most]][None]
+    values = values[0]
+    places = values.nonzero()[:, 0]
+    positive, order = values.index_select(0, places).sort(descending=True, stable=True)
+    return positive[None, :most], places.index_select(0, order[:most])[None]
 
 
 def _rows(values: Tensor, rows: Tensor) -> Tensor:

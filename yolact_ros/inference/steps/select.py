@@ -77,7 +77,8 @@ def select_best(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms
     best_of = _best_pairs if nms == 'fast' else _best_classes
     anchors, class_ids, scores, exhausted = best_of(raw.class_logits, thresholds,
                                                     most_anchors or MOST_ANCHORS, operators)
-    boxes = decode_boxes(rows_of(raw.box_offsets, anchors).float(), priors[anchors])
+    boxes = decode_boxes(rows_of(raw.box_offsets, anchors).float(),
+                         rows_of(priors.expand(len(anchors), -1, -1), anchors))
     rivals = class_ids if nms == 'fast' else torch.zeros_like(class_ids)
     keep = operators.nms_keep(boxes, rivals, scores > 0, thresholds.iou, thresholds.top_k)
     if nms == 'cross_class':

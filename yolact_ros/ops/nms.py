@@ -83,8 +83,10 @@ def fast_nms_mixed(boxes: Tensor, class_ids: Tensor, iou_threshold: float, top_k
     :returns: (E,) bool.
     """
     count, device = len(class_ids), boxes.device
+    if count == 0:
+        return class_ids.bool()
     class_ids, order = class_ids.sort(stable=True)
-    boxes = boxes[order]
+    boxes = boxes.index_select(0, order)
     rank = torch.arange(count, device=device) - torch.searchsorted(class_ids, class_ids)
     keep = rank < top_k
     block = NMS_BLOCK if device.type == 'cpu' else max(count, 1)

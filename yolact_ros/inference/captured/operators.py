@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from yolact_ros.inference.backends.protocol import Backend
@@ -28,15 +29,28 @@ def _preprocess(memory: FrameMemory, backend: Backend) -> Tensor:
         config.pixel_std, backend.dtype)
 
 
-def _anchor_scores(logits: Tensor, classes: Tensor, candidate: Tensor) -> Tensor:
-    """Lay the logits out as the kernel reads them."""
-    return scores.anchor_scores(logits.contiguous(), classes, candidate)
+def _best_anchors(logits: Tensor, classes: Tensor, candidate: Tensor,
+                  most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Sort the best scores of all anchors: how many see something only the device knows."""
+    best = scores.anchor_scores(logits.contiguous(), classes, candidate)      # (B, P)
+    values, anchors = _largest(best, most + 1)
+    cut = values[:, most] if values.shape[1] > most else values.new_zeros(len(values))
+    anchors = anchors[:, :most].sort(1).values
+    of_classes = torch.softmax(_rows(logits, anchors).float(), -1)[..., 1:]
+    passing = (of_classes > classes) & (of_classes > cut[:, None, None]) \
+        & (_rows(best, anchors) > 0)[..., None]
+    return anchors, of_classes.masked_fill(~passing, 0.0), cut
 
 
 def _largest(values: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Sort everything: how much of it is zero only the device knows."""
+    """Sort everything, zeros too."""
     values, places = values.sort(dim=1, descending=True, stable=True)
     return values[:, :most], places[:, :most]
+
+
+def _rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Take rows of every image."""
+    return values[torch.arange(len(values), device=values.device)[:, None], rows]
 
 
 def _nms_keep(boxes: Tensor, class_ids: Tensor, valid: Tensor, iou: Tensor,
@@ -44,6 +58,14 @@ def _nms_keep(boxes: Tensor, class_ids: Tensor, valid: Tensor, iou: Tensor,
     """Lay the candidates out as the kernel reads them."""
     return nms.fast_nms_keep(boxes.contiguous(), class_ids.int().contiguous(),
                              valid.contiguous(), iou, top_k)
+
+
+def _first_kept(keep: Tensor, most: int) -> Tensor:
+    """Count up to each one's place; those of no place share one behind the others."""
+    place = keep.cumsum(1, dtype=torch.int32).sub_(1)
+    place = place.masked_fill_(~keep, most).clamp_(max=most).long()
+    order = torch.arange(keep.shape[1], device=keep.device).expand_as(place)
+    return place.new_zeros(len(keep), most + 1).scatter_(1, place, order)[:, :most]
 
 
 def _assemble(prototypes: Tensor, coefficients: Tensor, boxes: Tensor, counts: Tensor) -> Tensor:
@@ -66,4 +88,5 @@ def _to_pixels(found: Detections, soft: Tensor, mask_scores: Tensor,
     return result
 
 
-TRITON = Operators(_preprocess, _anchor_scores, _largest, _nms_keep, _assemble, _to_pixels)
+TRITON = Operators(_preprocess, _best_anchors, _largest, _rows, _nms_keep, _first_kept, _assemble,
+                   _to_pixels)

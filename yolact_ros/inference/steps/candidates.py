@@ -23,9 +23,10 @@ def candidate_scores(logits: Tensor, floor: float) -> tuple[Tensor, Tensor]:
     lead = math.log(floor / (1 - floor)) - 1e-3 if 0 < floor < 1 else \
         -math.inf if floor <= 0 else math.inf
     anchors = (_best_foreground(logits) - logits[:, 0] > lead).nonzero()[:, 0]
-    scores = torch.softmax(logits[anchors].float(), -1)[:, 1:]
+    # index_select, because indexing copies rows element by element.
+    scores = torch.softmax(logits.index_select(0, anchors).float(), -1)[:, 1:]
     rows = (scores.amax(1) > floor).nonzero()[:, 0]
-    return anchors[rows], scores[rows]
+    return anchors.index_select(0, rows), scores.index_select(0, rows)
 
 
 def _best_foreground(logits: Tensor) -> Tensor:

@@ -87,23 +87,42 @@ def _preprocess(images: Sequence[np.ndarray], backend: Backend) -> Tensor:
     return torch.cat(inputs) if len(inputs) > 1 else inputs[0]
 
 
-def _anchor_scores(logits: Tensor, classes: Tensor, candidate: float) -> Tensor:
-    """Score the few anchors that see something."""
+def _best_anchors(logits: Tensor, classes: Tensor, candidate: float,
+                  most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Score the few anchors that see something; choose among them where they are many."""
     anchors, scores = candidate_scores(logits[0], candidate)
-    best = torch.where(scores > classes, scores, 0.0).amax(1)
-    return best.new_zeros(logits.shape[1]).index_copy_(0, anchors, best)[None]
+    scores = torch.where(scores > classes, scores, 0.0)                       # (n, C)
+    cut = scores.new_zeros(1)
+    if len(anchors) > most:
+        best = scores.amax(1)
+        cut = best.topk(most + 1).values[most:]
+        rows = (best > cut).nonzero()[:, 0]
+        anchors, scores = anchors.index_select(0, rows), scores.index_select(0, rows)
+        scores.masked_fill_(scores <= cut, 0.0)
+    return anchors[None], scores[None], cut
 
 
 def _largest(values: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Sort what is not zero."""
-    places = values[0].nonzero()[:, 0]
-    positive, order = values[0, places].sort(descending=True, stable=True)
-    return positive[None, :most], places[order[:most]][None]
+    values = values[0]
+    places = values.nonzero()[:, 0]
+    positive, order = values.index_select(0, places).sort(descending=True, stable=True)
+    return positive[None, :most], places.index_select(0, order[:most])[None]
+
+
+def _rows(values: Tensor, rows: Tensor) -> Tensor:
+    """Take rows of the one image."""
+    return values[0].index_select(0, rows[0])[None]
 
 
 def _nms_keep(boxes: Tensor, class_ids: Tensor, valid: Tensor, iou: float, top_k: int) -> Tensor:
     """Judge candidates, all of which are valid since zeros are left out."""
     return fast_nms_mixed(boxes[0], class_ids[0], iou, top_k)[None]
+
+
+def _first_kept(keep: Tensor, most: int) -> Tensor:
+    """Look for them: there is no padding."""
+    return keep[0].nonzero()[None, :most, 0]
 
 
 def _assemble(prototypes: Tensor, coefficients: Tensor, boxes: Tensor, counts: Tensor) -> Tensor:
@@ -118,4 +137,5 @@ def _to_pixels(found: Detections, soft: Tensor, mask_scores: Tensor, rgb: np.nda
 
 # Behind the network a batch of one image: where the host may look at values nothing is padded,
 # so that work grows with what is in the image.
-EAGER = Operators(_preprocess, _anchor_scores, _largest, _nms_keep, _assemble, _to_pixels)
+EAGER = Operators(_preprocess, _best_anchors, _largest, _rows, _nms_keep, _first_kept, _assemble,
+                  _to_pixels)

@@ -17,12 +17,16 @@ class Operators(NamedTuple):
     Operators on a batch of B images, in any form that the first and the last of them share.
 
     :param preprocess: images and the backend -> (B, 3, S, S), the network's input.
-    :param anchor_scores: (B, P, C + 1) logits, (C,) thresholds of classes and one of candidates
-        -> (B, P), each anchor's best score that passes, 0 where none does.
+    :param best_anchors: (B, P, C + 1) logits, (C,) thresholds of classes and one of candidates, A
+        -> the anchors with the best scores (B, A), ascending, and their scores of all classes
+        (B, A, C), 0 where they do not pass or an anchor left out may be better; the best score
+        left out or 0 (B,).
     :param largest: (B, M) values >= 0 and how many -> values and places of the largest of each
         row, best first, equal ones in their order. Zeros may be left out.
+    :param rows: (B, M, ...) values and (B, n) rows -> (B, n, ...).
     :param nms_keep: (B, E, 4) boxes best first, (B, E) class ids and which take part, threshold
         of the IoU, top_k -> (B, E) bool, see ops.nms.fast_nms_mixed.
+    :param first_kept: (B, E) bool and N -> (B, N) places of the first that are True.
     :param assemble: (B, Hp, Wp, K) prototypes, (B, N, K) coefficients, (B, N, 4) boxes and (B,)
         counts -> (B, N, Hp, Wp) soft masks, zero outside their boxes.
     :param to_pixels: detections, soft masks, (B, N) mask scores and images -> Instances, or the
@@ -30,8 +34,10 @@ class Operators(NamedTuple):
     """
 
     preprocess: Callable[[Any, Backend], Tensor]
-    anchor_scores: Callable[[Tensor, Tensor, float | Tensor], Tensor]
+    best_anchors: Callable[[Tensor, Tensor, float | Tensor, int], tuple[Tensor, Tensor, Tensor]]
     largest: Callable[[Tensor, int], tuple[Tensor, Tensor]]
+    rows: Callable[[Tensor, Tensor], Tensor]
     nms_keep: Callable[[Tensor, Tensor, Tensor, float | Tensor, int | Tensor], Tensor]
+    first_kept: Callable[[Tensor, int], Tensor]
     assemble: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
     to_pixels: Callable[[Detections, Tensor, Tensor, Any], Any]

@@ -73,19 +73,21 @@ def select_best(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms
     :param room: N, at least max_instances.
     :param most_anchors: that are looked at, MOST_ANCHORS unless told otherwise.
     """
+    rows_of = operators.rows
     best_of = _best_pairs if nms == 'fast' else _best_classes
     anchors, class_ids, scores, exhausted = best_of(raw.class_logits, thresholds,
                                                     most_anchors or MOST_ANCHORS, operators)
-    boxes = decode_boxes(_rows(raw.box_offsets, anchors).float(), priors[anchors])
+    boxes = decode_boxes(rows_of(raw.box_offsets, anchors).float(),
+                         rows_of(priors.expand(len(anchors), -1, -1), anchors))
     rivals = class_ids if nms == 'fast' else torch.zeros_like(class_ids)
     keep = operators.nms_keep(boxes, rivals, scores > 0, thresholds.iou, thresholds.top_k)
     if nms == 'cross_class':
         # A box that its own class's threshold forbids still suppresses others.
         keep = keep & (scores > thresholds.classes[class_ids])
-    scores, chosen = operators.largest(scores.masked_fill(~keep, 0.0), room)
+    chosen = operators.first_kept(keep, room)
     counts = keep.sum(1).clamp(max=thresholds.max_instances)
-    return Detections(_rows(boxes, chosen), _rows(class_ids, chosen), scores,
-                      _rows(raw.coefficients, _rows(anchors, chosen)).float(), counts.int(),
+    return Detections(rows_of(boxes, chosen), rows_of(class_ids, chosen), rows_of(scores, chosen),
+                      rows_of(raw.coefficients, rows_of(anchors, chosen)).float(), counts.int(),
                       exhausted | (counts >= thresholds.max_instances))
 
 
@@ -123,42 +125,26 @@ def _best_pairs(logits: Tensor, thresholds: Thresholds, most_anchors: int,
 
     :param logits: (B, P, C + 1), background first.
     """
-    anchors, scores, cut = _best_anchors(logits, thresholds.classes, thresholds.candidate,
-                                         most_anchors, operators)
+    anchors, scores, cut = operators.best_anchors(logits, thresholds.classes,
+                                                  thresholds.candidate, most_anchors)
     count = max(anchors.shape[1], 1)
     # (B, A, C) -> (B, C * A), the order of equal scores
     scores, order, waiting = _largest(scores.transpose(1, 2).flatten(1), MOST_PAIRS, operators)
-    return Candidates(_rows(anchors, order % count), order // count, scores,
+    return Candidates(operators.rows(anchors, order % count), order // count, scores,
                       (cut == 0) & (waiting == 0))
 
 
 def _best_classes(logits: Tensor, thresholds: Thresholds, most_anchors: int,
                   operators: Operators) -> Candidates:
     """Return the best anchors with their best class; equal scores keep the order of anchors."""
-    anchors, scores, cut = _best_anchors(logits, torch.zeros_like(thresholds.classes),
-                                         thresholds.candidate, most_anchors, operators)
+    anchors, scores, cut = operators.best_anchors(logits, torch.zeros_like(thresholds.classes),
+                                                  thresholds.candidate, most_anchors)
     scores, class_ids = scores.max(-1)                                        # (B, A)
     scores, order, _ = _largest(scores, most_anchors, operators)
     # Only the best top_k are compared at all: with those at hand the rest does not matter.
     exhausted = (cut == 0) | ((scores > 0).sum(1) >= thresholds.top_k)
-    return Candidates(_rows(anchors, order), _rows(class_ids, order), scores, exhausted)
-
-
-def _best_anchors(logits: Tensor, classes: Tensor, candidate: float | Tensor, most: int,
-                  operators: Operators) -> tuple[Tensor, Tensor, Tensor]:
-    """
-    Return the anchors with the best scores in their own order, and their scores of all classes.
-
-    :returns: (B, A) int64 ascending; (B, A, C), 0 where they do not pass or an anchor left out
-        may be better; the best score left out (B,).
-    """
-    best = operators.anchor_scores(logits, classes, candidate)                # (B, P)
-    _, anchors, cut = _largest(best, most, operators)
-    anchors = anchors.sort(1).values
-    scores = torch.softmax(_rows(logits, anchors).float(), -1)[..., 1:]
-    passing = (scores > classes) & (scores > cut[:, None, None]) \
-        & (_rows(best, anchors) > 0)[..., None]
-    return anchors, scores.masked_fill(~passing, 0.0), cut
+    return Candidates(operators.rows(anchors, order), operators.rows(class_ids, order), scores,
+                      exhausted)
 
 
 def _largest(values: Tensor, most: int, operators: Operators) -> tuple[Tensor, Tensor, Tensor]:
@@ -166,8 +152,3 @@ def _largest(values: Tensor, most: int, operators: Operators) -> tuple[Tensor, T
     values, places = operators.largest(values, most + 1)
     left_out = values[:, most] if values.shape[1] > most else values.new_zeros(len(values))
     return values[:, :most], places[:, :most], left_out
-
-
-def _rows(values: Tensor, rows: Tensor) -> Tensor:
-    """Return (B, n, ...), some of the rows of (B, M, ...)."""
-    return values[torch.arange(len(values), device=values.device)[:, None], rows]

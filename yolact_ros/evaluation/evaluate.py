@@ -29,7 +29,9 @@ Progress = Callable[[Iterable], Iterable]
 class ImageModel(Protocol):
     """Whatever finds objects in images: a Predictor, or a stand-in."""
 
-    class_names: tuple[str, ...]
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names, in the order of class ids."""
 
     def predict(self, rgb: np.ndarray) -> Instances:
         """Return the objects in an (H, W, 3) uint8 RGB image."""
@@ -51,6 +53,11 @@ class EvalResult:
     truth: GroundTruth
     detections: tuple[Detection, ...]
     original: dict[str, dict[str, float]] | None = None
+
+    @property
+    def box_ap(self) -> float:
+        """COCO box AP in [0, 1], -1 when nothing could be scored."""
+        return self.box.values['AP'] if self.box else -1.0
 
     @property
     def mask_ap(self) -> float:

@@ -33,7 +33,7 @@ setup(
         'safetensors>=0.4',
         'tqdm>=4.60',
         'pycocotools>=2.0.7',
-        'PyYAML>=5.4',
+        'PyYAML>=6.0',  # 5.4 cannot be built any more
         'scipy>=1.8',
     ],
     extras_require=EXTRAS,

@@ -36,9 +36,9 @@ def requirement_name(line: str) -> str:
     return re.match(r'[\w-]+', line).group().lower()
 
 
-def pinned_packages() -> set[str]:
-    """Return the packages that requirements.txt names."""
-    lines = (ROOT / 'requirements.txt').read_text(encoding='utf-8').splitlines()
+def pinned_packages(file: str = 'requirements.txt') -> set[str]:
+    """Return the packages that a requirements file names."""
+    lines = (ROOT / file).read_text(encoding='utf-8').splitlines()
     return {requirement_name(line) for line in lines if line and not line.startswith('#')}
 
 
@@ -55,6 +55,15 @@ def test_everything_pip_installs_is_in_the_tested_environment(setup_arguments):
     extras = setup_arguments['extras_require'].values()
     wanted = [*setup_arguments['install_requires'], *(line for lines in extras for line in lines)]
     assert {requirement_name(line) for line in wanted} <= pinned_packages()
+
+
+@pytest.mark.parametrize('file', ['requirements.txt', 'requirements-jazzy.txt'])
+def test_the_environments_have_every_message_package_that_is_imported(file):
+    brought = {'std_msgs', 'lifecycle_msgs', 'rosgraph_msgs'}  # by rclpy and sensor_msgs
+    optional = {'vision_msgs'}
+    messages = {name for name in ros_imports() if re.fullmatch(r'\w+_(msgs|srvs)', name)}
+    wanted = {f'ros-{name.replace("_", "-")}' for name in messages - brought - optional}
+    assert wanted <= pinned_packages(file)
 
 
 def test_every_python_folder_is_installed_by_pip(setup_arguments):

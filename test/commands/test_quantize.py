@@ -14,6 +14,9 @@ from yolact_ros.checkpoint import load_model, save_model
 from yolact_ros.commands import quantize as command
 from yolact_ros.commands.jobs import calibration
 from yolact_ros.commands.main import main
+from yolact_ros.evaluation.ap import ApSummary
+from yolact_ros.evaluation.evaluate import EvalResult
+from yolact_ros.evaluation.ground_truth import GroundTruth
 from yolact_ros.export.network import rescoring_path
 from yolact_ros.export.quantize import (
     Calibration,
@@ -133,18 +136,17 @@ def test_images_left_out_and_images_of_one_colour_are_told(tmp_path, monkeypatch
     assert 'only 3 calibration pictures' in told[2]
 
 
-class Ap:
-    """An EvalResult of these figures."""
-
-    def __init__(self, box_ap, mask_ap):
-        self.box_ap, self.mask_ap = box_ap, mask_ap
+def scored(box_ap, mask_ap):
+    """Return an evaluation with these figures."""
+    box, mask = (ApSummary({'AP': ap}, (), np.empty(0)) for ap in (box_ap, mask_ap))
+    return EvalResult(box, mask, GroundTruth((), {}, (), ()), ())
 
 
 @pytest.mark.parametrize('after, code', [((0.5, 0.39), 0), ((0.5, 0.37), 1), ((0.47, 0.4), 1)],
                          ids=['near', 'mask fell', 'box fell'])
 def test_a_network_that_lost_too_much_is_not_written(folder, tmp_path, capsys, monkeypatch, after,
                                                      code):
-    results = iter([Ap(0.5, 0.4), *[Ap(*after)] * 9])
+    results = iter([scored(0.5, 0.4), *[scored(*after)] * 9])
     monkeypatch.setattr(command._Comparison, '_evaluate', lambda *_: next(results))
     monkeypatch.setattr(command, 'ROUNDS', 1)
     for name in ('quantize', 'quantize_within'):

@@ -29,7 +29,9 @@ Progress = Callable[[Iterable], Iterable]
 class ImageModel(Protocol):
     """Whatever finds objects in images: a Predictor, or a stand-in."""
 
-    class_names: tuple[str, ...]
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names, in the order of class ids."""
 
     def predict(self, rgb: np.ndarray) -> Instances:
         """Return the objects in an (H, W, 3) uint8 RGB image."""

@@ -36,8 +36,9 @@ ARGUMENTS = {
     'log_level': ('info', LEVELS, 'Least severe log lines of the node to show.'),
     'fastdds_profile': ('auto', None, 'Fast DDS profile for large images: a path, none, or auto '
                         'for config/fastdds.xml unless the environment names another.'),
-    'rqt': ('false', SWITCH, 'Show the overlay in rqt_image_view.'),
-    'rviz': ('false', SWITCH, 'Show overlay, points and boxes in RViz.'),
+    'rqt': ('false', SWITCH, 'Show the overlay in rqt_image_view; of each of cameras in its own.'),
+    'rviz': ('false', SWITCH, 'Show overlay, points and boxes in RViz; of each of cameras in its '
+             'own.'),
     'respawn': ('false', SWITCH, 'Start the node again, 2 s after it ended by itself.'),
     'on_exit': ('shutdown', ('shutdown', 'stay'), 'When the node ends: end the launch too, with '
                 'an error if the node had one, or let the others stay.'),
@@ -146,25 +147,32 @@ def _start_viewers(context):
             found.append(LogInfo(msg=f'{argument}:=true, but {package} is not installed: sudo apt '
                                      f'install ros-$ROS_DISTRO-{package.replace("_", "-")}'))
         else:
-            found.append(viewer())
+            found += [viewer(camera) for camera in _cameras(context)]
     return found
 
 
-def _rqt():
-    """Return the viewer of the overlay."""
-    return Node(package='rqt_image_view', executable='rqt_image_view', name='overlay_view',
-                namespace=LaunchConfiguration('namespace'), arguments=[_topic('overlay')])
+def _cameras(context):
+    """Return the names of the cameras; '' for the only one, whose topics have no name in them."""
+    return _typed(LaunchConfiguration('cameras').perform(context), tuple)
 
 
-def _rviz():
-    """Return RViz with what the node shows, whatever it is called."""
-    return Node(package='rviz2', executable='rviz2', name='rviz',
+def _rqt(camera):
+    """Return the viewer of the overlay of one camera."""
+    return Node(package='rqt_image_view', executable='rqt_image_view',
+                name='_'.join(filter(None, ('overlay_view', camera))),
+                namespace=LaunchConfiguration('namespace'), arguments=[_topic(camera, 'overlay')])
+
+
+def _rviz(camera):
+    """Return RViz with what the node shows of one camera, whatever both are called."""
+    return Node(package='rviz2', executable='rviz2',
+                name='_'.join(filter(None, ('rviz', camera))),
                 arguments=['-d', PathJoinSubstitution([CONFIG, 'yolact.rviz'])],
-                remappings=[(f'/yolact/{name}', _topic(name))
+                remappings=[(f'/yolact/{name}', _topic(camera, name))
                             for name in ('overlay', 'label_image', 'points', 'markers')])
 
 
-def _topic(name):
+def _topic(camera, name):
     """Return an output of the node, fully resolved."""
     return PathJoinSubstitution(['/', LaunchConfiguration('namespace'),
-                                 LaunchConfiguration('name'), name])
+                                 LaunchConfiguration('name'), *filter(None, (camera,)), name])

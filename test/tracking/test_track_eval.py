@@ -26,7 +26,7 @@ def frames(tool, count=10):
     """Return images of two resting objects that are found exactly."""
     masks = [np.zeros((40, 60), bool) for _ in range(2)]
     masks[0][5:15, 5:15] = masks[1][20:35, 30:50] = True
-    found = tool.as_instances(masks, np.array([0.9, 0.8]))
+    found = tool.as_instances(masks, np.array([0.9, 0.8]), tool.ImageSize(40, 60))
     return [tool.Frame(0.1 * step, found, [7, 9], tool.likeness(masks, found),
                        np.zeros(2, bool)) for step in range(count)]
 
@@ -56,3 +56,12 @@ def test_a_pan_moves_detections_and_leaves_their_likeness(tool):
              for frame, before in zip(panned, sequence)]
     assert moved == [0, tool.PAN_STEP, 2 * tool.PAN_STEP]
     np.testing.assert_array_equal(panned[2].likeness, sequence[2].likeness)
+
+
+def test_an_image_in_which_every_mask_is_missing_is_one_of_the_same_size(tool):
+    mask = np.zeros((40, 60), bool)
+    mask[5:15, 5:15] = True
+    damaged = list(tool.damage([{1: mask}] * 30, 6.0, 0))
+    empty = [frame for frame in damaged if len(frame.instances) == 0]
+    assert empty and empty[0].likeness.shape == (1, 0)
+    assert {frame.instances.image_size for frame in damaged} == {tool.ImageSize(40, 60)}

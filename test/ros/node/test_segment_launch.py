@@ -137,6 +137,34 @@ def test_rviz_shows_the_nodes_topics():
                       '/yolact/markers'}
 
 
+class Joined:
+    """A path of substitutions; what was not given reads like its name."""
+
+    def __init__(self, parts):
+        self.path = os.path.join(*(getattr(part, 'name', part) for part in parts))
+
+
+@pytest.mark.parametrize('camera, prefix', [('', ''), ('front', 'front/')])
+def test_viewers_look_at_the_topics_of_their_camera(camera, prefix):
+    names = {'LaunchConfiguration': Given, 'PathJoinSubstitution': Joined,
+             'Node': SimpleNamespace, 'CONFIG': 'config'}
+    for function in ('_topic', '_rqt', '_rviz'):
+        exec_function(function, names)
+    rqt, rviz = (names[function](camera) for function in ('_rqt', '_rviz'))
+    own = f'/namespace/name/{prefix}'
+    assert [argument.path for argument in rqt.arguments] == [own + 'overlay']
+    assert {before: after.path for before, after in rviz.remappings} == {
+        f'/yolact/{name}': own + name for name in ('overlay', 'label_image', 'points', 'markers')}
+
+
+@pytest.mark.parametrize('text, cameras', [('', ['']), ('front,left', ['front', 'left'])])
+def test_there_is_a_viewer_for_each_camera(text, cameras):
+    names = {'LaunchConfiguration': Given}
+    for function in ('_typed', '_cameras'):
+        exec_function(function, names)
+    assert names['_cameras']({'cameras': text}) == cameras
+
+
 @pytest.fixture
 def launched(tmp_path):
     """Return a function that launches the file and gives (process, node to ask with)."""
@@ -147,12 +175,12 @@ def launched(tmp_path):
     node = Node('asker', context=context)
     processes = []
 
-    def launch(*arguments):
+    def launch(*arguments, **environment):
         path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
         processes.append(subprocess.Popen(
             [sys.executable, '-c', LAUNCH, LAUNCH_FILE, *arguments], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, start_new_session=True, cwd=tmp_path,
-            env={**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1'}))
+            env={**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', **environment}))
         return processes[-1], node
 
     yield launch
@@ -227,3 +255,27 @@ def test_viewer_that_is_missing_costs_only_itself(launched):
     output, _ = process.communicate(timeout=PATIENCE)
     assert 'rqt_image_view is not installed: sudo apt install' in output
     assert 'nothing.pth not found' in output
+
+
+def install_stand_in(prefix, package):
+    """Install a viewer that says what it was started with, where the launch looks for it."""
+    index = prefix / 'share' / 'ament_index' / 'resource_index' / 'packages'
+    program = prefix / 'lib' / package / package
+    for folder in (index, program.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    (index / package).touch()
+    program.write_text('#!/bin/sh\necho "$0 $*"\n')
+    program.chmod(0o755)
+
+
+def test_each_camera_is_shown_in_viewers_of_its_own(launched, tmp_path):
+    for package in ('rqt_image_view', 'rviz2'):
+        install_stand_in(tmp_path, package)
+    prefixes = f'{tmp_path}{os.pathsep}{os.environ["AMENT_PREFIX_PATH"]}'
+    process, _ = launched('weights:=nothing.pth', 'rqt:=true', 'rviz:=true', 'on_exit:=stay',
+                          'cameras:=front,left', 'name:=seg', 'namespace:=robot',
+                          AMENT_PREFIX_PATH=prefixes)
+    output, _ = process.communicate(timeout=PATIENCE)
+    for camera in ('front', 'left'):
+        assert f'rqt_image_view /robot/seg/{camera}/overlay' in output
+        assert f'/yolact/points:=/robot/seg/{camera}/points' in output

@@ -11,10 +11,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from yolact_ros.overlay import draw_instances
 from yolact_ros.ros.image_codec import decode_image, encode_jpeg
 from yolact_ros.ros.instance_codec import encode_array
+from yolact_ros.ros.node.camera.depth_input import DepthInput, Located
 from yolact_ros.ros.node.outputs.usable import usable_rows
 from yolact_ros.ros.node.parameters import Parameters
 from yolact_ros.ros.node.processing import Job, predict
 from yolact_ros.srv import Segment
+from yolact_ros.structures import Instances
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +26,15 @@ class Order:
 
     :param message: the image to work on.
     :param answered: takes the response, from any thread.
+    :param depth: of the camera that the image is from; None for an image of the request.
+    :param arrival: when the camera's image came [s, monotonic].
     """
 
     request: Segment.Request
     message: Image | CompressedImage
     answered: Future
+    depth: DepthInput | None = None
+    arrival: float = 0.0
 
     def refuse(self, reason: str) -> None:
         """Answer that there is no result."""
@@ -42,19 +48,30 @@ class Order:
         """
         start = time.perf_counter()
         job = replace(job, parameters=asked_for(self.request, job.parameters))
+        if self.depth is not None:
+            self.depth.expect(self.message.header)
         rgb = decode_image(self.message, job.parameters.max_image_pixels)
         found = predict(job, [rgb])[0]
         instances = found.select(usable_rows(found, job.parameters.min_mask_area,
                                              job.parameters.edge_margin))
         names, header = job.predictor.class_names, self.message.header
+        located = self._located(instances, job.parameters.depth_slop)
         response = Segment.Response(success=True, message=f'{len(instances)} objects')
         response.instances = encode_array(
             instances, names, header, job.parameters.mask_encoding,
-            model=job.description, processing_time_s=time.perf_counter() - start)
+            model=job.description, processing_time_s=time.perf_counter() - start,
+            places=located and located.places)
         if self.request.overlay:
-            drawn = draw_instances(rgb, instances, names, job.parameters.overlay_style)
+            drawn = draw_instances(rgb, instances, names, job.parameters.overlay_style,
+                                   distances=located.places.distances if located else ())
             response.overlay = encode_jpeg(drawn, header, job.parameters.jpeg_quality)
         return response
+
+    def _located(self, instances: Instances, slop_s: float) -> Located | None:
+        """Return where the objects are; None where nobody looks for that."""
+        if self.depth is None:
+            return None
+        return self.depth.locate(instances, self.message.header, self.arrival, slop_s)
 
 
 def given_image(request: Segment.Request) -> Image | CompressedImage | None:

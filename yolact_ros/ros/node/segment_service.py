@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
-from sensor_msgs.msg import CompressedImage, Image
 
-from yolact_ros.ros.node.camera.camera import Camera
+from yolact_ros.ros.node.camera.camera import Arrival, Camera
 from yolact_ros.ros.node.on_demand import Order, given_image
 from yolact_ros.ros.node.outputs.publishers import topic_of
 from yolact_ros.ros.reason import reason_of
@@ -61,31 +61,56 @@ class SegmentService:
             refusal = self._serving.refusal()
             if refusal:
                 raise RuntimeError(refusal)
-            message = given_image(request) or await self._image_of_a_camera()
-            order = Order(request, message, Future())
-            if not self._serving.ask(order):
-                raise RuntimeError('the node is just being taken down')
-            return await order.answered
+            message = given_image(request)
+            if message is not None:
+                return await self._result(Order(request, message, Future()))
+            with self._calling():
+                camera, arrival = await self._image_of_a_camera()
+                return await self._result(Order(request, arrival.message, Future(), camera.depth,
+                                                arrival.time))
         except Exception as error:  # no call may cost the node
             return Segment.Response(message=reason_of(error))
 
-    async def _image_of_a_camera(self) -> Image | CompressedImage:
+    async def _result(self, order: Order) -> Segment.Response:
+        """Return the answer of the worker."""
+        if not self._serving.ask(order):
+            raise RuntimeError('the node is just being taken down')
+        return await order.answered
+
+    @contextmanager
+    def _calling(self) -> Iterator[None]:
+        """Let the cameras receive images and depth for a call."""
+        for camera in self._cameras:
+            camera.calls += 1
+        try:
+            yield
+        finally:
+            for camera in self._cameras:
+                camera.calls -= 1
+
+    async def _image_of_a_camera(self) -> tuple[Camera, Arrival]:
         """
         Return the newest image of the cameras; where none is received now, the next one.
 
+        With depth it is the first one that can have places, unless that does not come in time.
+
         :raises RuntimeError: when none comes in time.
         """
-        there = [camera.newest.image for camera in self._cameras
-                 if camera.newest.image is not None and camera.input.silent_s < self._patience_s]
-        if there:
-            return max(there, key=lambda arrival: arrival.time).message
-        wish = Future()
-        for camera in self._cameras:
-            camera.newest.wish(wish, self._patience_s)
-        self._serving.follow()
-        arrival = await wish
-        if arrival is None:
+        there = self._newest()
+        if there is None:
+            wish = Future()
+            for camera in self._cameras:
+                camera.newest.wish(wish, self._patience_s)
+            self._serving.follow()
+            there = await wish or self._newest()
+        if there is None:
             topics = ', '.join(camera.input.topic for camera in self._cameras)
             raise RuntimeError(f'the request has no image, and none came on {topics} within '
                                f'{self._patience_s:g} s; give one, or start the camera')
-        return arrival.message
+        return there
+
+    def _newest(self) -> tuple[Camera, Arrival] | None:
+        """Return the newest image that is still received, None while there is none."""
+        there = [camera.newest.image for camera in self._cameras
+                 if camera.newest.image is not None and camera.input.silent_s < self._patience_s]
+        return max(there, key=lambda one: one[1].time, default=None)

@@ -42,6 +42,7 @@ class Camera:
     :ivar name: '' for the camera of a node that has only one.
     :ivar depth: None where places are not asked for.
     :ivar outputs: None while the node is not configured.
+    :ivar calls: how many calls wait for an image of this camera, or for the answer about it.
     """
 
     def __init__(self, node: LifecycleNode, name: str, transport: str,
@@ -61,7 +62,8 @@ class Camera:
                       else None)
         self.outputs: Publishers | None = None
         self.identity = Identity(self._log)
-        self.newest: Newest[Arrival] = Newest()
+        self.newest: Newest[tuple[Camera, Arrival]] = Newest()
+        self.calls = 0
         self._turns: Turns[Camera, Arrival, object] | None = None
         self._known: set[Hashable] = set()
         self._sequence, self._reported_drops = 0, 0
@@ -103,11 +105,13 @@ class Camera:
     def follow(self, active: bool, enabled: bool, qos_rule: str) -> None:
         """Open or close the inputs, as listeners, calls and publishers ask for."""
         wanted = active and enabled and self.has_listeners
-        self.input.follow(self.newest.is_wished() and active or wanted, qos_rule)
+        called = active and self.calls > 0
+        self.newest.expire()
+        self.input.follow(wanted or called, qos_rule)
         if not self.input.is_open:
             self.newest.image = None
         if self.depth is not None:
-            self.depth.follow(wanted, qos_rule)
+            self.depth.follow(wanted or called, qos_rule)
         if not wanted and self._turns is not None and self._turns.withdraw(self) is not None:
             self.metrics.drop('unwanted')
 
@@ -118,7 +122,7 @@ class Camera:
             self.metrics.drop('unwanted')
             return
         arrival = Arrival(message, time.monotonic())
-        self.newest.show(arrival)
+        self.newest.show((self, arrival), self.depth is None or self.depth.is_ready)
         left = self._turns.put(self, arrival)
         if left is not None:
             self.metrics.drop('unwanted' if left is arrival else 'overtaken')

@@ -77,6 +77,11 @@ class DepthInput:
                 CameraInfo, self._info_name, self._on_info, NEWEST_INFO)
         self._input.follow(True, qos_rule)
 
+    @property
+    def is_ready(self) -> bool:
+        """Return whether an image that comes now can have places."""
+        return self._infos is not None and self._info is not None and self._pairing.has_images
+
     def close(self) -> None:
         """Unsubscribe; the calibration stays known."""
         self._input.close()

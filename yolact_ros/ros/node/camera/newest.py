@@ -29,18 +29,19 @@ class Newest(Generic[Image]):
         """Give the next image to a future; None when it does not come in time [s]."""
         self._wishes.append((future, time.monotonic() + patience_s))
 
-    def is_wished(self) -> bool:
-        """Return True while somebody waits; tell those who have waited too long."""
+    def expire(self) -> None:
+        """Tell those who have waited too long."""
         now = time.monotonic()
         for future, deadline in self._wishes:
             if now > deadline and not future.done():
                 future.set_result(None)
         self._wishes = [wish for wish in self._wishes if not wish[0].done()]
-        return bool(self._wishes)
 
-    def show(self, image: Image) -> None:
-        """Keep an image and give it to all who wait."""
+    def show(self, image: Image, is_whole: bool = True) -> None:
+        """Keep an image and give it to all who wait, unless something of it is still to come."""
         self.image = image
+        if not is_whole:
+            return
         for future, _ in self._wishes:
             if not future.done():
                 future.set_result(image)

@@ -58,6 +58,11 @@ class DepthPairing:
         """Return the seconds since the newest depth image, or since the beginning."""
         return time.monotonic() - self._last_sign
 
+    @property
+    def has_images(self) -> bool:
+        """Return whether a depth image has come since the beginning."""
+        return bool(self._ring)
+
     def add(self, message: Image) -> None:
         """Take a depth image (any thread)."""
         entry = (stamp_ns(message.header), message)

@@ -174,8 +174,8 @@ def read_result(result: FrameResult, index: int, size: ImageSize) -> Instances:
 def mask_bytes(result: FrameResult, index: int) -> int:
     """Return the bytes that the masks of one image need, also where they had no room."""
     rows = RasterRow(*result.table[index, :int(result.counts[index])].numpy().T)
-    return int((rows.first_byte + _row_bytes(rows.x0, rows.x1)
-                * (rows.y1 - rows.y0)).max(initial=0))
+    ends = rows.first_byte + _row_bytes(rows.x0, rows.x1) * (rows.y1 - rows.y0)
+    return int(np.max(ends, initial=0))
 
 
 def _unpack(row: RasterRow, bits: np.ndarray) -> PixelMask:

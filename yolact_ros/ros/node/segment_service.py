@@ -79,7 +79,7 @@ class SegmentService:
                  if camera.newest.image is not None and camera.input.silent_s < self._patience_s]
         if there:
             return max(there, key=lambda arrival: arrival.time).message
-        wish = Future()
+        wish: Future = Future()
         for camera in self._cameras:
             camera.newest.wish(wish, self._patience_s)
         self._serving.follow()

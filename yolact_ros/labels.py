@@ -33,7 +33,7 @@ Rect = tuple[int, int, int, int]
 
 def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[str],
                 colors: Sequence[Color], numbers: Sequence[int] = (),
-                distances: Sequence[float] = ()) -> None:
+                distances: Sequence[float] | np.ndarray = ()) -> None:
     """
     Write number, name, score and distance of every instance at its box.
 

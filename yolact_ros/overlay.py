@@ -65,7 +65,7 @@ class TrackMarks:
 
 def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[str],
                    style: OverlayStyle = OverlayStyle(), tracks: TrackMarks | None = None,
-                   distances: Sequence[float] = ()) -> np.ndarray:
+                   distances: Sequence[float] | np.ndarray = ()) -> np.ndarray:
     """
     Return a copy of the image with the instances on it, the best score on top.
 
@@ -136,7 +136,8 @@ def class_color(class_id: int) -> Color:
     while True:  # less colourful until the screen can show it
         linear = _oklab_to_linear_rgb(lightness, chroma * math.cos(hue), chroma * math.sin(hue))
         if all(-1e-4 <= value <= 1 + 1e-4 for value in linear):
-            return tuple(_gamma(value) for value in linear)
+            red, green, blue = linear
+            return _gamma(red), _gamma(green), _gamma(blue)
         chroma -= 0.005
 
 

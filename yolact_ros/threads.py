@@ -71,7 +71,7 @@ def openmp_threads(count: int | None) -> Iterator[None]:
     """
     # torch loads OpenMP for everyone; where it does not, its own number holds.
     openmp = ctypes.CDLL(None) if count and sys.platform.startswith('linux') else None
-    if not hasattr(openmp, 'omp_set_num_threads'):
+    if openmp is None or not hasattr(openmp, 'omp_set_num_threads'):
         yield
         return
     before = openmp.omp_get_max_threads()

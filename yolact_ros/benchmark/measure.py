@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch import device as Device  # torch is a field of Machine
 
 from yolact_ros.inference.backends.onednn import OneDnnConv, onednn_operators
 from yolact_ros.memory import release_freed_memory
@@ -39,7 +41,7 @@ class Timing:
     cpu_ms: list[float] = field(default_factory=list)
     stage_ms: dict[str, list[float]] = field(default_factory=dict)
 
-    def summary(self) -> dict[str, object]:
+    def summary(self) -> dict[str, Any]:
         """Return median and p95 of everything, rounded to a microsecond."""
         def of(values: list[float]) -> dict[str, float]:
             return {'median': round(float(np.median(values)), 3),
@@ -183,7 +185,7 @@ class Machine:
     device: str
 
     @classmethod
-    def here(cls, device: torch.device) -> Machine:
+    def here(cls, device: Device) -> Machine:
         """Return this machine."""
         name = platform.processor()
         cpuinfo = Path('/proc/cpuinfo')

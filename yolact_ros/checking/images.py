@@ -83,11 +83,11 @@ def duplicate_findings(train: CocoDataset, val: CocoDataset | None,
         return
     shared = dict(_alike(val.records, train.records, facts))
     if shared:
-        one, two = next(iter(shared.items()))
+        measured, learnt = next(iter(shared.items()))
         yield Finding(LOOK, f'{len(shared)} of {len(val.records)} pictures to measure on are '
-                            f'(nearly) learnt, such as {train.records[two].path.name}',
+                            f'(nearly) learnt, such as {train.records[learnt].path.name}',
                       'AP then tells what is remembered: take them out of one of the lists',
-                      val.records[one].path)
+                      val.records[measured].path)
 
 
 def unlisted_findings(lists: Sequence[CocoDataset]) -> Iterator[Finding]:
@@ -119,7 +119,7 @@ def _alike(ones: Sequence[CocoImage], twos: Sequence[CocoImage],
     """Return index pairs of images that are the same file, or look the same."""
     looks = [np.array([list(bytes.fromhex(facts[record.path].look)) for record in records],
                       np.uint8).reshape(len(records), BITS // 8) for records in (ones, twos)]
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for start in range(0, len(ones), BLOCK):
         different = np.zeros((len(looks[0][start:start + BLOCK]), len(twos)), np.uint16)
         for byte in range(BITS // 8):

@@ -30,8 +30,8 @@ def book_findings(data: CocoDataset) -> Iterator[Finding]:
     book = data.report.book
 
     def found(kind: str, names: Sequence[Any], text: str, cure: str) -> Finding:
-        image = data.paths.get(book.images.get(names[0]), data.path)
-        return Finding(kind, f'{len(names)} {text}', cure, image, names[0])
+        image = data.paths.get(book.images[names[0]]) if names[0] in book.images else None
+        return Finding(kind, f'{len(names)} {text}', cure, image or data.path, names[0])
 
     for reason, names in book.left_out.items():
         cure = next((cure for word, cure in CURES.items() if word in reason),

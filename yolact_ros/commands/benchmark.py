@@ -8,6 +8,7 @@ import re
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -79,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     args.precisions = [name if name == 'int8' else choose_precision(name, device)
                        for name in args.precisions or fast_precisions(device)]
     make_folder(args.output)
-    report = {'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    report: dict[str, Any] = {
+              'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
               'command': 'yolact ' + ' '.join(sys.argv[1:]),
               'machine': Machine.here(device).as_dict(),
               'peak': {name: measured_peak(dtype_of(name), device)

@@ -100,8 +100,9 @@ def _open(args: argparse.Namespace) -> tuple[CocoDataset, CocoDataset | None]:
     train = CocoDataset(args.data, args.images, choice)
     if args.ignore_exif:
         train.ignore_exif()
-    if split_share(args.val) is not None:
-        return split(train, split_share(args.val), args.seed)
+    share = split_share(args.val)
+    if share is not None:
+        return split(train, share, args.seed)
     name = args.val or (args.data if has_split(args.data, 'val') else '')
     if not name:
         return train, None

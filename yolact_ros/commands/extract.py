@@ -131,7 +131,7 @@ def _bag_frames(path: Path, topic: str) -> Iterator[Frame]:
         wanted = [item for item in reader.connections if item.topic == topic]
         for number, (connection, stamp, data) in enumerate(read_messages(reader, wanted)):
             try:
-                message = store.deserialize_cdr(data, connection.msgtype)
+                message: Any = store.deserialize_cdr(data, connection.msgtype)
                 rgb = decode_message(message)
             except Exception as error:  # rosbags' deserialiser fails in any way on damaged bytes
                 logger.error('left out: an image of %s: %s', topic, error)

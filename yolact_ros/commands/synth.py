@@ -180,7 +180,8 @@ def write_dataset(out: Path, name: str, shots: Sequence[Shot], ending: str = 'pn
 
     :returns: the annotation file; after a failure there is none, or the one of before.
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     with _rendered(shots, partial(_render, out=out, ending=ending, depth=depth),
                    workers) as entries:
         for entry, objects in tqdm(entries, total=len(shots), desc=name, unit='image',
@@ -221,7 +222,8 @@ def _render(shot: Shot, out: Path, ending: str,
                  backdrop=_read_backdrop(shot.backdrop) if shot.backdrop else None)
     file_name = f'{shot.name}.{ending}'
     _write_image(out / 'images' / file_name, made.image[..., ::-1])
-    entry = {'file_name': file_name, 'height': shot.size[0], 'width': shot.size[1],
+    entry: dict[str, Any] = {
+             'file_name': file_name, 'height': shot.size[0], 'width': shot.size[1],
              'seed': shot.seed, 'time': shot.t, 'mode': shot.mode, 'difficulty': shot.difficulty}
     if shot.backdrop:
         entry['backdrop'] = shot.backdrop.name

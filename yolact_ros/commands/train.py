@@ -6,6 +6,7 @@ import argparse
 import logging
 from contextlib import nullcontext
 from dataclasses import fields, replace
+from typing import Any
 
 import torch
 
@@ -151,7 +152,8 @@ def build_model_config(config: TrainConfig, class_names: tuple[str, ...]) -> Mod
         if key not in allowed:
             raise ValueError(f'unknown key model.{key}; allowed: {", ".join(allowed)}'
                              + (' (classes come from the data)' if key == 'class_names' else ''))
-    changed = replace(preset, **{key: _frozen(value) for key, value in config.model.items()})
+    values: dict[str, Any] = {key: _frozen(value) for key, value in config.model.items()}
+    changed = replace(preset, **values)
     if changed.mask_rescoring and changed.input_size < LEAST_RESCORED:
         raise ValueError(f'mask re-scoring needs an input of at least {LEAST_RESCORED} px, got '
                          f'model.input_size {changed.input_size}; enlarge it or set '

@@ -88,7 +88,7 @@ def unlabelled_classes(content: Mapping[str, Any], path: Path,
         if not isinstance(listed, list) or not all(isinstance(key, (int, str)) for key in listed):
             raise ValueError(f'{path}: {UNLABELLED} of image {entry["id"]} must be a list of '
                              f'category ids, got {listed!r}')
-        classes = {class_of.get(key) for key in listed} - {None}
+        classes = [class_id for key in listed if (class_id := class_of.get(key)) is not None]
         if classes:
-            found[entry['id']] = tuple(sorted(classes))
+            found[entry['id']] = tuple(sorted(set(classes)))
     return found

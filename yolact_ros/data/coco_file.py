@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -166,14 +166,15 @@ def read_objects(content: Mapping[str, Any], path: Path, sizes: Mapping[ImageId,
             raise ValueError(f'{path}: annotation {name} has category_id '
                              f'{annotation.get("category_id")!r}, the usable categories are '
                              f'{", ".join(map(str, class_of)) or "none"}')
-        if class_of[annotation.get('category_id')] is None:
+        class_id = class_of[annotation.get('category_id')]
+        if class_id is None:
             continue
         try:
             if annotation.get(LEFT_OUT):
                 raise LeftOut(annotation[LEFT_OUT])
             if _hashable(annotation.get('image_id'), path) not in sizes:
                 raise LeftOut('image_id is not among the images')
-            item = _with_fitting_box(_read_object(annotation, sizes, class_of), name, book)
+            item = _with_fitting_box(_read_object(annotation, sizes, class_id), name, book)
             content_of = (item.image_id, item.class_id, item.crowd, item.bbox, item.rle['counts'])
             if content_of in seen:
                 raise LeftOut('the same object a second time')
@@ -188,7 +189,7 @@ def read_objects(content: Mapping[str, Any], path: Path, sizes: Mapping[ImageId,
 
 
 def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSize],
-                 class_of: Mapping[Any, int]) -> TrueObject:
+                 class_id: int) -> TrueObject:
     """Return the object of an annotation whose image and category exist."""
     size = sizes[annotation['image_id']]
     crowd = annotation.get('iscrowd')
@@ -202,10 +203,9 @@ def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSiz
     except NoMask:
         rle, region = _box_mask(box, size), True
     area = annotation.get('area')
-    known = _is_finite(area)
-    return TrueObject(annotation['image_id'], class_of[annotation['category_id']],
-                      tuple(map(float, box or rle_box(rle))), rle,
-                      float(area if known else rle_area(rle)), region or crowd in YES)
+    left, top, width, height = map(float, box or rle_box(rle))
+    return TrueObject(annotation['image_id'], class_id, (left, top, width, height), rle,
+                      float(area if _is_finite(area) else rle_area(rle)), region or crowd in YES)
 
 
 def _with_fitting_box(item: TrueObject, name: Any, book: Bookkeeping) -> TrueObject:
@@ -241,7 +241,7 @@ def _box_mask(box: Sequence[float] | None, size: ImageSize) -> Rle:
     """
     if not box:
         raise NoMask('no mask (segmentation is missing or empty) and no box')
-    edges = np.float64([box[0], box[1], box[0] + box[2], box[1] + box[3]])
+    edges = np.array([box[0], box[1], box[0] + box[2], box[1] + box[3]], float)
     x0, y0, x1, y1 = np.clip(np.rint(edges), 0, [size.width, size.height] * 2).astype(int).tolist()
     if x1 <= x0 or y1 <= y0:
         raise NoMask('no mask (segmentation is missing or empty) and no box in the picture')
@@ -253,7 +253,7 @@ def is_box(box: Any) -> bool:
     return isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box))
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: Any) -> TypeGuard[float]:
     """Return whether this is a number that float64 holds; JSON knows larger ones."""
     return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
@@ -263,22 +263,22 @@ def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[Image
     """Refuse a file whose boxes are all within one pixel: shares of the image, not pixels."""
     boxes = [entry['bbox'] for entry in annotations if is_box(entry.get('bbox'))]
     smallest = min((min(size.height, size.width) for size in sizes.values()), default=0)
-    if boxes and smallest > 4 and np.abs(np.float64(boxes)).max() <= 1:
+    if boxes and smallest > 4 and np.abs(np.array(boxes, float)).max() <= 1:
         raise ValueError(f'{path}: all boxes lie between 0 and 1, so that they seem to be shares '
                          'of the picture; COCO wants pixels, export it again')
 
 
 def _size_of(entry: Mapping[str, Any], path: Path, file: Path) -> ImageSize:
     """Return the size that an image entry tells, else that of its file."""
-    told = entry.get('height'), entry.get('width')
-    if all(_is_finite(side) and side >= 1 for side in told):
-        if told[0] * told[1] > LARGEST_IMAGE:
+    height, width = entry.get('height'), entry.get('width')
+    if _is_finite(height) and _is_finite(width) and height >= 1 and width >= 1:
+        if height * width > LARGEST_IMAGE:
             raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has height '
-                             f'{told[0]:g} and width {told[1]:g}; write the size of its file')
-        return ImageSize(int(told[0]), int(told[1]))
+                             f'{height:g} and width {width:g}; write the size of its file')
+        return ImageSize(int(height), int(width))
     if not file.is_file():
         raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has no size, got '
-                         f'height {told[0]!r} and width {told[1]!r}, and its file was not found '
+                         f'height {height!r} and width {width!r}, and its file was not found '
                          'to be measured; write both, or give the folder of the pictures')
     return ImageSize(*read_image(file).shape[:2])
 

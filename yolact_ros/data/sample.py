@@ -61,7 +61,9 @@ class Sample:
 class SampleSource(Protocol):
     """Where labelled images come from: files, or a renderer."""
 
-    class_names: tuple[str, ...]
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names, in the order of class ids."""
 
     def __len__(self) -> int:
         """Return the number of images in an epoch."""
@@ -153,7 +155,7 @@ def to_batch(sample: Sample, mean: Sequence[float], std: Sequence[float]) -> Bat
     :param std: RGB, divides the result.
     """
     size = sample.image.shape[0]
-    pixels = (sample.image - np.float32(mean)) * (1 / np.float32(std))
+    pixels = (sample.image - np.array(mean, np.float32)) * (1 / np.array(std, np.float32))
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
     objects = Targets(torch.from_numpy(sample.boxes / np.float32(size)),
                       torch.from_numpy(sample.class_ids),

@@ -58,7 +58,7 @@ def _read_polygons(segmentation: list, size: ImageSize) -> list[list[float]]:
     limit = FARTHEST * max(size.height, size.width)
     for polygon in usable:
         numbers = all(isinstance(value, (int, float)) for value in polygon)
-        if len(polygon) % 2 or not numbers or not np.all(np.isfinite(np.float64(polygon))):
+        if len(polygon) % 2 or not numbers or not np.all(np.isfinite(np.array(polygon, float))):
             raise LeftOut('a polygon is not pairs of finite numbers')
         if np.abs(polygon).max() > limit:
             raise LeftOut(f'a polygon reaches more than {FARTHEST} picture sizes outside')

@@ -74,9 +74,8 @@ def _smaller(mask: np.ndarray, size: ImageSize) -> np.ndarray:
 
 def _moved(item: CocoObject, rle: dict, scales: tuple[float, float]) -> CocoObject:
     """Return an object with its box in the smaller image."""
-    box = tuple(value * scale for value, scale in zip(item.box, scales * 2))
-    x0, y0, x1, y1 = box
-    return replace(item, box=box, truth=replace(
+    x0, y0, x1, y1 = (value * scale for value, scale in zip(item.box, scales * 2))
+    return replace(item, box=(x0, y0, x1, y1), truth=replace(
         item.truth, bbox=(x0, y0, x1 - x0, y1 - y0), rle=rle, area=float(rle_area(rle))))
 
 

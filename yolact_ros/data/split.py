@@ -46,7 +46,7 @@ def split(source: SampleSource, share: float, seed: int) -> tuple[CocoDataset, C
     train.records = [record for index, record in enumerate(source.records)
                      if index not in measured]
     val.records = [source.records[index] for index in sorted(measured)]
-    val.report = None  # that of the whole is shown with what is learnt
+    val.report = None  # type: ignore[assignment]  # that of the whole is shown with the other
     return train, val
 
 

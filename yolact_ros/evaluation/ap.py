@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -99,7 +100,8 @@ def _found_entries(detections: Sequence[Detection], kind: str) -> list[dict]:
     """Return the detections as pycocotools wants them; a mask is as large as its pixels."""
     entries = []
     for item in detections:
-        entry = {'image_id': item.image_id, 'category_id': item.class_id, 'iscrowd': 0}
+        entry: dict[str, Any] = {'image_id': item.image_id, 'category_id': item.class_id,
+                                 'iscrowd': 0}
         if kind == 'bbox' and item.bbox is not None:
             entries.append({**entry, 'score': item.score, 'bbox': list(item.bbox),
                             'area': item.bbox[2] * item.bbox[3]})

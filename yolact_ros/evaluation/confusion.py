@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.detections import Detection, box_of, masks_of
 from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, TrueObject
-from yolact_ros.masks import greedy_matches, iou_matrix, rle_box
+from yolact_ros.masks import greedy_matches, iou_matrix
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def confusion(truth: GroundTruth, detections: Sequence[Detection], score_thresho
         if item.score >= score_threshold:
             found[item.image_id].append(item)
     true = defaultdict(list)
-    for item in truth.objects:
-        true[item.image_id].append(item)
+    for real in truth.objects:
+        true[real.image_id].append(real)
     images = []
     for image_id in truth.sizes:
         pairs = _pairs(true[image_id], found[image_id], iou_threshold, background)
@@ -128,6 +128,6 @@ def _overlaps(true: Sequence[TrueObject], found: Sequence[Detection]) -> np.ndar
     """Return the (found, true) IoU; for crowds the share of the detection that lies inside."""
     crowd = [item.crowd for item in true]
     if all(item.rle is not None for item in found):
-        return iou_matrix([item.rle for item in found], [item.rle for item in true], crowd)
-    return iou_matrix(np.array([item.bbox or rle_box(item.rle) for item in found]),
+        return iou_matrix(masks_of(found), [item.rle for item in true], crowd)
+    return iou_matrix(np.array([box_of(item) for item in found]),
                       np.array([item.bbox for item in true]), crowd)

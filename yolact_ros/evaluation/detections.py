@@ -11,9 +11,9 @@ from typing import Any
 
 from yolact_ros.data.coco_file import is_box, load_json
 from yolact_ros.data.segmentation import LeftOut, read_segmentation
-from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId
+from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, TrueObject
 from yolact_ros.files import replace_file
-from yolact_ros.masks import Rle, encode_crop
+from yolact_ros.masks import Rle, encode_crop, rle_box
 from yolact_ros.structures import ImageSize, Instances
 
 
@@ -35,6 +35,19 @@ class Detection:
     mask_score: float
     bbox: tuple[float, float, float, float] | None
     rle: Rle | None
+
+
+def box_of(item: Detection | TrueObject) -> tuple[float, float, float, float]:
+    """Return x, y, width, height [px] of an object, around its mask where it has no box."""
+    if item.bbox is not None:
+        return item.bbox
+    assert item.rle is not None, 'a detection without box and mask'
+    return rle_box(item.rle)
+
+
+def masks_of(items: Sequence[Detection]) -> list[Rle]:
+    """Return the masks of detections, all of which are to have one."""
+    return [item.rle for item in items if item.rle is not None]
 
 
 @dataclass(frozen=True)
@@ -62,8 +75,8 @@ def detections_of(instances: Instances, image_id: ImageId,
     """
     found = []
     for row in range(len(instances)):
-        class_id = int(instances.class_ids[row])
-        class_id = class_id if class_of is None else class_of[class_id]
+        own_id = int(instances.class_ids[row])
+        class_id = own_id if class_of is None else class_of[own_id]
         if class_id is None:
             continue
         rle = encode_crop(instances.crops[row], instances.rois[row].tolist(),
@@ -101,7 +114,8 @@ def write_results(path: str | Path, detections: Sequence[Detection], truth: Grou
     """Write a COCO result list; mask_score is ours, other readers ignore it."""
     entries = []
     for item in detections:
-        entry = {'image_id': item.image_id, 'category_id': truth.category_ids[item.class_id],
+        entry: dict[str, Any] = {
+            'image_id': item.image_id, 'category_id': truth.category_ids[item.class_id],
                  'score': item.score, 'mask_score': item.mask_score}
         if item.bbox is not None:
             entry['bbox'] = [round(value, 2) for value in item.bbox]
@@ -226,6 +240,10 @@ def _detection(entry: Mapping[str, Any], image_id: ImageId, class_id: int, size:
         raise ValueError(f'{where}: {reason}; the picture is {size.width}x{size.height}, got '
                          f'{str(mask)[:80]}') from reason
     mask_score = entry.get('mask_score')
+    box = None
+    if bbox is not None:
+        left, top, width, height = map(float, bbox)
+        box = left, top, width, height
     return Detection(image_id, class_id, float(score),
                      float(mask_score if isinstance(mask_score, (int, float)) else score),
-                     None if bbox is None else tuple(map(float, bbox)), rle)
+                     box, rle)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from yolact_ros.evaluation.confusion import ImageMatches
-from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.detections import Detection, box_of
 from yolact_ros.evaluation.ground_truth import TrueObject
-from yolact_ros.masks import decode_mask, rle_box
+from yolact_ros.masks import decode_mask
 
 SIDE = 560  # longer side of a marked image [px]
 # What happened -> its colour as red, green, blue; far apart also for the colour-blind.
@@ -41,8 +41,8 @@ def mark(rgb: np.ndarray, matches: ImageMatches, class_names: Sequence[str]) -> 
         else:
             true_name = class_names[matches.true[partner].class_id]
             _outline(canvas, item, factor, 'wrong class', f'{name}, is {true_name}')
-    for item in matches.missed:
-        _outline(canvas, item, factor, 'missed', class_names[item.class_id])
+    for missed in matches.missed:
+        _outline(canvas, missed, factor, 'missed', class_names[missed.class_id])
     return canvas
 
 
@@ -56,9 +56,10 @@ def _outline(canvas: np.ndarray, item: Detection | TrueObject, factor: float, wh
              name: str) -> None:
     """Draw mask or box, and the name at its upper left corner."""
     color = MARKS[what]
-    x, y, width, height = (round(factor * each) for each in item.bbox or rle_box(item.rle))
+    x, y, width, height = (round(factor * each) for each in box_of(item))
     if item.rle is None:
-        contours = [np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])]
+        contours: Sequence[np.ndarray] = [
+            np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]])]
     else:
         mask = cv2.resize(decode_mask(item.rle), canvas.shape[1::-1],
                           interpolation=cv2.INTER_NEAREST)

@@ -11,12 +11,12 @@ import numpy as np
 from yolact_ros.evaluation.ap import ApSummary
 from yolact_ros.evaluation.confusion import Confusion, ImageErrors
 from yolact_ros.evaluation.curves import mean_over_classes
-from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.detections import Detection, box_of
 from yolact_ros.evaluation.evaluate import EvalResult
 from yolact_ros.evaluation.ground_truth import ImageId, TrueObject
 from yolact_ros.figures import open_figure
 from yolact_ros.files import plain_name, write_image
-from yolact_ros.masks import decode_mask, rle_box
+from yolact_ros.masks import decode_mask
 from yolact_ros.overlay import draw_instances
 from yolact_ros.structures import ImageSize, Instances
 
@@ -42,9 +42,9 @@ def plot_precision_recall(result: EvalResult, path: Path) -> None:
                 curve = mean_over_classes(summary.precision[row])
                 means.plot(RECALLS, curve, style, color=color,
                            label=f'{name}, IoU {iou}: {curve.mean():.3f}')
-        summary = result.mask or result.box
         kind = 'mask' if result.mask else 'box'
-        _plot_classes(classes, summary)
+        if (summary := result.mask or result.box) is not None:
+            _plot_classes(classes, summary)
         means.set_title('mean over classes')
         classes.set_title(f'{kind}, IoU 0.50, classes with the lowest AP50 first')
         for axes in (means, classes):
@@ -135,7 +135,7 @@ def _scaled_instances(items: Sequence[Detection | TrueObject], shape: tuple[int,
     size = ImageSize(*(round(length * factor) for length in shape))
     masks = [_mask(item, size) for item in items]
     scores = np.array([getattr(item, 'score', 1.0) for item in items], np.float32)
-    boxes = np.array([item.bbox or rle_box(item.rle) for item in items],
+    boxes = np.array([box_of(item) for item in items],
                      np.float32).reshape(-1, 4) * factor
     boxes[:, 2:] += boxes[:, :2]
     whole = np.tile(np.array([0, 0, size.width, size.height], np.int32), (len(items), 1))

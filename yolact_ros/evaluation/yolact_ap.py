@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from yolact_ros.evaluation.detections import Detection
+from yolact_ros.evaluation.detections import Detection, masks_of
 from yolact_ros.evaluation.ground_truth import GroundTruth, TrueObject
 from yolact_ros.masks import greedy_matches, iou_matrix
 
@@ -37,11 +37,11 @@ def yolact_ap(truth: GroundTruth,
     for item in detections:
         found[item.image_id].append(item)
     true = defaultdict(list)
-    for item in truth.objects:
-        size = truth.sizes[item.image_id]
-        if item.bbox[2] > SMALLEST_SHARE * size.width \
-                and item.bbox[3] > SMALLEST_SHARE * size.height:
-            true[item.image_id].append(item)
+    for real in truth.objects:
+        size = truth.sizes[real.image_id]
+        if real.bbox[2] > SMALLEST_SHARE * size.width \
+                and real.bbox[3] > SMALLEST_SHARE * size.height:
+            true[real.image_id].append(real)
     result = {}
     for kind in ('box', 'mask'):
         points: Points = defaultdict(list)
@@ -78,7 +78,7 @@ def _score_image(true: list[TrueObject], found: list[Detection], kind: str, poin
         found = sorted(found, key=lambda item: -item.mask_score)
     real = [item for item in true if not item.crowd]
     overlaps = _overlaps(real, found, kind)
-    for class_id in {item.class_id for item in (*real, *found)}:
+    for class_id in {item.class_id for item in real} | {item.class_id for item in found}:
         rows = [row for row, item in enumerate(found) if item.class_id == class_id]
         columns = [column for column, item in enumerate(real) if item.class_id == class_id]
         block = overlaps[np.ix_(rows, columns)]
@@ -95,7 +95,7 @@ def _overlaps(true: list[TrueObject], found: list[Detection], kind: str) -> np.n
     if not true or not found:
         return np.zeros((len(found), len(true)))
     if kind == 'mask':
-        return iou_matrix([item.rle for item in found], [item.rle for item in true])
+        return iou_matrix(masks_of(found), [item.rle for item in true])
     boxes = np.array([item.bbox for item in found])
     corners = np.trunc(np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1))
     boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from yolact_ros.structures import Instances
 from yolact_ros.threads import MOST_THREADS, openmp_threads, usable_cores
 
 if TYPE_CHECKING:
+    from yolact_ros.inference.backends.torch_backend import TorchBackend
     from yolact_ros.inference.captured.graph_cache import CapturedFrames
 
 logger = logging.getLogger(__name__)
@@ -169,7 +170,8 @@ def _open_frames(backend: Backend) -> EagerFrames | CapturedFrames:
         logger.warning('frames run kernel by kernel, several times slower: Triton is missing (%s);'
                        ' install it with: pip install triton', error)
         return EagerFrames(backend)
-    return CapturedFrames(backend, CudaGraphs(backend.device))
+    # Only torch's own networks run on CUDA.
+    return CapturedFrames(cast('TorchBackend', backend), CudaGraphs(backend.device))
 
 
 def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,

@@ -75,7 +75,7 @@ def read_messages(reader: Reader, wanted: Sequence[Connection] = ()
         raise _damaged(reader.path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
+def _damaged(path: object, error: Exception) -> ValueError:
     """Return the error of a recording that rosbags cannot read."""
     reason = error or type(error).__name__
     return ValueError(f"bag '{path}' cannot be read ({reason}); a recording that was cut off is "
@@ -110,7 +110,7 @@ def _candidate(reader: Reader, store: Typestore, connection: Connection) -> Cand
     raw = connection.msgtype == RAW
     try:
         _, _, data = next(read_messages(reader, [connection]))
-        message = store.deserialize_cdr(data, connection.msgtype)
+        message: Any = store.deserialize_cdr(data, connection.msgtype)
         if raw:
             rank = 2 if message.encoding.startswith(COLOURS) else int(message.encoding in GREY)
             return Candidate(connection.topic, rank, message.width * message.height, True)
@@ -163,11 +163,12 @@ class BagCopy:
         """Append a message of another bag as it is."""
         key = (connection.id, connection.topic, connection.msgtype)
         if key not in self._connections:
+            ext: Any = connection.ext  # of a rosbag2; ROS 1 bags are refused when opened
             self._connections[key] = self._writer.add_connection(
                 connection.topic, connection.msgtype, msgdef=connection.msgdef.data,
                 rihs01=connection.digest or 'RIHS01_' + '0' * 64,
-                serialization_format=connection.ext.serialization_format,
-                offered_qos_profiles=connection.ext.offered_qos_profiles)
+                serialization_format=ext.serialization_format,
+                offered_qos_profiles=ext.offered_qos_profiles)
         self._writer.write(self._connections[key], stamp, data)
 
     def add(self, store: Typestore, topic: str, stamp: int, message: Any) -> None:

@@ -40,7 +40,8 @@ def coco_categories(class_names: Sequence[str]) -> list[dict[str, Any]]:
 def coco_annotations(instances: Instances, image_id: int, first_id: int,
                      class_names: Sequence[str]) -> list[dict[str, Any]]:
     """Return one annotation for every object that has an outline."""
-    categories, entries = category_ids(class_names), []
+    categories = category_ids(class_names)
+    entries: list[dict[str, Any]] = []
     for row, crop in enumerate(instances.crops):
         x0, y0, x1, y1 = instances.rois[row].tolist()
         polygons = mask_polygons(crop, x0, y0)

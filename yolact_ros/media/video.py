@@ -38,7 +38,10 @@ class VideoReader:
         self.video = video
         self.frames_read = 0
         self._capture = cv2.VideoCapture(video.address)
-        opened, self._next = self._capture.read() if self._capture.isOpened() else (False, None)
+        self._next: np.ndarray | None = None
+        opened = self._capture.isOpened()
+        if opened:
+            opened, self._next = self._capture.read()
         if not opened:
             self._capture.release()
             raise OSError(_why_not_opened(video))

@@ -216,7 +216,8 @@ def _view(message: Any, layout: _Layout) -> np.ndarray:
                                  f'with a step of {message.step} take {message.step * rows} '
                                  f'bytes, the message has {len(message.data)}')
     dtype = np.dtype(('>u2' if message.is_bigendian else '<u2') if layout.wide else np.uint8)
-    shape, strides = (rows, message.width), (message.step, layout.pixel_bytes)
+    shape: tuple[int, ...] = (rows, message.width)
+    strides: tuple[int, ...] = (message.step, layout.pixel_bytes)
     if layout.channels > 1:
         shape, strides = (*shape, layout.channels), (*strides, dtype.itemsize)
     return np.ndarray(shape, dtype, buffer=message.data, strides=strides)

@@ -67,7 +67,8 @@ class Yolact(nn.Module):
         levels = self.fpn(self.backbone(x))
         prototypes = self.proto_net(levels[0]).permute(0, 2, 3, 1)
         semantic = self.semantic_seg_conv(levels[0]) if self.training else None
-        return RawPredictions(*self.prediction_layers[0](levels), prototypes, semantic)
+        offsets, logits, coefficients = self.prediction_layers[0](levels)
+        return RawPredictions(offsets, logits, coefficients, prototypes, semantic)
 
     def initialize(self, generator: torch.Generator | None = None) -> None:
         """

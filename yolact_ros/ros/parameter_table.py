@@ -116,7 +116,7 @@ def descriptor_of(row: Field) -> ParameterDescriptor:
         descriptor.additional_constraints = 'one of: ' + ', '.join(rule.choices)
     if rule.low is not None and isinstance(default, int):
         descriptor.integer_range = [IntegerRange(from_value=rule.low, to_value=rule.high, step=1)]
-    elif rule.low is not None:
+    elif rule.low is not None and rule.high is not None:
         descriptor.floating_point_range = [FloatingPointRange(from_value=float(rule.low),
                                                               to_value=float(rule.high))]
     return descriptor

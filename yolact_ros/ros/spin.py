@@ -109,8 +109,9 @@ class Spinning:
     def __init__(self, node: Node | RunnableNode) -> None:
         """Get ready."""
         self._executor = SingleThreadedExecutor()
-        self._executor.add_node(node)
-        self._stop, self._ended = Future(), threading.Event()
+        self._executor.add_node(node)  # type: ignore[arg-type]  # a RunnableNode is a Node too
+        self._stop: Future = Future()
+        self._ended = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._spin, name='executor', daemon=True)
 

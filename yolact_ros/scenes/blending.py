@@ -21,8 +21,9 @@ def blend(image: np.ndarray, sprite: Sprite) -> tuple[tuple[slice, slice], np.nd
         return None
     target, source = inside
     alpha = sprite.alpha[source]
-    image[(..., *target)] *= 1 - alpha
-    image[(..., *target)] += sprite.color[(..., *source)]
+    everywhere = slice(None),  # in all planes
+    image[everywhere + target] *= 1 - alpha
+    image[everywhere + target] += sprite.color[everywhere + source]
     return target, alpha >= 0.5
 
 
@@ -60,11 +61,12 @@ def cast_shadow(image: np.ndarray, sprite: Sprite, leans: list[tuple[np.ndarray,
 def overlap(frame: tuple[int, int], corner: tuple[int, int], shape: tuple[int, int],
             ) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
     """Return the slices of frame and of patch where both lie over each other, or None."""
-    target, source = [], []
+    target: list[slice] = []
+    source: list[slice] = []
     for length, start, extent in zip(frame, corner[::-1], shape):
         low, high = max(start, 0), min(start + extent, length)
         if high <= low:
             return None
         target.append(slice(low, high))
         source.append(slice(low - start, high - start))
-    return tuple(target), tuple(source)
+    return (target[0], target[1]), (source[0], source[1])

@@ -127,11 +127,11 @@ def paint(parts: list[Part], placement: Placement, light: np.ndarray) -> Sprite:
         first, last = np.maximum(first, low), np.minimum(last, low + (width, height))
         if np.all(last > first):
             corner = first - low
-            window = (slice(corner[1], corner[1] + last[1] - first[1]),
+            window = (..., slice(corner[1], corner[1] + last[1] - first[1]),
                       slice(corner[0], corner[0] + last[0] - first[0]))
             to_window = to_pixels.copy()
             to_window[:, 2] -= first
-            _paint_part(part, [line - first for line in lines], to_window, color[(..., *window)],
+            _paint_part(part, [line - first for line in lines], to_window, color[window],
                         alpha[window], light, placement.scale)
     _darken_rim(color, alpha, placement.scale)
     np.minimum(color, 255 * alpha, out=color)

@@ -55,7 +55,7 @@ class World:
     Everything of a scene that does not depend on time.
 
     :param light: unit vector towards the light, image frame (x right, y down, z to the viewer).
-    :param table: index of the table top; wall: RGB of the wall behind it, None when not in view.
+    :param table: index of the table top; wall: RGB of the wall behind it.
     :param edge: y of the table's far edge [m].
     :param occluder: origin (column, row), size [px] and turn of a gripper in the way, or None.
     """
@@ -66,7 +66,7 @@ class World:
     camera: TableCamera
     light: tuple[float, float, float]
     table: int
-    wall: tuple[float, float, float] | None
+    wall: tuple[float, float, float]
     edge: float
     items: tuple[Item, ...]
     effects: CameraEffects
@@ -193,4 +193,5 @@ def _random_material(rng: np.random.Generator) -> Material:
 
 def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
     """Return (3,) float32 RGB of a hue up to 180, saturation and value up to 255."""
-    return np.float32(colorsys.hsv_to_rgb(hue / 180, saturation / 255, value / 255)) * 255
+    rgb = colorsys.hsv_to_rgb(hue / 180, saturation / 255, value / 255)
+    return np.array(rgb, np.float32) * 255

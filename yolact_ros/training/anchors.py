@@ -53,6 +53,7 @@ class AnchorReport:
     @property
     def flag(self) -> str:
         """Return the better set as it is typed behind yolact train."""
+        assert self.better is not None, 'nothing is better'
         scales = [[round(side, 1) for side in level] for level in self.better.anchor_scales]
         ratios = [round(ratio, 3) for ratio in self.better.anchor_ratios]
         return (f"--model input_size={self.better.input_size} 'anchor_scales={scales}' "
@@ -110,21 +111,21 @@ def _box_lists(source: SampleSource) -> Iterator[np.ndarray]:
     """Yield the relative boxes of each image, without reading images where possible."""
     if isinstance(source, CocoDataset):
         for record in source.records:
-            extent = np.float32([record.size.width, record.size.height] * 2)
+            extent = np.array([record.size.width, record.size.height] * 2, np.float32)
             for item in record.objects:
                 if not item.truth.crowd:
-                    yield np.float32([item.box]) / extent
+                    yield np.array([item.box], np.float32) / extent
         return
     rng = np.random.default_rng(0)
     for index in range(min(len(source), RENDERED_SCENES)):
         sample = source.sample(index, rng)
-        extent = np.float32([*sample.image.shape[1::-1]] * 2)
+        extent = np.array([*sample.image.shape[1::-1]] * 2, np.float32)
         yield sample.boxes[~sample.crowd] / extent
 
 
 def _candidates(config: ModelConfig) -> Iterator[ModelConfig]:
     """Yield the configuration with scaled anchors and other ratios."""
-    for ratios in {config.anchor_ratios: 0, **dict.fromkeys(RATIOS, 0)}:
+    for ratios in dict.fromkeys((config.anchor_ratios, *RATIOS)):
         if len(ratios) != len(config.anchor_ratios):
             continue
         for factor in FACTORS:

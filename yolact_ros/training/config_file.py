@@ -132,8 +132,9 @@ def convert(value: Any, kind: Any, label: str) -> Any:
             return float(text)
         if kind is str:
             # YAML reads a bare yes or no as a truth value.
-            return '' if value is None else {True: 'yes', False: 'no'}.get(value, str(value)) \
-                if isinstance(value, (bool, type(None))) else str(value)
+            if isinstance(value, bool):
+                return 'yes' if value else 'no'
+            return '' if value is None else str(value)
     except (ValueError, OverflowError):
         pass
     raise ValueError(f'{label} must be {kind.__name__}, got {value!r}')

@@ -70,7 +70,7 @@ class LossModule(nn.Module):
         predictions = RawPredictions(*(
             tensor.to(torch.promote_types(tensor.dtype, torch.float32)) for tensor in raw))
         losses = self.losses(predictions, batch.targets, seed).parts()
-        if 'mask_iou' in losses:
+        if 'mask_iou' in losses and self.model.maskiou_net is not None:
             # Distributed training insists that every weight takes part, also without an object.
             losses['mask_iou'] = losses['mask_iou'] + sum(
                 0 * weight.sum() for weight in self.model.maskiou_net.parameters())
@@ -85,6 +85,7 @@ class LossModule(nn.Module):
     def _rescore(self, masks: Tensor) -> Tensor:
         """Return what the re-scoring net says before its last ReLU, at least in float32."""
         with self._mixed(masks.device):
+            assert self.model.maskiou_net is not None, 'nothing to rescore with'
             value = self.model.maskiou_net.before_relu(masks)
         return value.to(torch.promote_types(value.dtype, torch.float32))
 
@@ -137,7 +138,8 @@ def non_finite_images(module: LossModule, predictions: RawPredictions, batch: Ba
     """Return the names of the images whose own loss is not finite, all when no single one is."""
     found = []
     for index, target in enumerate(batch.targets):
-        alone = RawPredictions(*(tensor[index:index + 1].detach() for tensor in predictions))
+        alone = RawPredictions(*(tensor[index:index + 1].detach() for tensor in predictions
+                                 if tensor is not None))
         if not bool(torch.isfinite(module.losses(alone, [target], seed).total)):
             found.append(batch.names[index])
     return tuple(found) or batch.names

@@ -123,7 +123,7 @@ def config_from_dict(fields: dict) -> ModelConfig:
     :raises ValueError: for values that no network can be built from.
     """
     kinds = get_type_hints(ModelConfig)
-    values = {name: _tuples(value) for name, value in fields.items()}
+    values: dict[str, Any] = {name: _tuples(value) for name, value in fields.items()}
     for name, value in values.items():
         if name in kinds and not _is(value, kinds[name]):
             raise TypeError(f'{name} is {str(value)[:60]}, wanted {kinds[name]}')

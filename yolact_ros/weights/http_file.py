@@ -7,8 +7,8 @@ import re
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 
 from tqdm import tqdm
@@ -46,7 +46,7 @@ class _Digests(urllib.request.HTTPRedirectHandler):
         self.look(headers)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-    def look(self, headers: Mapping[str, str]) -> None:
+    def look(self, headers: Message) -> None:
         """Read the headers of one answer; the first that names a digest counts."""
         named = DIGEST.fullmatch(headers.get(DIGEST_HEADER, ''))
         if self.found is None and named is not None:

@@ -80,9 +80,9 @@ def _default_overlay(source: Images | Video) -> Path:
 
 def _overlay_place(overlay: Path, source: Images | Video) -> Path:
     """Return the overlay's file, or folder where the source is one."""
-    if _is_folder(source):
-        return _overlay_folder(overlay, source.folder)
     if isinstance(source, Images):
+        if source.folder is not None:
+            return _overlay_folder(overlay, source.folder)
         original, name, check = source.paths[0], source.paths[0].name, check_image_suffix
         name = writable_name(name)
     else:

@@ -28,8 +28,13 @@ logger = logging.getLogger(__name__)
 class Predictor(Protocol):
     """What is needed of yolact_ros.inference.predictor.Predictor."""
 
-    class_names: tuple[str, ...]
-    description: str
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names, in the order of class ids."""
+
+    @property
+    def description(self) -> str:
+        """Return model and device for people."""
 
     def predict(self, rgb: np.ndarray) -> Instances:
         """Return the objects in an image."""

@@ -51,11 +51,11 @@ def _open_val(config: TrainConfig, source: SampleSource,
         logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
                     config.seed)
         return learnt, val
-    val = config.val or (config.train if has_split(config.train, 'val') else '')
-    if not val:
+    name = config.val or (config.train if has_split(config.train, 'val') else '')
+    if not name:
         return source, None
     choice = replace(parse_classes(config.classes), names=tuple(source.class_names))
-    return source, open_dataset(val, config.val_images, choice, size=size, split='val')
+    return source, open_dataset(name, config.val_images, choice, size=size, split='val')
 
 
 def check_data(source: SampleSource, val: SampleSource | None, model_config: ModelConfig,

@@ -137,9 +137,9 @@ def _mask(shape: Mapping[str, Any], size: ImageSize) -> Mapping[str, Any]:
 
 def _told_size(found: Mapping[str, Any]) -> ImageSize | None:
     """Return the size that the file tells."""
-    sides = found.get('imageHeight'), found.get('imageWidth')
-    if all(isinstance(side, int) and side > 0 for side in sides):
-        return ImageSize(*sides)
+    height, width = found.get('imageHeight'), found.get('imageWidth')
+    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+        return ImageSize(height, width)
     return None
 
 

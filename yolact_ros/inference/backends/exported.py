@@ -51,6 +51,7 @@ class ExportedBackend:
         """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""
         if len(masks) == 0:
             return masks.new_zeros(0, self.config.num_classes)
+        assert self._rescoring is not None, 'nothing to rescore with'
         return torch.from_numpy(self._rescoring(masks.contiguous().numpy())[0])
 
 

@@ -89,7 +89,8 @@ class OneDnnConv(nn.Module):
             plain = weight.to_dense() if weight.is_mkldnn else weight
             # The head sees one shape per level; shapes of another batch size are forgotten.
             self._packed = {known: kept for known, kept in self._packed.items()
-                            if kept.is_mkldnn and (self._any_batch or known[0] == shape[0])}
+                            if known is not None and kept.is_mkldnn
+                            and (self._any_batch or known[0] == shape[0])}
             packed = torch.ops.mkldnn._reorder_convolution_weight(
                 plain, *self._geometry, list(x.shape))
             self._packed[shape] = packed

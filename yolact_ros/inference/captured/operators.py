@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,6 +80,8 @@ def _to_pixels(found: Detections, soft: Tensor, mask_scores: Tensor,
     request, result = memory
     rasterise.rasterise_masks(soft, found.boxes.contiguous(), found.counts, request.layout,
                               result.table, result.bits)
+    # On the device the parts are tensors.
+    part: Any
     for part, values in ((result.counts, found.counts), (result.complete, found.complete),
                          (result.boxes, found.boxes), (result.class_ids, found.class_ids),
                          (result.class_scores, found.class_scores),

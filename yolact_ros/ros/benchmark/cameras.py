@@ -16,11 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import rclpy
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -60,9 +63,9 @@ class Consumer(Node):
         self._cameras = {count: [self._camera(count, index) for index in range(count)]
                          for count in COUNTS}
         self._waiting: set[tuple[int, int]] = set()
-        self._client = self.create_client(Segment, f'/cameras_{COUNTS[0]}/yolact/segment')
+        self._client: Client = self.create_client(Segment, f'/cameras_{COUNTS[0]}/yolact/segment')
 
-    def _camera(self, count: int, index: int) -> object:
+    def _camera(self, count: int, index: int) -> Publisher:
         """Return the publisher of a camera, with a subscription to its results."""
         self.create_subscription(
             InstanceMaskArray, f'/cameras_{count}/yolact/camera_{index}/instances',
@@ -93,7 +96,8 @@ class Consumer(Node):
         start = time.perf_counter()
         answer = self._client.call_async(Segment.Request(image=self._image))
         self._spin_until(answer.done)
-        assert answer.result().success, answer.result().message
+        result: Any = answer.result()
+        assert result.success, result.message
         return 1e3 * (time.perf_counter() - start)
 
     def _stamp(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -52,7 +53,7 @@ class _MessageWay:
                  rgb: np.ndarray) -> None:
         self._executor, self._predictor = executor, predictor
         self._image = encode_image(rgb, 'bgr8', Header())
-        self._arrived: list[object] = []
+        self._arrived: list[Any] = []
         self._images = node.create_publisher(Image, 'image', 1)
         self._results = node.create_publisher(InstanceMaskArray, 'instances', 1)
         self._subscriptions = [
@@ -87,7 +88,7 @@ class _MessageWay:
         before = {stage: ms.pop(stage) for stage in stages[:2]}
         return {**before, **self._predictor.stage_ms, **ms}
 
-    def _receive(self) -> object:
+    def _receive(self) -> Any:
         """Return the next message."""
         self._wait(lambda: self._arrived)
         return self._arrived.pop()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -97,7 +98,8 @@ class Consumer(Node):
             self.create_subscription(Image, 'yolact/overlay', lambda _: None, 1)
         image = np.random.default_rng(0).integers(0, 256, (SIZE.height, SIZE.width, 3), np.uint8)
         self._image = encode_image(image, 'bgr8', Image().header)
-        self.sent, self.latency_ms = 0, []
+        self.sent = 0
+        self.latency_ms: list[float] = []
         self.create_timer(1 / options.rate, self._send)
 
     def _send(self) -> None:
@@ -117,7 +119,8 @@ def main() -> int:
     """Run the benchmark and print its result."""
     options = parse_arguments()
     if options.node:
-        return run(lambda: ReportingNode(lambda *_, **__: InstantPredictor(options.count)), [])
+        open_predictor: Any = lambda *_, **__: InstantPredictor(options.count)  # noqa: E731
+        return run(lambda: ReportingNode(open_predictor), [])
     if options.profile:
         os.environ[profile_variable()] = fastdds_profile()
     node = subprocess.Popen([sys.executable, '-m', 'yolact_ros.ros.benchmark.node', '--node',
@@ -137,7 +140,7 @@ def main() -> int:
     return 0
 
 
-def wait_for(node: Node, done: Callable[[], bool], patience_s: float = 60.0) -> None:
+def wait_for(node: Consumer, done: Callable[[], bool], patience_s: float = 60.0) -> None:
     """Spin until done or until nothing has come for too long."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -129,7 +130,7 @@ class FrameSource(Node):
 
     def _header(self, frame: Frame) -> Header:
         """Return the recorded header or a new one, as the parameters want it."""
-        recorded = None if hasattr(frame.image, 'dtype') else frame.image.header
+        recorded = None if isinstance(frame.image, np.ndarray) else frame.image.header
         frame_id = (self.parameters.frame_id or (recorded.frame_id if recorded else '')
                     or DEFAULT_FRAME_ID)
         if recorded and not self.parameters.restamp:

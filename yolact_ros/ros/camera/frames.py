@@ -51,17 +51,19 @@ class Frame:
 
 
 class Source(Protocol):
-    """
-    Something that can be played from its beginning, again and again.
+    """Something that can be played from its beginning, again and again."""
 
-    :param description: one line for the log.
-    :param rate: its own frame rate [Hz]; None: live, iterating waits for the next frame.
-    :param knows_truth: whether its frames have a truth.
-    """
+    @property
+    def description(self) -> str:
+        """Return one line for the log."""
 
-    description: str
-    rate: float | None
-    knows_truth: bool
+    @property
+    def rate(self) -> float | None:
+        """Return its own frame rate [Hz], None where iterating waits for the next frame."""
+
+    @property
+    def knows_truth(self) -> bool:
+        """Return whether its frames have a truth."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Play from the beginning."""

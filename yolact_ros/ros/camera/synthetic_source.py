@@ -76,6 +76,7 @@ def truth_of(shown: Scene) -> Truth:
 
 def visible_centre(mask: np.ndarray, shown: Scene) -> np.ndarray:
     """Return (3,) the mean of the points behind all pixels of a mask [m]."""
+    assert shown.depth_mm is not None, 'a scene without depth'
     y, x = np.nonzero(mask)
     rays = np.linalg.solve(shown.camera_matrix, np.stack([x, y, np.ones_like(x)]))
     return (rays * shown.depth_mm[mask] / 1000).mean(axis=1)

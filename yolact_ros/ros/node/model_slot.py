@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rclpy.task import Future
@@ -80,7 +81,19 @@ class ModelSlot:
     def predictor(self) -> Predictor | None:
         """Return what finds the objects, None while there is nothing to serve with."""
         loaded = self.loaded
-        return loaded and loaded.predictor
+        return None if loaded is None else loaded.predictor
+
+    @property
+    def description(self) -> str:
+        """Return model and weights for people, '' while there is nothing to serve with."""
+        loaded = self.loaded
+        return '' if loaded is None else loaded.description
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return what the model knows, nothing while there is none."""
+        predictor = self.predictor
+        return () if predictor is None else predictor.class_names
 
     def fill(self) -> None:
         """
@@ -123,7 +136,7 @@ class ModelSlot:
         """
         order = self._last = object()
         source = self._completed(source)
-        loaded = await self._load_beside(source, wake)
+        loaded: Any = await self._load_beside(source, wake)
         if order is not self._last:
             raise RuntimeError('a newer reload or a transition of the node came meanwhile')
         # The parameters may have changed since; what they mention must exist.
@@ -141,7 +154,8 @@ class ModelSlot:
 
     def _load_beside(self, source: ModelSource, wake: Callable[[], None]) -> Future:
         """Load on a thread of its own and return the future model."""
-        parameters, future = self._parameters(), Future()
+        parameters = self._parameters()
+        future: Future[Loaded] = Future()
 
         def run() -> None:
             try:

@@ -100,7 +100,7 @@ class YolactNode(LifecycleNode):
             await recovery.recover(lambda: self._worker, served)
 
         self._device_failed = self.create_guard_condition(
-            recover, MutuallyExclusiveCallbackGroup())
+            recover, MutuallyExclusiveCallbackGroup())  # type: ignore[arg-type]  # may be async
 
     def _add_segment_services(self, patience_s: float) -> None:
         """Answer calls for single images, of any camera and of each that has a name."""
@@ -158,7 +158,7 @@ class YolactNode(LifecycleNode):
         if not self._model.source.weights:
             self.get_logger().warning(
                 'weights is empty: this is the demo model, made for synthetic scenes, which knows '
-                f'{", ".join(self._model.predictor.class_names)}; for a real camera run '
+                f'{", ".join(self._model.class_names)}; for a real camera run '
                 'once: yolact download yolact_resnet50, and start with weights:=yolact_resnet50')
         self._worker = Worker(self._job, self._batch, self._device_failed.trigger,
                               self._look_again.trigger)
@@ -175,9 +175,9 @@ class YolactNode(LifecycleNode):
         self._active = True
         self._announce()
         self.follow()
-        ways = [f'listens to {camera.input.topic}, publishes {camera.outputs.topics[0]}'
+        ways = [f'listens to {camera.input.topic}, publishes {camera.opened.topics[0]}'
                 for camera in self.cameras]
-        self.get_logger().info(f'{self._model.loaded.description}: {"; ".join(ways)}')
+        self.get_logger().info(f'{self._model.description}: {"; ".join(ways)}')
         return outcome
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -251,16 +251,16 @@ class YolactNode(LifecycleNode):
     def _announce(self) -> None:
         """Publish the latched class names."""
         for camera in self.cameras:
-            camera.outputs.announce(self._model.predictor.class_names,
-                                    self._live.current.score_threshold)
+            camera.opened.announce(self._model.class_names,
+                                   self._live.current.score_threshold)
 
     # state
 
     def status_of(self, camera: Camera) -> CameraStatus:
         """Return how the node and one of its cameras are at this moment."""
-        loaded, outputs = self._model.loaded, camera.outputs
+        outputs = camera.outputs
         return CameraStatus(
-            self._active, self._live.current, loaded.description if loaded else '',
+            self._active, self._live.current, self._model.description,
             outputs.topics if outputs else (), camera.has_listeners, camera.input.reliable,
             camera.metrics.figures())
 

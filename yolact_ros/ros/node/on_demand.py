@@ -60,7 +60,7 @@ class Order:
         response.instances = encode_array(
             instances, names, header, job.parameters.mask_encoding,
             model=job.description, processing_time_s=time.perf_counter() - start,
-            places=located and located.places)
+            places=located.places if located else None)
         if self.request.overlay:
             drawn = draw_instances(rgb, instances, names, job.parameters.overlay_style,
                                    distances=located.places.distances if located else ())

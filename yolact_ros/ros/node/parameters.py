@@ -118,13 +118,13 @@ class Parameters:
 PARAMETERS: Mapping[str, Field] = {row.name: row for row in fields(Parameters)}
 
 
-def parse_class_thresholds(entries: Sequence[str]) -> dict[str, float]:
+def parse_class_thresholds(entries: Sequence[str]) -> dict[str | int, float]:
     """
     Return {name or id: threshold} of entries like 'mug:0.5'.
 
     :raises ValueError: for an entry of another form, or two of one class.
     """
-    thresholds: dict[str, float] = {}
+    thresholds: dict[str | int, float] = {}
     for entry in entries:
         name, colon, number = (part.strip() for part in entry.rpartition(':'))
         if not colon or not name or not _is_number(number):

@@ -23,10 +23,16 @@ from yolact_ros.structures import Instances
 class Predictor(Protocol):
     """What the node needs of yolact_ros.inference.predictor.Predictor."""
 
-    class_names: tuple[str, ...]
-    description: str
     stage_ms: dict[str, float]
     postprocess: PostprocessConfig
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names, in the order of class ids."""
+
+    @property
+    def description(self) -> str:
+        """Return model and device for people."""
 
     def predict(self, rgb: np.ndarray) -> Instances:
         """Return the instances in a (H, W, 3) uint8 RGB image."""
@@ -83,7 +89,8 @@ class Frame:
         """Give the objects their numbers and publish everything that is wanted."""
         self.watch.lap('model')
         self.watch.stage_ms.update(self._job.predictor.stage_ms)
-        outputs, wanted = self.camera.outputs, self.camera.outputs.wanted()
+        outputs = self.camera.opened
+        wanted = outputs.wanted()
         result = self._located(self._identified(instances))
         if 'instances' in wanted:
             self._publish_array(result)
@@ -137,7 +144,7 @@ class Frame:
             processing_time_s=1e-3 * (stages['decode'] + stages['model']),
             track_ids=result.track_ids, places=result.places)
         self.watch.lap('encode')
-        self.camera.outputs.publish_array(array)
+        self.camera.opened.publish_array(array)
         self.watch.lap('publish')
 
 

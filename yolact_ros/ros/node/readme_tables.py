@@ -72,7 +72,7 @@ def _parameter_row(row: Field) -> tuple[str, ...]:
     """Return one line of the parameter table."""
     rule, default = rule_of(row), default_of(row)
     values = ', '.join(rule.choices)
-    if rule.low is not None:
+    if rule.low is not None and rule.high is not None:
         values = f'{_number(rule.low)} to {_number(rule.high)}'
     return (f'`{row.name}`', TYPE_NAMES[type(default)], f'`{_yaml(default)}`', values,
             'yes' if rule.live else 'start', rule.description)

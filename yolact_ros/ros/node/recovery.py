@@ -68,4 +68,4 @@ class Recovery:
             raise GivenUp from error
         if failed is worker():
             failed.resume()
-            log.info(f'loaded again: {self._model.loaded.description}')
+            log.info(f'loaded again: {self._model.description}')

@@ -98,7 +98,7 @@ class SegmentService:
         """
         there = self._newest()
         if there is None:
-            wish = Future()
+            wish: Future = Future()
             for camera in self._cameras:
                 camera.newest.wish(wish, self._patience_s)
             self._serving.follow()

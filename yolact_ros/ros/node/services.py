@@ -58,6 +58,6 @@ class Services:
             return response
         response.success = True
         response.message = (f'loaded {model.source.weights or DEMO_WEIGHTS}: '
-                            f'{model.loaded.description}')
+                            f'{model.description}')
         log.info(response.message)
         return response

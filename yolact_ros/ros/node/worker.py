@@ -100,7 +100,7 @@ class Worker:
         job = self._job()
         frames = [frame for camera, arrival in images
                   if (frame := self._begin(camera, arrival, job)) is not None]
-        if frames:
+        if frames and job is not None:
             self._work(job, frames)
 
     def _work(self, job: Job, frames: list[Frame]) -> None:

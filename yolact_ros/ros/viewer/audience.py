@@ -66,9 +66,11 @@ class Audience:
     def join(self) -> Iterator[Slot]:
         """Look, in the running task, until the end of the block."""
         slot = Slot(self._newest)
-        self._slots[slot] = asyncio.current_task()
+        task = asyncio.current_task()
+        assert task is not None, 'join from a running task'
+        self._slots[slot] = task
         if self._over:
-            asyncio.current_task().cancel()
+            task.cancel()
         if len(self._slots) == 1:
             self._changed()
         try:

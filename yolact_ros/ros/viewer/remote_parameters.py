@@ -9,10 +9,10 @@ from typing import Any
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterEvent, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_parameter_events
-from rclpy.task import Future
 
 from yolact_ros.ros.node.parameters import PARAMETERS
 from yolact_ros.ros.parameter_table import default_of, rule_of
@@ -37,8 +37,8 @@ class RemoteParameters:
         """
         self._target, self._changed = target, changed
         self.values: dict[str, Any] = {}
-        self._get = node.create_client(GetParameters, f'{target}/get_parameters')
-        self._set = node.create_client(SetParameters, f'{target}/set_parameters')
+        self._get: Client = node.create_client(GetParameters, f'{target}/get_parameters')
+        self._set: Client = node.create_client(SetParameters, f'{target}/set_parameters')
         node.create_subscription(ParameterEvent, '/parameter_events', self._on_event,
                                  qos_profile_parameter_events)
 
@@ -66,13 +66,13 @@ class RemoteParameters:
             answer(str(error))
             return
 
-        def tell(future: Future) -> None:
+        def tell(future: Any) -> None:
             result, = future.result().results
             answer('' if result.successful else without_folders(result.reason) or 'refused')
 
         self._set.call_async(SetParameters.Request(parameters=[message])).add_done_callback(tell)
 
-    def _on_values(self, future: Future) -> None:
+    def _on_values(self, future: Any) -> None:
         """Take all values."""
         self._take({name: value for name, message in zip(LIVE, future.result().values)
                     if (value := _plain(name, message)) is not None})

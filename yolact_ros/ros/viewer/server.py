@@ -76,6 +76,7 @@ class Server:
     @property
     def port(self) -> int:
         """Return the port that is listened on."""
+        assert self._runner is not None, 'start it first'
         return self._runner.addresses[0][1]
 
     def stop(self) -> bool:
@@ -151,13 +152,21 @@ class Server:
     async def _change(self, request: web.Request) -> web.Response:
         """Set a parameter of the node and answer with the reason of its refusal."""
         try:
-            wish = await request.json() if request.content_type == 'application/json' else None
+            is_json = request.content_type == 'application/json'
+            wish: Any = await request.json() if is_json else None
             name, value = str(wish['name']), wish['value']
         except (ValueError, TypeError, KeyError):
             return _answer('send JSON: {"name": "score_threshold", "value": 0.5}', 400)
         answer: asyncio.Future[str] = self._loop.create_future()
-        self._set(name, value, lambda reason: self._loop.call_soon_threadsafe(
-            lambda: answer.done() or answer.set_result(reason)))
+
+        def take(reason: str) -> None:
+            if not answer.done():
+                answer.set_result(reason)
+
+        def tell(reason: str) -> None:
+            self._loop.call_soon_threadsafe(take, reason)
+
+        self._set(name, value, tell)
         try:
             return _answer(await asyncio.wait_for(answer, ANSWER_S))
         except asyncio.TimeoutError:

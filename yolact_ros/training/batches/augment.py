@@ -131,11 +131,11 @@ def expand(sample: Sample, max_ratio: float, fill: Sequence[float],
     size = (int(height * ratio), int(width * ratio))
     rows, columns = slice(top, top + height), slice(left, left + width)
     image = np.empty((*size, 3), np.float32)
-    image[:] = np.float32(fill)
+    image[:] = np.array(fill, np.float32)
     image[rows, columns] = sample.image
     masks = np.zeros((len(sample), *size), np.uint8)
     masks[:, rows, columns] = sample.masks
-    shift = np.float32([left, top, left, top])
+    shift = np.array([left, top, left, top], np.float32)
     return replace(sample, image=image, masks=masks, boxes=sample.boxes + shift)
 
 
@@ -148,7 +148,7 @@ def random_crop(sample: Sample, min_crop: float, rng: np.random.Generator) -> Sa
     """
     while rng.integers(CROP_MODES):
         for _ in range(CROP_TRIES):
-            rect = _random_rect(*sample.image.shape[:2], min_crop, rng)
+            rect = _random_rect(len(sample.image), sample.image.shape[1], min_crop, rng)
             kept = _centres_inside(sample.boxes, rect)
             if rect is not None and (np.any(kept & ~sample.crowd) or np.all(sample.crowd)):
                 return crop(sample.select(kept), rect)
@@ -174,13 +174,14 @@ def _centres_inside(boxes: np.ndarray, rect: tuple[int, int, int, int] | None) -
     if rect is None:
         return np.zeros(len(boxes), bool)
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    return np.all((centres > np.float32(rect[:2])) & (centres < np.float32(rect[2:])), 1)
+    low, high = np.array(rect, np.float32).reshape(2, 2)
+    return np.all((centres > low) & (centres < high), 1)
 
 
 def crop(sample: Sample, rect: tuple[int, int, int, int]) -> Sample:
     """Return the part of the sample inside x0, y0, x1, y1 [px]; boxes are clipped to it."""
     left, top, right, bottom = rect
-    low, high = np.float32([left, top]), np.float32([right, bottom])
+    low, high = np.array([[left, top], [right, bottom]], np.float32)
     corners = np.clip(sample.boxes.reshape(-1, 2, 2), low, high) - low
     return replace(sample, image=sample.image[top:bottom, left:right],
                    masks=sample.masks[:, top:bottom, left:right],
@@ -215,7 +216,7 @@ def rotate(sample: Sample, quarters: int) -> Sample:
 
 def tighten_boxes(sample: Sample) -> Sample:
     """Return the sample with boxes drawn anew around the masks; empty masks are dropped."""
-    sample = sample.select(sample.masks.any((1, 2)))
+    sample = sample.select(np.any(sample.masks, (1, 2)))
     return replace(sample, boxes=boxes_of_masks(sample.masks))
 
 
@@ -226,7 +227,7 @@ def resize(sample: Sample, size: int) -> Sample:
     masks = np.empty((len(sample), size, size), np.uint8)
     for out, mask in zip(masks, sample.masks):
         out[:] = cv2.resize(np.ascontiguousarray(mask), (size, size))
-    scale = np.float32([size / width, size / height] * 2)
+    scale = np.array([size / width, size / height] * 2, np.float32)
     return replace(sample, image=image, masks=masks, boxes=sample.boxes * scale)
 
 

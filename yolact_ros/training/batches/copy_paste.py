@@ -30,7 +30,8 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
         return sample
     chosen = rng.permutation(rows)[:int(rng.integers(1, len(rows) + 1))]
     image = sample.image.copy()
-    masks, class_ids = [], []
+    masks: list[np.ndarray] = []
+    class_ids: list[int] = []
     for row in chosen:
         mask = _paste_one(image, donor.image, donor.masks[row], rng)
         if mask is not None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -186,12 +187,14 @@ def open_batches(images: TrainingImages, order: BatchOrder, start: int, stop: in
             _end_workers(batches)
 
 
-def _end_workers(batches: Iterator[Batch]) -> None:
+def _end_workers(batches: Any) -> None:
     """
     End the loader's processes now.
 
     Left to torch they end when the iterator is collected, which after an error is never: the
     traceback and the error hold each other. Python then waits for them at exit, for ever.
+
+    :param batches: torch's iterator with processes.
     """
     processes = batches._workers
     batches._shutdown_workers()  # also tells torch that their end is no accident

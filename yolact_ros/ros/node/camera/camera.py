@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
@@ -64,11 +65,11 @@ class Camera:
         self.identity = Identity(self._log)
         self.newest: Newest[tuple[Camera, Arrival]] = Newest()
         self.calls = 0
-        self._turns: Turns[Camera, Arrival, object] | None = None
+        self._turns: Turns[Camera, Arrival, Any] | None = None
         self._known: set[Hashable] = set()
         self._sequence, self._reported_drops = 0, 0
 
-    def open(self, turns: Turns[Camera, Arrival, object]) -> None:
+    def open(self, turns: Turns[Camera, Arrival, Any]) -> None:
         """
         Advertise the outputs.
 
@@ -77,6 +78,12 @@ class Camera:
         self.outputs = Publishers(self._node, self.name, self._look_again,
                                   self.depth is not None)
         self._turns, self._sequence = turns, 0
+
+    @property
+    def opened(self) -> Publishers:
+        """Return the outputs of a configured node."""
+        assert self.outputs is not None, 'the node is not configured'
+        return self.outputs
 
     def close(self) -> None:
         """Unsubscribe and take the outputs back."""

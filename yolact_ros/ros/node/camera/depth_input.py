@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
@@ -62,7 +63,7 @@ class DepthInput:
         self.info_topic = node.resolve_topic_name(self._info_name)
         self._rectified = 'image_rect' in image_topic
         self._info: CameraInfo | None = None
-        self._infos = None
+        self._infos: Subscription | None = None
         self._finding = IDLE
         self.paired, self.unpaired = 0, 0
 

@@ -9,6 +9,7 @@ from typing import Any
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from yolact_ros.ros.health.watchdog import Endpoint
@@ -41,7 +42,7 @@ class ImageInput:
         self._type, self.type_name = TYPES[transport], TYPE_NAMES[transport]
         self._name = input_name(node.resolve_topic_name(name), transport)
         self.topic = node.resolve_topic_name(self._name)
-        self._subscription = None
+        self._subscription: Subscription | None = None
         self.reliable, self.arrived = False, False
         self.image_bytes = 0  # of the newest image
         self.lost = 0  # images that the middleware knows of but could not deliver
@@ -115,7 +116,7 @@ class ImageInput:
         def count(event: Any) -> None:
             self.lost += event.total_count_change
 
-        common = {'incompatible_qos': look, 'message_lost': count}
+        common: dict[str, Any] = {'incompatible_qos': look, 'message_lost': count}
         try:
             return SubscriptionEventCallbacks(**common, matched=look)
         except TypeError:  # ROS Humble knows no matched event; the node's timer looks instead

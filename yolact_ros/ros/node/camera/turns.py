@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-Camera, Image, Order = TypeVar('Camera'), TypeVar('Image'), TypeVar('Order')
+Camera = TypeVar('Camera')
+Image = TypeVar('Image')
+Order = TypeVar('Order')
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Watch:
 
     def look_at_depth(self) -> Finding:
         """Return what is to be said of the camera's depth images; log it when it is news."""
+        assert self.camera.depth is not None, 'no places are asked for'
         finding = self.camera.depth.finding()
         if finding.cause != 'idle':
             self._depth_news.tell(finding)

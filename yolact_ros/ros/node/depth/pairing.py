@@ -41,7 +41,8 @@ class DepthPairing:
         self._topic = topic
         self._arrived = threading.Condition()
         self._ring: deque[tuple[int, Image]] = deque(maxlen=RING)
-        self._wanted: int | None = None
+        self._wanted = 0  # stamp [ns], meaningless while nothing is expected
+        self._expects = False
         self._best: tuple[int, Image] | None = None
         self._last_sign = time.monotonic()
         self._images, self._in_vain = 0, 0
@@ -50,7 +51,7 @@ class DepthPairing:
         """Begin anew: what came before says nothing about what will."""
         with self._arrived:
             self._ring.clear()
-            self._wanted, self._best = None, None
+            self._expects, self._best = False, None
             self._last_sign = time.monotonic()
 
     @property
@@ -69,14 +70,14 @@ class DepthPairing:
         with self._arrived:
             self._last_sign = time.monotonic()
             self._ring.append(entry)
-            if self._wanted is not None:
+            if self._expects:
                 self._best = self._nearer(self._best, entry)
             self._arrived.notify_all()
 
     def expect(self, header: Header) -> None:
         """Keep the partner of this image from now on, whether it is here or still to come."""
         with self._arrived:
-            self._wanted, self._best = stamp_ns(header), None
+            self._wanted, self._expects, self._best = stamp_ns(header), True, None
             for entry in self._ring:
                 self._best = self._nearer(self._best, entry)
 

@@ -151,7 +151,7 @@ class Publishers:
     def publish_views(self, result: Result, style: OverlayStyle, jpeg_quality: int,
                       wanted: frozenset[str]) -> None:
         """Publish everything that is derived from the instances, as far as it is wanted."""
-        if 'detections' in wanted:
+        if 'detections' in wanted and self._vision is not None:
             self._publishers['detections'].publish(self._vision.detections(
                 result.instances, result.class_names, result.header))
         if wanted & {'label_image', 'class_image', 'confidence_image'}:
@@ -194,12 +194,12 @@ class Publishers:
         if 'points' in wanted and result.view is not None:
             self._publishers['points'].publish(point_cloud(
                 result.view, result.rgb, result.instances, result.header, background))
-        if 'markers' in wanted:
+        if 'markers' in wanted and result.places is not None:
             self._publishers['markers'].publish(markers(
                 result.places, result.instances, result.class_names,
                 instance_colors(result.instances, style, result.marks), result.track_ids,
                 result.header))
-        if 'detections_3d' in wanted:
+        if 'detections_3d' in wanted and self._vision is not None and result.places is not None:
             self._publishers['detections_3d'].publish(self._vision.detections_3d(
                 result.places, result.instances, result.class_names, result.header))
 

@@ -152,16 +152,6 @@ def test_a_lost_object_is_carried_along_by_the_pan():
     assert_kept(follow(Tracker(), frames, stamps_of(30)), 8)
 
 
-def test_what_enters_where_an_object_went_out_of_the_image_is_another_one():
-    places = [(300 - 40 * k, 300) for k in range(8)]  # its centre is still inside at the end
-    out = [frame([place, (900, 300)], side=120) for place in places]
-    nobody = [frame([(900, 300)], side=120) for _ in range(8)]
-    back = [frame([place, (900, 300)], side=120) for place in reversed(places)]
-    frames = out + [(instances, [1]) for instances, _ in nobody] + back
-    numbers = numbers_of(follow(Tracker(), frames, stamps_of(24)))
-    assert len(numbers[0]) == 2 and len(numbers[1]) == 1
-
-
 def test_an_object_that_a_turning_camera_lost_and_found_again_is_the_same():
     places = np.array(grid(5, 2, 180, 60, 200), float)
     pan = np.array([*range(8), *[8] * 6, *reversed(range(8))]) * -15

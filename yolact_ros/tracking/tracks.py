@@ -86,19 +86,6 @@ class Tracks:
         """Move every object with its own velocity."""
         self.boxes = self.boxes + _twice(self.velocities * seconds)
 
-    def have_left(self, size: ImageSize) -> np.ndarray:
-        """
-        Return (T,) bool, True for objects that went out of the image by themselves.
-
-        Those that the camera lost sight of may come back; what enters where an object has left
-        is another one.
-        """
-        limits, centres = np.array([size.width, size.height]), self.centres
-        # Its longer side: of an object that the border cuts, only a strip may be left.
-        far = (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0)[:, None] / 2
-        outside = ((centres < -far) | (centres > limits + far)).any(axis=1)
-        return outside & ((self.starts >= 0) & (self.starts <= limits)).all(axis=1)
-
     def move(self, camera: Motion) -> None:
         """Move and scale every object with the image."""
         if camera == STILL or len(self) == 0:

@@ -85,6 +85,34 @@ def test_books_add_up_in_every_status_under_load(new_bench, make_image, disturb)
     assert all(0 <= waiting <= 3 for _, _, waiting in books)
 
 
+def test_books_of_every_camera_add_up_while_one_floods_and_one_sends_rubbish(new_bench,
+                                                                            make_image):
+    names = ['front', 'left', 'rear']
+    with new_bench(cameras=names) as bench:
+        assert bench.start()
+        states = bench.listen('/diagnostics', DiagnosticArray)
+        bench.node.create_timer(0.02, next(each for each in bench.node.timers
+                                           if each.timer_period_ns == 10 ** 9).callback)
+        cameras = {name: bench.camera(f'{name}/image', depth=1) for name in names}
+        results = {name: bench.listen(f'yolact/{name}/instances') for name in names}
+        good, bad = make_image(), make_image(encoding='nonsense')
+
+        def load():
+            for camera, image in ((cameras['front'], good), (cameras['front'], good),
+                                   (cameras['left'], bad), (cameras['rear'], good)):
+                camera.publish(image)
+            return len(states) > 50 and len(results['front']) > 20 and len(results['rear']) > 20
+
+        bench.wait(load)
+    books = {name: [balance([next(state for state in array.status
+                                  if state.name == f'yolact: {name} {side}')
+                             for side in ('input', 'output')]) for array in states]
+             for name in names}
+    assert all(received == settled + waiting
+               for each in books.values() for received, settled, waiting in each)
+    assert results['left'] == [] and books['left'][-1][0] > 0
+
+
 def test_image_of_a_disabled_node_is_unwanted(bench, make_image):
     camera, messages = bench.camera(), bench.listen()
     bench.segment(camera, messages)

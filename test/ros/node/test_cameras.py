@@ -110,7 +110,7 @@ def test_served_rates_of_equal_inputs_are_equal(four, make_image):
     assert max(served().values()) <= 1.1 * min(served().values())
 
 
-@pytest.mark.parametrize('trouble', ['flood', 'broken', 'sizes', 'silent'])
+@pytest.mark.parametrize('trouble', ['flood', 'broken', 'sizes', 'silent', 'dies'])
 def test_trouble_of_one_camera_does_not_reach_another(four, make_image, trouble):
     cameras, messages = senders(four, depth=1), listeners(four)
     four.segment(cameras['left'], messages['left'])
@@ -120,6 +120,9 @@ def test_trouble_of_one_camera_does_not_reach_another(four, make_image, trouble)
         number = 0
         while not stop.is_set() and trouble != 'silent':
             number += 1
+            if trouble == 'dies' and number == 10:
+                four.peer.destroy_publisher(cameras['front'])
+                return
             image = make_image(4, 6 + number % 50 if trouble == 'sizes' else 6)
             if trouble == 'broken':
                 image.encoding = 'nonsense'

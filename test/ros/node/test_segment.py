@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
+import cv2
 import numpy as np
 import pytest
 import rclpy
@@ -64,6 +66,26 @@ def test_answer_has_the_objects_with_the_header_of_the_image(bench, make_image, 
     assert [mask.class_name for mask in answer.instances.instances] == ['mug', 'bowl']
     assert to_bool(answer.instances.instances[0]).all()
     assert answer.instances.model == 'fake demo' and len(answer.overlay.data) == 0
+
+
+def sixteen_bits():
+    image = Image(height=32, width=48, encoding='mono16', step=96)
+    image.data.frombytes(bytes(32 * 96))
+    return {'image': image}, (32, 48)
+
+
+def forty_eight_megapixels():
+    grey = np.zeros((6000, 8000), np.uint8)
+    return {'compressed': CompressedImage(
+        format='jpeg', data=cv2.imencode('.jpg', grey)[1].tobytes())}, grey.shape
+
+
+@pytest.mark.parametrize('unusual', [sixteen_bits, forty_eight_megapixels])
+def test_image_that_no_camera_of_the_node_sends_is_answered_too(bench, unusual):
+    fields, size = unusual()
+    answer = ask(bench, **fields)
+    assert answer.success
+    assert (answer.instances.image_height, answer.instances.image_width) == size
 
 
 def test_overlay_is_drawn_on_demand(bench, make_image):
@@ -234,6 +256,18 @@ def test_calls_that_wait_at_a_cleanup_are_answered(bench, make_image):
 
 # order and load
 
+def test_answer_takes_hardly_longer_than_the_network(bench, make_image):
+    plain, network_s, spent = bench.models.predictor.predict, 0.05, []
+    bench.models.predictor.predict = lambda rgb: time.sleep(network_s) or plain(rgb)
+    for _ in range(20):
+        start = time.monotonic()
+        ask(bench, image=make_image())
+        spent.append(time.monotonic() - start)
+    # The quickest tells of the node, the others of other work on the machine; `ask` looks for
+    # answers every 5 ms.
+    assert min(spent) < network_s + 0.010 + 0.005
+
+
 def test_calls_are_answered_in_order(bench, make_image):
     client = bench.peer.create_client(Segment, 'yolact/segment')
     assert client.wait_for_service(PATIENCE)
@@ -282,7 +316,7 @@ class Caller:
 def test_four_clients_at_once_are_all_answered_right_while_the_stream_goes_on(bench, make_image):
     camera, messages = bench.camera(depth=1), bench.listen()
     bench.segment(camera, messages)
-    callers = [Caller(number, 15, make_image) for number in range(4)]
+    callers = [Caller(number, 50, make_image) for number in range(4)]
     before = len(messages)
     for caller in callers:
         caller.thread.start()
@@ -293,7 +327,7 @@ def test_four_clients_at_once_are_all_answered_right_while_the_stream_goes_on(be
         threading.Event().wait(0.005)
     for caller in callers:
         caller.close()
-    assert [caller.answers for caller in callers] == [[(True, True, True, 2)] * 15] * 4
+    assert [caller.answers for caller in callers] == [[(True, True, True, 2)] * 50] * 4
     assert len(messages) > before + 10
 
 

@@ -20,11 +20,12 @@ def test_bad_name_is_refused_at_configure_with_the_reason(new_bench, capfd, name
     assert reason in capfd.readouterr().err
 
 
-def test_cameras_beside_a_remapped_image_are_refused(new_bench, capfd):
-    with new_bench(arguments=['-r', 'image:=/cam/image_raw'], cameras=['front']) as bench:
+@pytest.mark.parametrize('topic', ['image', 'depth', 'camera_info'])
+def test_cameras_beside_a_remapped_input_are_refused(new_bench, capfd, topic):
+    with new_bench(arguments=['-r', f'{topic}:=/cam/other'], cameras=['front']) as bench:
         assert bench.start() is False
     log = capfd.readouterr().err
-    assert 'exclude each other' in log and '-r front/image:=/cam/image_raw' in log
+    assert 'exclude each other' in log and f'-r front/{topic}:=/cam/other' in log
 
 
 def test_image_remapped_to_itself_is_as_not_remapped(new_bench):

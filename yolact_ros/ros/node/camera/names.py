@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rclpy.node import Node
 
+INPUTS = ('image', 'depth', 'camera_info')
 NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
 
@@ -22,8 +23,10 @@ def check_names(names: Sequence[str], node: Node) -> None:
                              "and single '_', no digit first, no '/', like front or arm_left")
         if name in names[:index]:
             raise ValueError(f'cameras: {name!r} is named twice; give every camera its own name')
-    remapped = node.resolve_topic_name('image')
-    if names and remapped != node.resolve_topic_name('image', only_expand=True):
-        raise ValueError(f'cameras and a remapped image ({remapped}) exclude each other: with '
-                         f'cameras the inputs are {", ".join(f"{name}/image" for name in names)}; '
-                         f'remap those, like -r {names[0]}/image:={remapped}')
+    for topic in INPUTS if names else ():
+        remapped = node.resolve_topic_name(topic)
+        if remapped != node.resolve_topic_name(topic, only_expand=True):
+            inputs = ', '.join(f'{name}/{topic}' for name in names)
+            raise ValueError(f'cameras and a remapped {topic} ({remapped}) exclude each other: '
+                             f'with cameras the inputs are {inputs}; remap those, like '
+                             f'-r {names[0]}/{topic}:={remapped}')

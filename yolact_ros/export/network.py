@@ -78,7 +78,12 @@ class ExportableDeformConv(nn.Module):
                               self.stride)
 
 
-@torch.library.custom_op('yolact_ros::deform_conv2d', mutates_args=())
+# torch 2.4 cannot read the schema from annotations that are kept as text.
+DEFORM_SCHEMA = ('(Tensor x, Tensor weight, Tensor offset, Tensor bias, Tensor mask, int stride)'
+                 ' -> Tensor')
+
+
+@torch.library.custom_op('yolact_ros::deform_conv2d', mutates_args=(), schema=DEFORM_SCHEMA)
 def deform_operator(x: Tensor, weight: Tensor, offset: Tensor, bias: Tensor, mask: Tensor,
                     stride: int) -> Tensor:
     """Return ops.deform_conv2d as one operator, arguments in the order of ONNX DeformConv."""

@@ -264,7 +264,7 @@ def install_stand_in(prefix, package):
     for folder in (index, program.parent):
         folder.mkdir(parents=True, exist_ok=True)
     (index / package).touch()
-    program.write_text('#!/bin/sh\necho "$0 $*"\n')
+    program.write_text('#!/bin/sh\necho "$0 $*" >&2\n')  # the rest goes to the launch's log
     program.chmod(0o755)
 
 

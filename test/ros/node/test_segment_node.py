@@ -26,7 +26,7 @@ from yolact_ros.srv import Reload
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / 'scripts' / 'segment_node'
-DEMO_MODEL = ROOT / 'yolact_ros' / 'weights' / 'yolact_plus_tiny.safetensors'
+DEMO_MODEL = ROOT / 'yolact_ros' / 'weights' / 'yolact_plus_lite.safetensors'
 PATIENCE = 30.0  # [s], for a busy machine
 SLOW_NODE = """
 import sys, time

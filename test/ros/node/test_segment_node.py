@@ -207,7 +207,7 @@ def test_packaged_model_is_the_default(start, peer):
     messages = []
     peer.create_subscription(InstanceMaskArray, '/yolact/instances', messages.append, 1)
     send_until(peer, '/cam/image_raw', lambda: messages)
-    assert any('this is the demo model, made for synthetic scenes' in line
+    assert any('this is the demo model, made for synthetic scenes and people' in line
                and 'yolact download yolact_resnet50' in line for line in node.lines)
 
 

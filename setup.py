@@ -23,7 +23,7 @@ setup(
     packages=find_packages(include=['yolact_ros', 'yolact_ros.*']),
     data_files=[('share/yolact_ros/msg', sorted(glob('msg/*.msg')))],
     package_data={'yolact_ros': ['weights/*.safetensors', 'weights/*.xml', 'weights/*.bin',
-                                 'ros/viewer/page.html']},
+                                 'weights/*.csv', 'ros/viewer/page.html']},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.4',  # brings torch.library.custom_op, without which no predictor can be opened

@@ -125,7 +125,7 @@ def test_thresholds_change_while_running_and_bad_ones_do_not(tiny):
                  'itself: backend, precision'),
     ('tiny', {'backend': 'torch', 'precision': 'float32'},
      'yolact_plus_tiny on cpu, float32, torch, 4 classes: a checkpoint'),
-    ('demo', {'backend': 'torch'}, 'yolact_plus_tiny on cpu, float32, torch, 8 classes: the '
+    ('demo', {'backend': 'torch'}, 'yolact_plus_lite on cpu, float32, torch, 9 classes: the '
                                    'packaged demo model; chosen by itself: precision')])
 def test_what_was_chosen_is_told_once(weights, options, line, tiny, caplog):
     caplog.set_level('INFO', 'yolact_ros')

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         '--train: a COCO JSON, data.yaml of YOLO, or a folder that a labelling '
                         'tool wrote; a part of it named val is measured on')
     parser.add_argument('--config', metavar='FILE', help='YAML file, for instance '
-                        'config/train_demo.yaml; flags override it')
+                        'config/train_photos.yaml; flags override it')
     parser.add_argument('--resume', action='store_true',
                         help='continue the training in the folder --out')
     parser.add_argument('--new-data', action='store_true', help='resume although pictures or '

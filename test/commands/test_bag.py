@@ -1,4 +1,4 @@
-"""`yolact bag` on recordings made for the case and a real one, with a network that is known."""
+"""`yolact bag` on recordings made for the case, with a network that is known."""
 
 import errno
 import os
@@ -210,15 +210,15 @@ def test_memory_does_not_grow_with_the_length_of_the_bag(finder, tmp_path):
     assert peaks[1] - peaks[0] < 1.5e6
 
 
-def test_the_real_bag_is_segmented_whole(finder, shared_data, tmp_path):
-    source = shared_data / 'media' / 'bags' / 'coffee_mcap'
-    assert bag(source, '-o', tmp_path / 'out') == 0
-    images = read(source, '/camera/image_raw/compressed')
+def test_the_recording_of_a_camera_is_segmented_whole(finder, recording, tmp_path):
+    assert bag(recording, '-o', tmp_path / 'out') == 0
+    images = read(recording, '/camera/image_raw/compressed')
+    assert len(images) == 10
     results = read(tmp_path / 'out', '/yolact/instances')
     assert [(stamp, message.header.stamp.nanosec) for _, stamp, message in results] == [
         (stamp, message.header.stamp.nanosec) for _, stamp, message in images]
     assert len(read(tmp_path / 'out', '/camera/camera_info')) == len(
-        read(source, '/camera/camera_info'))
+        read(recording, '/camera/camera_info'))
 
 
 @pytest.mark.parametrize('option, expected', [((), ['', '1']), (('--no-tracks',), ['', ''])])

@@ -110,6 +110,7 @@ class Tracker:
         self._moving = self._motion.times(factor)
         tracks.go_on(seconds)
         tracks.move(self._moving)
+        tracks.keep(~tracks.gone(self._size))
 
     def _match(self, found: Side, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which tracks (M,) were seen as which detections (M,)."""

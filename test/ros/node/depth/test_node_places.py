@@ -10,6 +10,7 @@ import pytest
 from depth_images import FOCAL, HEIGHT, WIDTH, calibration, depth_image, header
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -198,9 +199,11 @@ def test_points_and_markers_come_for_those_who_listen(rig):
 
 
 def test_cloud_and_class_image_are_aligned_and_of_one_moment_as_nav2_wants_them(rig):
-    clouds = rig.bench.listen('yolact/points', PointCloud2)
-    classes = rig.bench.listen('yolact/class_image', Image)
-    confidences = rig.bench.listen('yolact/confidence_image', Image)
+    clouds, classes, confidences = [], [], []
+    for topic, kind, messages in (('points', PointCloud2, clouds), ('class_image', Image, classes),
+                                  ('confidence_image', Image, confidences)):
+        rig.bench.peer.create_subscription(kind, f'yolact/{topic}', messages.append,
+                                           qos_profile_sensor_data)  # best effort
 
     def of_one_moment():
         rig.see_depth(lambda: depth_image(WALL), calibration())

@@ -82,7 +82,7 @@ class Rig:
         def told():
             self.see(depth(), camera_info)
             return [state for array in states for state in array.status
-                    if state.name.endswith(': depth') and cause in state.message]
+                    if state.name.endswith(' depth') and cause in state.message]
         return self.bench.wait(told, f'diagnostics with {cause!r}')[-1]
 
 
@@ -150,6 +150,20 @@ def test_a_depth_topic_that_nobody_publishes_is_named(new_bench):
             return [state for array in states for state in array.status
                     if state.message.startswith('no publisher on /depth; start')]
         assert bench.wait(told, 'the reason')[0].name == 'yolact: depth'
+
+
+@pytest.mark.parametrize(('has_depth', 'words'), [
+    (False, '(-r front/depth:=)'), (True, '(-r front/camera_info:=)')])
+def test_cures_for_one_of_several_cameras_name_its_own_inputs(new_bench, has_depth, words):
+    with new_bench(use_depth=True, cameras=['front']) as bench:
+        assert bench.start()
+        bench.models.predictor.predict = a_mug
+        rig = Rig(bench, 'front/', 'yolact/front/')
+        if not has_depth:
+            bench.peer.destroy_publisher(rig.depths)
+            rig.depths = None
+        state = rig.reason(lambda: depth_image(WALL) if has_depth else None, None, words)
+    assert state.name == 'yolact: front depth'
 
 
 def test_a_healthy_camera_says_so_and_a_lens_that_bends_is_named(rig):

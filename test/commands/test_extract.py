@@ -101,6 +101,21 @@ def test_prelabels_are_a_coco_file_of_polygons(tmp_path, monkeypatch):
     assert (x.min(), y.min(), x.max(), y.max()) == pytest.approx((8, 4, 28, 14), abs=0.2)
 
 
+def test_labels_that_may_have_been_corrected_are_not_replaced(tmp_path, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(predictor_module, 'open_predictor', lambda *_, **__: opened.append(1))
+    source = write_bag(tmp_path / 'bag', [1, 2])
+    corrected = tmp_path / 'out' / 'prelabels.json'
+    corrected.parent.mkdir()
+    corrected.write_text('by hand')
+    assert extract(source, '-o', tmp_path / 'out', '--prelabel', 'any') == 1
+    complaint = capsys.readouterr().err
+    assert 'prelabels.json' in complaint and 'choose another -o' in complaint
+    assert (names(tmp_path / 'out'), corrected.read_text(), opened) == (
+        ['prelabels.json'], 'by hand', [])
+    assert extract(source, '-o', tmp_path / 'out') == 0
+
+
 def test_what_is_no_recording_is_refused(tmp_path, capsys):
     (tmp_path / 'a.txt').write_text('hello')
     assert extract(tmp_path / 'a.txt', '-o', tmp_path / 'out') == 1

@@ -94,8 +94,11 @@ def run(args: argparse.Namespace) -> int:
     is_bag = args.source.is_dir() or args.source.suffix in ('.mcap', '.db3')
     frames = _bag_frames(args.source, args.topic) if is_bag else _video_frames(args.source)
     make_folder(args.output)
-    labels = None
+    labels, labels_path = None, args.output / 'prelabels.json'
     if args.prelabel:
+        if labels_path.exists():
+            raise FileExistsError(f"'{labels_path}' exists and may have been corrected by hand; "
+                                  'choose another -o, or move it away')
         from yolact_ros.inference.predictor import open_predictor  # imports torch
         labels = Labels(open_predictor(args.prelabel))
     taken = 0
@@ -108,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
             labels.add(file_name, frame.rgb)
         taken += 1
     if labels is not None:
-        labels.write(args.output / 'prelabels.json')
+        labels.write(labels_path)
     logger.info('%d images -> %s', taken, args.output)
     return 0
 

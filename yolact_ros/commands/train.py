@@ -106,7 +106,7 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     if processes.is_main:
         folder.check(resume)
     model_config = build_model_config(config, ())
-    source, val = open_data(config, model_config.input_size)
+    source, val = open_data(config, model_config.input_size, processes)
     model_config = build_model_config(config, source.class_names)
     check_data(source, val, model_config, config, processes)
     model = build_model(config, model_config, from_files=not resume)

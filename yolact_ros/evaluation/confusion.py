@@ -113,6 +113,14 @@ def match_image(true: Sequence[TrueObject], found: Sequence[Detection], iou_thre
                         tuple(excused.tolist()))
 
 
+def matches_of(image_id: ImageId, truth: GroundTruth, detections: Sequence[Detection],
+               matrix: Confusion) -> ImageMatches:
+    """Return the matches of one image by the thresholds of a confusion."""
+    return match_image([item for item in truth.objects if item.image_id == image_id],
+                       [item for item in detections if item.image_id == image_id
+                        and item.score >= matrix.score_threshold], matrix.iou_threshold)
+
+
 def _pairs(true: list[TrueObject], found: list[Detection], iou_threshold: float,
            background: int) -> list[tuple[int, int]]:
     """Return (true class, found class) of every match, miss and false alarm of one image."""

@@ -233,11 +233,13 @@ def test_neighbours_of_different_classes_do_not_swap_when_they_touch():
     assert_kept(seen, 2)
 
 
-def test_one_object_found_twice_has_one_number():
+@pytest.mark.parametrize(('apart', 'numbers'), [(2, [1, 0]), (16, [1, 0]), (27, [1, 2])],
+                         ids=['IoU 0.92', 'IoU 0.5', 'IoU 0.29'])
+def test_one_object_found_twice_has_one_number(apart, numbers):
     tracker = Tracker()
     for stamp in stamps_of(5):
-        ids = tracker.update(frame([(300, 300), (302, 301)], (0, 1), (0.9, 0.8))[0], stamp)
-    assert ids.tolist() == [1, 0]
+        ids = tracker.update(frame([(300, 300), (300 + apart, 300)], (0, 1), (0.9, 0.8))[0], stamp)
+    assert ids.tolist() == numbers
 
 
 def test_weak_detections_continue_a_track_but_begin_none():

@@ -17,7 +17,7 @@ from yolact_ros.tracking.tracks import Tracks
 TOLERANCE = 1e-6         # [s] of stamps as floats
 DEAD_CLOCK_IMAGES = 10   # so many images with one stamp, and the camera has no clock
 DEAD_CLOCK_STEP = 1 / 30  # [s] that an image then counts
-DOUBLE_IOU = 0.6         # a new object that covers a known one so much is found twice
+DOUBLE_IOU = 0.4         # a new object that covers a known one so much is found twice
 NO_ROWS = np.zeros(0, np.int64)
 
 logger = logging.getLogger(__name__)

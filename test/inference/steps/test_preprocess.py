@@ -1,11 +1,19 @@
 """The network's input against loops in float64."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from yolact_ros.config import yolact_darknet53, yolact_resnet50
-from yolact_ros.inference.steps.preprocess import check_image, preprocess
+from yolact_ros.inference.steps.preprocess import (
+    _needs_few_pixels,
+    _stretch,
+    _stretch_few_pixels,
+    check_image,
+    preprocess,
+)
 
 CPU = torch.device('cpu')
 
@@ -24,11 +32,11 @@ def naive_resized(rgb, size):
     return out
 
 
-@pytest.mark.parametrize('shape', [(90, 120), (1, 1), (1, 50), (200, 64)])
+@pytest.mark.parametrize('shape', [
+    (90, 120), (1, 1), (1, 50), (200, 64), (180, 320), (1023, 33), (33, 2000), (256, 256)])
 def test_a_image_is_stretched_as_float_then_normalised(shape):
     rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    config = yolact_resnet50()
-    small = type(config)(**{**config.__dict__, 'input_size': 64})
+    small = replace(yolact_resnet50(), input_size=64)
 
     x = preprocess(rgb, small, CPU)
 
@@ -36,6 +44,33 @@ def test_a_image_is_stretched_as_float_then_normalised(shape):
     expected = (naive_resized(rgb, 64) - (123.68, 116.78, 103.94)) / (58.40, 57.12, 57.38)
     assert x.shape == (1, 3, 64, 64)
     np.testing.assert_allclose(x[0].permute(1, 2, 0).numpy(), expected, atol=2e-5)
+
+
+def test_a_large_image_is_the_same_with_and_without_reading_all_of_it():
+    rgb = np.random.default_rng(1).integers(0, 256, (720, 1280, 3), np.uint8)
+
+    few = _stretch_few_pixels(rgb, 256)
+
+    assert _needs_few_pixels(rgb, 256) and not _needs_few_pixels(rgb, 512)
+    # Half a thousandth of a grey level: coordinates of 1280 pixels in float32 are that exact.
+    torch.testing.assert_close(few, _stretch(rgb, 256, CPU), rtol=0, atol=5e-4)
+
+
+def test_a_part_of_a_larger_image_is_read_where_it_lies():
+    large = np.random.default_rng(2).integers(0, 256, (300, 400, 3), np.uint8)
+    config = replace(yolact_resnet50(), input_size=64)
+
+    found = preprocess(large[40:240, 30:380], config, CPU)
+
+    assert torch.equal(found, preprocess(large[40:240, 30:380].copy(), config, CPU))
+
+
+def test_an_image_longer_than_short_integers_tell_is_read_whole():
+    rgb = np.random.default_rng(3).integers(0, 256, (2, 40000, 3), np.uint8)
+
+    assert not _needs_few_pixels(rgb, 16)
+    # Half a grey level: coordinates of 40000 pixels in float32 are not more exact.
+    np.testing.assert_allclose(_stretch(rgb, 16, CPU), naive_resized(rgb, 16), atol=0.5)
 
 
 def test_darknet_only_divides_by_255():

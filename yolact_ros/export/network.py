@@ -15,7 +15,7 @@ from torch.nn import functional
 from yolact_ros.config import ModelConfig
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.fold import fold_batch_norm
-from yolact_ros.model.layers import MaskIouNet
+from yolact_ros.model.layers import MaskIouNet, pad_small
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.ops.deform_conv import deform_conv2d
 from yolact_ros.weights.checkpoint_file import config_from_dict
@@ -59,7 +59,7 @@ class ExportableRescoring(nn.Module):
 
     def forward(self, masks: Tensor) -> Tensor:
         """Return (N, C) of (N, 1, Hp, Wp)."""
-        return self._layers(masks).amax((2, 3))
+        return self._layers(pad_small(masks)).amax((2, 3))
 
 
 class ExportableDeformConv(nn.Module):
@@ -130,7 +130,7 @@ def describe(config: ModelConfig) -> dict[str, str]:
     """Return what an exported file carries about its model."""
     return {'format': 'yolact_ros', 'export_version': str(EXPORT_VERSION),
             'config': json.dumps(asdict(config)), 'class_names': json.dumps(config.class_names),
-            'input': 'image: (B, 3, S, S) float32 RGB, (pixel - pixel_mean) / pixel_std'}
+            'input': 'image: (B, 3, H, W) float32 RGB, (pixel - pixel_mean) / pixel_std'}
 
 
 def read_description(metadata: Mapping[str, str], path: object) -> ModelConfig:

@@ -35,17 +35,18 @@ def check_image(rgb: np.ndarray, name: str = 'a picture') -> np.ndarray:
 
 def preprocess(rgb: np.ndarray, config: ModelConfig, device: torch.device) -> Tensor:
     """
-    Return the (1, 3, S, S) float32 input of one image on the device, channels last.
+    Return the (1, 3, Hi, Wi) float32 input of one image on the device, channels last.
 
-    The image is stretched to the square without keeping its aspect ratio. It is resized as
+    The image is stretched to the input's size without keeping its aspect ratio. It is resized as
     float32, before normalising: resizing bytes gives other numbers (reference section 3).
 
     :param rgb: (H, W, 3) uint8.
     """
-    size = config.input_size
+    shape = config.input_shape
     # (1, H, W, 3) seen as (1, 3, H, W): so torch knows the channels-last layout and keeps it.
     image = torch.from_numpy(rgb).to(device)[None].permute(0, 3, 1, 2).float()
-    image = functional.interpolate(image, (size, size), mode='bilinear', align_corners=False)
+    image = functional.interpolate(image, (shape.height, shape.width), mode='bilinear',
+                                   align_corners=False)
     mean = torch.tensor(config.pixel_mean, device=device).reshape(1, 3, 1, 1)
     std = torch.tensor(config.pixel_std, device=device).reshape(1, 3, 1, 1)
     return image.sub_(mean).div_(std)

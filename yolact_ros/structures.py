@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -127,13 +129,21 @@ def input_shape(input_size: InputSize) -> ImageSize:
         else ImageSize(*input_size)
 
 
+def change_sides(input_size: InputSize, change: Callable[[int], int]) -> InputSize:
+    """Return an input of the same kind with each side changed."""
+    if isinstance(input_size, int):
+        return change(input_size)
+    height, width = input_size
+    return change(height), change(width)
+
+
 def parse_input_size(value: object) -> InputSize:
     """
     Return what was written as 256, '192x352' or [192, 352] (height, width).
 
     :raises ValueError: for anything else.
     """
-    parts = value.lower().split('x') if isinstance(value, str) else value
+    parts: Any = value.lower().split('x') if isinstance(value, str) else value
     parts = list(parts) if isinstance(parts, (list, tuple)) else [parts]
     try:
         sides = [int(part) for part in parts]
@@ -154,9 +164,9 @@ def format_input_size(input_size: InputSize) -> str:
 
 def check_input_size(input_size: InputSize) -> None:
     """Refuse an input that no network is made for."""
-    pair = isinstance(input_size, tuple) and len(input_size) == 2
-    sides = input_size if pair else (input_size,)
-    if not all(type(side) is int for side in sides):
+    pair = isinstance(input_size, tuple)
+    sides: tuple[int, ...] = input_size if isinstance(input_size, tuple) else (input_size,)
+    if not all(type(side) is int for side in sides) or len(sides) != 1 + pair:
         raise ValueError('input_size must be a whole number or (height, width), '
                          f'got {input_size!r}')
     if min(sides) < SMALLEST_INPUT:
@@ -166,6 +176,7 @@ def check_input_size(input_size: InputSize) -> None:
         raise ValueError(f'input_size must be in [{SMALLEST_INPUT}, {LARGEST_INPUT}], '
                          f'got {format_input_size(input_size)}')
     if pair and any(side % INPUT_STEP for side in sides):
-        nearest = tuple(max(round(side / INPUT_STEP), 2) * INPUT_STEP for side in sides)
+        nearest = change_sides(input_size, lambda side: max(round(side / INPUT_STEP), 2)
+                               * INPUT_STEP)
         raise ValueError(f'height and width of input_size must be multiples of {INPUT_STEP}, got '
                          f'{format_input_size(input_size)}; nearest: {format_input_size(nearest)}')

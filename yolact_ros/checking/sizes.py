@@ -8,7 +8,13 @@ import numpy as np
 
 from yolact_ros.checking.findings import LOOK, Finding
 from yolact_ros.data.coco import CocoDataset
-from yolact_ros.structures import ImageSize, InputSize, format_input_size, input_shape
+from yolact_ros.structures import (
+    ImageSize,
+    InputSize,
+    change_sides,
+    format_input_size,
+    input_shape,
+)
 
 SMALL = 8          # [px of the input] two cells of the prototype grid: less has no shape
 SEEN = 12          # [px of the input] three of them
@@ -64,10 +70,9 @@ def size_findings(data: CocoDataset, input_size: InputSize) -> Iterator[Finding]
 def needed_input(sides: np.ndarray, input_size: InputSize) -> InputSize:
     """Return the input at which all but a few objects have a shape, at most LARGEST_INPUT."""
     factor = SEEN / max(float(np.quantile(sides, FEW_OBJECTS)), 1e-3)
-    if isinstance(input_size, int):
-        return _enlarged(input_size, factor)
-    factor = min(factor, LARGEST_INPUT / max(input_size))
-    return tuple(_enlarged(side, factor) for side in input_size)
+    if isinstance(input_size, tuple):
+        factor = min(factor, LARGEST_INPUT / max(input_size))
+    return change_sides(input_size, lambda side: _enlarged(side, factor))
 
 
 def _enlarged(side: int, factor: float) -> int:

@@ -15,7 +15,13 @@ from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import level_sizes
 from yolact_ros.ops.boxes import box_iou, cxcywh_to_xyxy
-from yolact_ros.structures import INPUT_STEP, InputSize, format_input_size, input_shape
+from yolact_ros.structures import (
+    INPUT_STEP,
+    InputSize,
+    change_sides,
+    format_input_size,
+    input_shape,
+)
 
 POOR_RECALL, GOOD_RECALL = 0.9, 0.95
 INPUT_FACTORS = (1, 1.5, 2)  # a larger input is only looked at where anchors alone do not do
@@ -102,9 +108,7 @@ def anchor_recall(config: ModelConfig, boxes: Tensor, positive_iou: float) -> fl
 
 def _times(input_size: InputSize, factor: float) -> InputSize:
     """Return a larger input of the same shape, in steps of INPUT_STEP."""
-    if isinstance(input_size, int):
-        return round(input_size * factor / INPUT_STEP) * INPUT_STEP
-    return tuple(_times(side, factor) for side in input_size)
+    return change_sides(input_size, lambda side: round(side * factor / INPUT_STEP) * INPUT_STEP)
 
 
 def _area(config: ModelConfig) -> int:
@@ -117,7 +121,7 @@ def collect_boxes(source: SampleSource, size: InputSize) -> np.ndarray:
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *_box_lists(source)])
     sides = boxes[:, 2:] - boxes[:, :2]
     shape = input_shape(size)
-    boxes = boxes[np.all(sides * np.float32([shape.width, shape.height]) >= 1, 1)]
+    boxes = boxes[np.all(sides * np.array([shape.width, shape.height]) >= 1, 1)]
     rows = np.linspace(0, len(boxes) - 1, min(len(boxes), MOST_BOXES)).astype(int)
     return boxes[rows]
 

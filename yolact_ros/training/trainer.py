@@ -16,7 +16,13 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.fingerprint import check_same_data, fingerprint
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.structures import INPUT_STEP, SMALLEST_INPUT, InputSize, format_input_size
+from yolact_ros.structures import (
+    INPUT_STEP,
+    SMALLEST_INPUT,
+    InputSize,
+    change_sides,
+    format_input_size,
+)
 from yolact_ros.training.batches.loader import (
     BatchOrder,
     TrainingImages,
@@ -280,9 +286,8 @@ def explained_memory_errors(batch_size: int, input_size: InputSize) -> Iterator[
         text = str(error)
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
             raise
-        smaller = max(input_size * 3 // 4, SMALLEST_INPUT) if isinstance(input_size, int) else \
-            tuple(max(side * 3 // 4 // INPUT_STEP * INPUT_STEP, SMALLEST_INPUT)
-                  for side in input_size)
+        smaller = change_sides(input_size, lambda side: max(
+            side * 3 // 4 // INPUT_STEP * INPUT_STEP, SMALLEST_INPUT))
         raise RuntimeError(
             f'out of memory with batch {batch_size} at {format_input_size(input_size)} px; try '
             f'--batch-size {max(batch_size // 2, 1)} or a smaller input, --model input_size='

@@ -265,7 +265,7 @@ class Kernels:
 
     @staticmethod
     def preprocess_images(arena, layout, size, mean, std, dtype):
-        return torch.empty(len(layout), 3, size, size, dtype=dtype)
+        return torch.empty(len(layout), 3, *size, dtype=dtype)
 
     @staticmethod
     def assemble_masks(prototypes, coefficients, boxes, counts):

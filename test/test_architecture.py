@@ -22,7 +22,7 @@ NETWORK = {'ops', 'model', 'weights', 'checkpoint'}
 # ('inference.steps') is its own; the outer one then is the modules beside it.
 ARROWS = {
     'structures': set(),
-    'config': set(),
+    'config': {'structures'},
     'masks': {'structures'},
     'files': set(),
     'signals': set(),
@@ -37,7 +37,7 @@ ARROWS = {
     'overlay': {'structures', 'labels', 'masks'},
     'tracking': {'structures'},
     'ops': set(),
-    'model': {'ops', 'config'},
+    'model': {'ops', 'config', 'structures'},
     'weights': {'config', 'model', 'files'},
     'checkpoint': {'config', 'model', 'weights', 'files'},
     'export': VALUES | NETWORK,

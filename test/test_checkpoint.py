@@ -335,6 +335,12 @@ def test_names_are_given_to_a_file_that_does_not_tell_them(tmp_path, caplog):
         load_model(tmp_path / 'mine.pth', 'yolact_resnet50', ['cup'])
 
 
+def test_a_rectangular_input_is_kept(tmp_path):
+    wide = dataclasses.replace(yolact_plus_tiny(3), input_size=(64, 96))
+    save_model(tmp_path / 'wide.safetensors', Yolact(wide))
+    assert load_model(tmp_path / 'wide.safetensors')[1] == wide
+
+
 def test_own_checkpoints_keep_their_names(tmp_path):
     save_model(tmp_path / 'own.safetensors', make_model())
     assert load_model(tmp_path / 'own.safetensors', class_names=['a'])[1] == yolact_plus_tiny(3)
@@ -342,9 +348,10 @@ def test_own_checkpoints_keep_their_names(tmp_path):
 
 @pytest.mark.parametrize('changes, words', [
     ({'class_names': 3}, 'class_names is 3'), ({'input_size': '256'}, 'input_size is 256'),
+    ({'input_size': [192]}, 'input_size is'), ({'input_size': [192, '352']}, 'input_size is'),
     ({'anchor_scales': [[24], [48], [96], [192], [{}]]}, 'anchor_scales is'),
     ({'pixel_mean': [1.0, 2.0]}, 'pixel_mean is'), ({'num_prototypes': 0}, 'num_prototypes')],
-    ids=['names', 'text', 'nested', 'length', 'range'])
+    ids=['names', 'text', 'one side', 'text in a pair', 'nested', 'length', 'range'])
 def test_a_stored_configuration_of_other_types_is_refused_in_words(tmp_path, changes, words):
     config = {**dataclasses.asdict(yolact_plus_tiny(3)), **changes}
     path = tmp_path / 'a.safetensors'

@@ -12,6 +12,7 @@ from yolact_ros.config import (
     yolact_plus_resnet50,
     yolact_resnet50,
 )
+from yolact_ros.structures import format_input_size, parse_input_size
 
 
 def test_coco_has_80_classes_in_the_published_order():
@@ -42,6 +43,12 @@ def test_plus_has_nine_anchors_an_octave_apart_by_thirds():
     ({'class_names': ()}, 'at least one class'),
     ({'class_names': ('a', 'a')}, 'duplicates'),
     ({'input_size': 32}, 'at least 64 px, got 32'),
+    ({'input_size': (32, 352)}, 'at least 64 px, got 32x352'),
+    ({'input_size': (-64, 352)}, 'at least 64 px, got -64x352'),
+    ({'input_size': (192, 8192)}, r'must be in \[64, 4096\], got 192x8192'),
+    ({'input_size': (200, 352)}, 'multiples of 32, got 200x352; nearest: 192x352'),
+    ({'input_size': (64, 64, 64)}, r'a whole number or \(height, width\), got \(64, 64, 64\)'),
+    ({'input_size': 256.0}, r'a whole number or \(height, width\), got 256.0'),
     ({'anchor_scales': ((8,), (16,))}, 'each of P3-P7, got 2'),
     ({'anchor_scales': ((8,), (16,), (32,), (64,), (128, 256))}, 'same number of scales')])
 def test_impossible_networks_are_refused(changes, message):
@@ -87,3 +94,19 @@ def test_an_unknown_class_is_named_with_the_known_ones(key):
 def test_sizes_that_no_memory_holds_are_refused(name):
     with pytest.raises(ValueError, match=f'{name} must be in .*, got 1000000000'):
         ModelConfig('a', 'resnet50', ('cup',), **{name: 10 ** 9})
+
+
+@pytest.mark.parametrize('value, expected', [
+    (256, 256), ('256', 256), ('192x352', (192, 352)), ('192X352', (192, 352)),
+    ([192, 352], (192, 352)), ((192.0, 352), (192, 352)), ([256, 256], 256)], ids=str)
+def test_input_sizes_are_read_as_people_write_them(value, expected):
+    assert parse_input_size(value) == expected
+    assert parse_input_size(format_input_size(expected)) == expected
+
+
+@pytest.mark.parametrize('value', [
+    '', 'wide', '192x352x3', '192x', [192, 352, 3], [], [192.5, 352], True, None, [[192], 352],
+    float('inf')], ids=str)
+def test_what_is_no_input_size_is_refused_with_examples(value):
+    with pytest.raises(ValueError, match=r'such as 192x352 or \[192, 352\], got'):
+        parse_input_size(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from yolact_ros.structures import ImageSize, InputSize, check_input_size, input_shape
+
 COCO_CLASSES = tuple(
     'person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,'
     'stop sign,parking meter,bench,bird,cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,'
@@ -27,7 +29,7 @@ NMS_KINDS = ('fast', 'cross_class', 'traditional', 'soft_cluster')
 BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
 
 # A file may claim anything, and memory is taken before its tensors are compared.
-LARGEST = {'input_size': 4096, 'fpn_channels': 4096, 'num_prototypes': 1024}
+LARGEST = {'fpn_channels': 4096, 'num_prototypes': 1024}
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class ModelConfig:
     :param name: preset or user-given name.
     :param backbone: key of yolact_ros.model.backbone.BACKBONES.
     :param class_names: foreground classes, in the order of class ids.
-    :param input_size: side of the square network input [px].
+    :param input_size: side of a square network input, or its height and width, multiples of 32
+        [px]; images are stretched to it.
     :param anchor_scales: for each of the levels P3-P7 the anchor sides [px of the input].
     :param anchor_ratios: width / height of the anchors.
     :param square_anchors: original: use_square_anchors; height = width, a preserved quirk of
@@ -55,7 +58,7 @@ class ModelConfig:
     name: str
     backbone: str
     class_names: tuple[str, ...]
-    input_size: int = 550
+    input_size: InputSize = 550
     anchor_scales: tuple[tuple[float, ...], ...] = ((24,), (48,), (96,), (192,), (384,))
     anchor_ratios: tuple[float, ...] = (1.0, 0.5, 2.0)
     square_anchors: bool = True
@@ -73,8 +76,7 @@ class ModelConfig:
             raise ValueError('class_names is empty; a model needs at least one class')
         if len(set(self.class_names)) != len(self.class_names):
             raise ValueError(f'class_names has duplicates: {sorted(self.class_names)}')
-        if self.input_size < 64:
-            raise ValueError(f'input_size must be at least 64 px, got {self.input_size}')
+        check_input_size(self.input_size)
         for name, most in LARGEST.items():
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f'{name} must be in [1, {most}], got {getattr(self, name)}')
@@ -84,6 +86,11 @@ class ModelConfig:
         if len({len(scales) for scales in self.anchor_scales}) != 1:
             raise ValueError('the head is shared: every level needs the same number of scales, '
                              f'got {[len(scales) for scales in self.anchor_scales]}')
+
+    @property
+    def input_shape(self) -> ImageSize:
+        """Return height and width of the network's input [px]."""
+        return input_shape(self.input_size)
 
     @property
     def num_classes(self) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -113,3 +115,68 @@ class Instances:
             x0, y0, x1, y1 = self.rois[row].tolist()
             labels[y0:y1, x0:x1][self.crops[row]] = row + 1
         return labels
+
+
+# Of a network: the side of a square, or height and width [px].
+InputSize = int | tuple[int, int]
+SMALLEST_INPUT, LARGEST_INPUT = 64, 4096   # [px]
+INPUT_STEP = 32   # [px] the stride of P5: a rectangle has whole cells on both sides
+
+
+def input_shape(input_size: InputSize) -> ImageSize:
+    """Return height and width of a network's input."""
+    return ImageSize(input_size, input_size) if isinstance(input_size, int) \
+        else ImageSize(*input_size)
+
+
+def change_sides(input_size: InputSize, change: Callable[[int], int]) -> InputSize:
+    """Return an input of the same kind with each side changed."""
+    if isinstance(input_size, int):
+        return change(input_size)
+    height, width = input_size
+    return change(height), change(width)
+
+
+def parse_input_size(value: object) -> InputSize:
+    """
+    Return what was written as 256, '192x352' or [192, 352] (height, width).
+
+    :raises ValueError: for anything else.
+    """
+    parts: Any = value.lower().split('x') if isinstance(value, str) else value
+    parts = list(parts) if isinstance(parts, (list, tuple)) else [parts]
+    try:
+        sides = [int(part) for part in parts]
+        if 1 <= len(sides) <= 2 and not any(
+                isinstance(part, bool) or side != float(part)
+                for side, part in zip(sides, parts)):
+            return sides[0] if len({*sides}) == 1 else (sides[0], sides[1])
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError('input_size must be the side of a square such as 256, or height and width '
+                     f'such as 192x352 or [192, 352], got {value!r}')
+
+
+def format_input_size(input_size: InputSize) -> str:
+    """Return what parse_input_size reads: '256', or '192x352' for height and width."""
+    return str(input_size) if isinstance(input_size, int) else 'x'.join(map(str, input_size))
+
+
+def check_input_size(input_size: InputSize) -> None:
+    """Refuse an input that no network is made for."""
+    pair = isinstance(input_size, tuple)
+    sides: tuple[int, ...] = input_size if isinstance(input_size, tuple) else (input_size,)
+    if not all(type(side) is int for side in sides) or len(sides) != 1 + pair:
+        raise ValueError('input_size must be a whole number or (height, width), '
+                         f'got {input_size!r}')
+    if min(sides) < SMALLEST_INPUT:
+        raise ValueError(f'input_size must be at least {SMALLEST_INPUT} px, '
+                         f'got {format_input_size(input_size)}')
+    if max(sides) > LARGEST_INPUT:
+        raise ValueError(f'input_size must be in [{SMALLEST_INPUT}, {LARGEST_INPUT}], '
+                         f'got {format_input_size(input_size)}')
+    if pair and any(side % INPUT_STEP for side in sides):
+        nearest = change_sides(input_size, lambda side: max(round(side / INPUT_STEP), 2)
+                               * INPUT_STEP)
+        raise ValueError(f'height and width of input_size must be multiples of {INPUT_STEP}, got '
+                         f'{format_input_size(input_size)}; nearest: {format_input_size(nearest)}')

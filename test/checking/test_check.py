@@ -124,6 +124,17 @@ def test_the_same_image_twice_is_found(make_data):
     assert found.file == data.records[1].path
 
 
+def test_a_wide_input_grows_as_a_whole(make_data):
+    data = make_data(labels={number: [blob(side=8)] for number in range(1, 13)})
+    sides = object_sides(data, (64, 96))
+    # A triangle covers 8 columns of 80, which become 9.6 px, and 7 rows of 60.
+    np.testing.assert_allclose(sides, 64 * 7 / 60)
+    # 12 px of them want 1.607 times both sides: 102.9 and 154.3, rounded up to multiples of 32.
+    assert needed_input(sides, (64, 96)) == (128, 160)
+    found = finding(check_lists(data, None, (64, 96)), 'narrower than 8 px at input 64x96')
+    assert 'input_size=128x160 (3.3 times' in found.cure
+
+
 def test_objects_too_small_for_the_input_name_the_input_they_need(make_data):
     data = make_data(labels={number: [blob(side=8)] for number in range(1, 13)})
     sides = object_sides(data, 64)

@@ -10,7 +10,7 @@ from torch import nn
 from yolact_ros.checkpoint import save_model
 from yolact_ros.commands.export import export_model
 from yolact_ros.commands.main import main
-from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
+from yolact_ros.config import PostprocessConfig, yolact_plus_lite, yolact_plus_tiny
 from yolact_ros.inference.backends.exported import open_exported
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact
@@ -101,6 +101,28 @@ def test_openvino_ir_of_a_fixed_batch(folder, tmp_path):
     assert agree(predictor.predict(rgb), expected)
     with pytest.raises(ValueError, match='takes batches of 1, got 2; export .* --batch dynamic'):
         predictor.predict_batch([rgb, rgb])
+
+
+# OpenVINO and the exporter of ONNX take a minute on a busy machine.
+@pytest.mark.timeout(400)
+def test_the_light_network_finds_the_same_in_every_format(tmp_path, caplog):
+    pytest.importorskip('openvino', reason='the extra openvino is not installed')
+    light = Yolact(yolact_plus_lite(3)).eval()
+    light.initialize(torch.Generator().manual_seed(0))
+    save_model(tmp_path / 'light.safetensors', light)
+    rgb = noise(90, 120)
+    expected = open_predictor(tmp_path / 'light.safetensors', device='cpu',
+                              postprocess=EVERYTHING).predict(rgb)
+
+    with caplog.at_level('INFO'):
+        for format, name in (('onnx', 'light.onnx'), ('openvino', 'light.xml')):
+            export_model(light, tmp_path / name, format)
+            assert agree(open_predictor(tmp_path / name, postprocess=EVERYTHING).predict(rgb),
+                         expected)
+
+    # The exporter's own optimiser has much to say of it.
+    assert [record.name for record in caplog.records if 'onnx' in record.name
+            and not record.name.startswith('yolact_ros')] == []
 
 
 def changed(path, target, **properties):

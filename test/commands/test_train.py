@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from yolact_ros.checkpoint import load_model
+
 ROOT = Path(__file__).parents[2]
 SMALL = ['--preset', 'yolact_plus_tiny', '--model', 'input_size=96', 'fpn_channels=16',
          'mask_rescoring=false', '--batch-size', '2', '--no-autoscale', '--device', 'cpu']
@@ -102,3 +104,15 @@ def test_the_commands_work_with_every_start_method(tmp_path, start_method):
     measured = yolact('eval', '--data', data, '--weights', tmp_path / 'run/last.safetensors',
                       '--device', 'cpu', '--no-plots', '--out', tmp_path / 'eval', **start_method)
     assert measured.returncode == 0, measured.stderr
+
+
+@pytest.mark.timeout(120)
+def test_a_wide_input_is_learnt_measured_and_kept(tmp_path):
+    data = write_data(tmp_path / 'data', 4, ('block', 'brick'))
+    done = yolact('train', '--train', data, '--val', data, '--out', tmp_path / 'run',
+                  '--iterations', '2', '--workers', '0',
+                  *('input_size=[64, 96]' if option.startswith('input_size') else option
+                    for option in SMALL))
+    assert done.returncode == 0, done.stderr
+    assert load_model(tmp_path / 'run/last.safetensors')[1].input_size == (64, 96)
+    assert (tmp_path / 'run/ap.csv').is_file()

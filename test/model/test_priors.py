@@ -1,9 +1,10 @@
 """Anchors by hand."""
 
+import pytest
 import torch
 
 from yolact_ros.model.priors import make_priors
-from yolact_ros.model.yolact import level_sizes
+from yolact_ros.model.yolact import level_sizes, prototype_grid
 
 
 def test_levels_of_the_published_input_sizes():
@@ -33,3 +34,35 @@ def test_levels_follow_each_other():
 
     assert priors[:, 2].tolist() == torch.tensor([0.1, 0.1, 0.1, 0.1, 0.5]).tolist()
     assert priors[:4, :2].tolist() == [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
+
+
+@pytest.mark.parametrize('square', [True, False], ids=['height = width', 'true shape'])
+def test_priors_of_a_rectangle_are_those_of_loops(square):
+    scales, ratios = ((10, 20), (40, 80)), (1, 0.5, 2)
+    expected = []
+    for (rows, columns), sides in zip(((2, 3), (1, 2)), scales):
+        for row in range(rows):
+            for column in range(columns):
+                for side in sides:
+                    for ratio in ratios:
+                        wide = side * ratio ** 0.5
+                        high = wide if square else side / ratio ** 0.5
+                        # an anchor's pixels are those of an input of 64 rows and 96 columns
+                        expected.append(((column + 0.5) / columns, (row + 0.5) / rows,
+                                         wide / 96, high / 64))
+
+    found = make_priors([(2, 3), (1, 2)], scales, ratios, (64, 96), square)
+
+    torch.testing.assert_close(found, torch.tensor(expected))
+
+
+def test_a_pair_of_equal_sides_is_a_square():
+    size = level_sizes(256), ((8,),) * 5, (1, 0.5)
+
+    assert torch.equal(make_priors(*size, 256, False), make_priors(*size, (256, 256), False))
+
+
+def test_levels_and_prototypes_of_a_rectangle():
+    # 352 / 8, 16, 32, and then half of it, rounded up
+    assert level_sizes((192, 352)) == [(24, 44), (12, 22), (6, 11), (3, 6), (2, 3)]
+    assert prototype_grid((192, 352)) == (48, 88)

@@ -82,3 +82,13 @@ def test_of_many_boxes_some_are_taken_evenly():
     boxes = [(0, 0, 10, 10)] * 500 + [(0, 0, 20, 20)] * 500
     found = collect_boxes(Boxes(boxes), 128)
     assert len(found) == 400 and (found[:, 2] < 0.1).sum() == 200
+
+
+def test_a_wide_network_is_offered_a_wide_input():
+    wide = replace(CONFIG, input_size=(64, 128))
+    boxes = [(x, y, x + 3, y + 3) for x in range(5, 125, 30) for y in range(5, 125, 30)]
+    report = report_anchors(wide, Boxes(boxes))
+    height, width = report.better.input_size
+    assert width == 2 * height > 128
+    assert report.price == height * width / (64 * 128)
+    assert f'--model input_size={height}x{width} ' in report.flag

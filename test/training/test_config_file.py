@@ -5,11 +5,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-import torch
 
 from yolact_ros.commands.train import build_model_config
-from yolact_ros.model.layers import MaskIouNet
-from yolact_ros.model.yolact import level_sizes
 from yolact_ros.training import config_file
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.config_file import (
@@ -177,11 +174,19 @@ def test_other_schedules_at_start_peak_half_way_and_end(kind, rates):
     assert [schedule.rate(step) for step in (0, 10, 60, 110)] == pytest.approx(rates)
 
 
-def test_an_input_too_small_for_re_scoring_is_refused_with_the_smallest():
-    small = TrainConfig(preset='yolact_plus_tiny', model={'input_size': 248})
-    with pytest.raises(ValueError, match='at least 249 px, got model.input_size 248'):
-        build_model_config(small, ('a',))
-    least = build_model_config(TrainConfig(preset='yolact_plus_tiny',
-                                           model={'input_size': 249}), ('a',))
-    side = 2 * level_sizes(least.input_size)[0][0]
-    assert MaskIouNet(1)(torch.rand(1, 1, side, side)).shape == (1, 1)
+@pytest.mark.parametrize('written', ['input_size: [192, 352]', 'input_size: 192x352'])
+def test_a_file_may_ask_for_a_rectangle(tmp_path, written):
+    (tmp_path / 'a.yaml').write_text(f'preset: yolact_plus_lite\nmodel: {{{written}}}\n')
+    config = load_train_config(tmp_path / 'a.yaml')
+    assert build_model_config(config, ('a',)).input_size == (192, 352)
+    write_train_config(config, tmp_path / 'b.yaml')
+    assert load_train_config(tmp_path / 'b.yaml') == config
+
+
+@pytest.mark.parametrize('value, message', [
+    ([200, 352], 'multiples of 32, got 200x352; nearest: 192x352'),
+    ([192, 352, 3], r'got \[192, 352, 3\]|got \(192, 352, 3\)'), ('192x-64', 'at least 64 px'),
+    ('wide', "got 'wide'")], ids=str)
+def test_an_impossible_rectangle_is_refused(value, message):
+    with pytest.raises(ValueError, match=f'input_size .*{message}'):
+        build_model_config(TrainConfig(model={'input_size': value}), ('a',))

@@ -54,7 +54,8 @@ class PlainPredictor:
         mean, std = (torch.tensor(values, device=self._device).reshape(1, 3, 1, 1)
                      for values in (config.pixel_mean, config.pixel_std))
         x = torch.from_numpy(rgb).to(self._device).permute(2, 0, 1)[None].float().contiguous()
-        x = functional.interpolate(x, (config.input_size,) * 2, mode='bilinear',
+        shape = config.input_shape
+        x = functional.interpolate(x, (shape.height, shape.width), mode='bilinear',
                                    align_corners=False)
         x = (x - mean) / std
         clock.mark('preprocess')

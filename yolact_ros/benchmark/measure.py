@@ -97,10 +97,10 @@ def count_flop(model: Yolact) -> int:
 
     hooks = [module.register_forward_hook(count) for module in model.modules()
              if isinstance(module, (nn.Conv2d, DeformConv))]
-    size = model.config.input_size
+    shape = model.config.input_shape
     try:
         with torch.inference_mode():
-            model(torch.zeros(1, 3, size, size, device=model.priors.device))
+            model(torch.zeros(1, 3, shape.height, shape.width, device=model.priors.device))
     finally:
         for hook in hooks:
             hook.remove()

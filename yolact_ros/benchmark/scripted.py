@@ -37,7 +37,7 @@ class ScriptedBackend:
                                           backend.priors, count, seed)
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Return predictions of count objects for each of (B, 3, S, S) images."""
+        """Return predictions of count objects for each of (B, 3, H, W) images."""
         return follow_script(self._backend(x), self._script)
 
 

@@ -22,9 +22,11 @@ from yolact_ros.checking.labels import book_findings, class_findings, object_fin
 from yolact_ros.checking.sizes import size_findings
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.progress import progress_interval
+from yolact_ros.structures import InputSize
 
 
-def check_lists(train: CocoDataset, val: CocoDataset | None, input_size: int) -> list[Finding]:
+def check_lists(train: CocoDataset, val: CocoDataset | None,
+                input_size: InputSize) -> list[Finding]:
     """
     Return everything that is wrong with what is learnt and measured, the worst first.
 

@@ -30,6 +30,7 @@ from yolact_ros.data.split import split, split_share
 from yolact_ros.devices import choose_device
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.structures import InputSize, format_input_size, parse_input_size
 from yolact_ros.training.anchors import report_anchors
 
 EXAMPLES = """
@@ -56,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--classes', nargs='+', default=(), metavar='NAME|OLD=NEW')
     parser.add_argument('--preset', default='yolact_plus_lite', choices=MODEL_PRESETS,
                         help='network that is to learn (default: %(default)s)')
-    parser.add_argument('--input-size', type=int, metavar='PX', help="instead of the preset's")
+    parser.add_argument('--input-size', type=_input_size, metavar='PX|HxW',
+                        help="instead of the preset's; height x width such as 192x352")
     parser.add_argument('--ignore-exif', action='store_true',
                         help='labels were made without the EXIF orientation')
     parser.add_argument('--strict', action='store_true', help='findings are errors')
@@ -124,8 +126,10 @@ def _input_lines(model: ModelConfig, train: CocoDataset) -> list[str]:
         wanted.add(anchors.better.input_size)
     lines = anchors.lines()
     if len(wanted) > 1:
-        costs = [f'{frame_ms(replace(model, input_size=size)):.0f} ms at input {size}'
-                 for size in sorted(wanted)]
+        models = sorted((replace(model, input_size=size) for size in wanted),
+                        key=lambda model: model.input_shape.width)
+        costs = [f'{frame_ms(model):.0f} ms at input {format_input_size(model.input_size)}'
+                 for model in models]
         lines.append(f'  the network takes {", ".join(costs)} on this machine')
     return lines
 
@@ -135,7 +139,8 @@ def frame_ms(model: ModelConfig) -> float:
     network = Yolact(model).eval()
     device = choose_device('auto')
     backend = TorchBackend(network, device, 'float32')
-    image = torch.zeros(1, 3, model.input_size, model.input_size, device=device)
+    shape = model.input_shape
+    image = torch.zeros(1, 3, shape.height, shape.width, device=device)
     times = []
     with torch.inference_mode():
         for _ in range(WARM_UP + TIMED):
@@ -143,3 +148,11 @@ def frame_ms(model: ModelConfig) -> float:
             backend(image).box_offsets.cpu()
             times.append(time.perf_counter() - started)
     return 1000 * statistics.median(times[WARM_UP:])
+
+
+def _input_size(text: str) -> InputSize:
+    """Return the size of --input-size, with the reason where it is none."""
+    try:
+        return parse_input_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

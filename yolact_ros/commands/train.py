@@ -14,6 +14,7 @@ from yolact_ros.checkpoint import LoadReport, load_backbone, load_matching
 from yolact_ros.commands.jobs.train_data import check_data, open_data, prepare_images
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.structures import parse_input_size
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.config_file import (
     add_flags,
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 SHOWN_KEYS = 5
-LEAST_RESCORED = 249    # the first input whose prototypes have the 63 cells that the net needs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,12 +153,9 @@ def build_model_config(config: TrainConfig, class_names: tuple[str, ...]) -> Mod
             raise ValueError(f'unknown key model.{key}; allowed: {", ".join(allowed)}'
                              + (' (classes come from the data)' if key == 'class_names' else ''))
     values: dict[str, Any] = {key: _frozen(value) for key, value in config.model.items()}
-    changed = replace(preset, **values)
-    if changed.mask_rescoring and changed.input_size < LEAST_RESCORED:
-        raise ValueError(f'mask re-scoring needs an input of at least {LEAST_RESCORED} px, got '
-                         f'model.input_size {changed.input_size}; enlarge it or set '
-                         'mask_rescoring=false')
-    return changed
+    if 'input_size' in values:
+        values['input_size'] = parse_input_size(values['input_size'])
+    return replace(preset, **values)
 
 
 def _frozen(value: object) -> object:

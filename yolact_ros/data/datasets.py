@@ -10,6 +10,7 @@ from yolact_ros.data.classes import ClassChoice
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.sample import Sample, SampleSource
 from yolact_ros.scenes import CLASS_NAMES, TRAINING_SEEDS, VAL_EASY, VAL_HARD, Scene, scene
+from yolact_ros.structures import InputSize, input_shape
 
 PREFIX = 'synthetic:'
 KINDS = ('easy', 'hard', 'mixed')
@@ -24,13 +25,13 @@ class SyntheticScenes:
 
     :param kind: 'easy', 'hard', or 'mixed' for one of each in turn.
     :param count: images in an epoch.
-    :param size: side of the square image [px].
+    :param size: of the images, the side of a square or height and width [px].
     :param fixed: the fixed validation scenes instead of new ones.
     :param class_names: in the order of class ids, those of the scenes and any others.
     :raises ValueError: for an unknown kind, and when a class of the scenes is missing.
     """
 
-    def __init__(self, kind: str, count: int, size: int, fixed: bool = False,
+    def __init__(self, kind: str, count: int, size: InputSize, fixed: bool = False,
                  class_names: Sequence[str] = CLASS_NAMES) -> None:
         if missing := [name for name in CLASS_NAMES if name not in class_names]:
             raise ValueError(f'{PREFIX}{kind} has the classes {", ".join(CLASS_NAMES)}; '
@@ -40,7 +41,7 @@ class SyntheticScenes:
             raise ValueError(f'{PREFIX}{kind} is unknown; known: '
                              f'{", ".join(PREFIX + name for name in KINDS)}')
         self.kind = kind
-        self.size = size
+        self.size = input_shape(size)
         self.fixed = fixed
         self.class_names = tuple(class_names)
         self.count = count
@@ -58,7 +59,8 @@ class SyntheticScenes:
         else:
             seed = int(rng.choice(TRAINING_SEEDS.stop))
             mode, t = MODES[rng.integers(len(MODES))], float(rng.uniform(0, LONGEST_S))
-        return scene_sample(scene(seed, t, (self.size, self.size), mode, difficulty),
+        size = self.size.height, self.size.width
+        return scene_sample(scene(seed, t, size, mode, difficulty),
                             f'{PREFIX}{difficulty} seed {seed} {mode} t={t:.2f}',
                             self.class_names)
 
@@ -75,14 +77,14 @@ def scene_sample(shown: Scene, name: str, class_names: Sequence[str] = CLASS_NAM
 
 def open_dataset(data: str, images: str = '',
                  class_names: Sequence[str] | ClassChoice | None = None, scenes: int = 0,
-                 size: int = 256, split: str = 'train') -> SampleSource:
+                 size: InputSize = 256, split: str = 'train') -> SampleSource:
     """
     Return the images that a configuration names.
 
     :param data: path of a COCO JSON or of what else read_labels knows, or synthetic:easy,
         synthetic:hard, synthetic:mixed.
     :param scenes: new synthetic images in an epoch; 0 gives the fixed validation scenes.
-    :param size: side of synthetic images [px].
+    :param size: of synthetic images, the side of a square or height and width [px].
     :param split: part of a folder that has several.
     :raises FileNotFoundError: when a file is missing.
     :raises ValueError: when it is broken, or has other classes than class_names.

@@ -14,7 +14,7 @@ from yolact_ros.config import ModelConfig
 from yolact_ros.export.deform_conv import Convolve, ExportableDeformConv
 from yolact_ros.model.backbone import DeformConv
 from yolact_ros.model.fold import fold_batch_norm
-from yolact_ros.model.layers import MaskIouNet
+from yolact_ros.model.layers import MaskIouNet, pad_small
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.weights.checkpoint_file import config_from_dict
 
@@ -56,7 +56,7 @@ class ExportableRescoring(nn.Module):
 
     def forward(self, masks: Tensor) -> Tensor:
         """Return (N, C) of (N, 1, Hp, Wp)."""
-        return self._layers(masks).amax((2, 3))
+        return self._layers(pad_small(masks)).amax((2, 3))
 
 
 def rescoring_path(path: Path) -> Path:
@@ -68,7 +68,7 @@ def describe(config: ModelConfig) -> dict[str, str]:
     """Return what an exported file carries about its model."""
     return {'format': 'yolact_ros', 'export_version': str(EXPORT_VERSION),
             'config': json.dumps(asdict(config)), 'class_names': json.dumps(config.class_names),
-            'input': 'image: (B, 3, S, S) float32 RGB, (pixel - pixel_mean) / pixel_std'}
+            'input': 'image: (B, 3, H, W) float32 RGB, (pixel - pixel_mean) / pixel_std'}
 
 
 def read_description(metadata: Mapping[str, str], path: object) -> ModelConfig:

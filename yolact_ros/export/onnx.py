@@ -21,7 +21,7 @@ from yolact_ros.export.network import (
 )
 from yolact_ros.extras import require
 from yolact_ros.files import replace_file
-from yolact_ros.model.yolact import Yolact
+from yolact_ros.model.yolact import Yolact, prototype_grid
 
 # torch's exporter starts at 18; DeformConv came with 19.
 OPSETS = range(18, 24)
@@ -42,16 +42,16 @@ def write_onnx(model: Yolact, path: Path, batch: int | None,
     :raises ImportError: when onnx or onnxscript is not installed.
     """
     config, written = model.config, []
-    size = config.input_size
+    shape = config.input_shape
     # Two examples where the number is free: one would be taken for a constant.
     if model.maskiou_net is not None:
-        grid = 2 * ((size + 7) // 8)
+        grid = prototype_grid(config.input_size)
         written.append(_write(ExportableRescoring(model.maskiou_net),
-                              torch.zeros(2, 1, grid, grid), True, opset, ('masks',),
+                              torch.zeros(2, 1, *grid), True, opset, ('masks',),
                               ('mask_iou',), describe(config), rescoring_path(path)))
     network = ExportableNetwork(
         model, deform_operator if opset >= DEFORM_CONV_OPSET else deform_by_grid_sample)
-    image = torch.zeros(batch or 2, 3, size, size)
+    image = torch.zeros(batch or 2, 3, shape.height, shape.width)
     written.append(_write(network, image, batch is None, opset, ('image',), OUTPUT_NAMES,
                           describe(config), path))
     return written[::-1]
@@ -90,13 +90,15 @@ def _deform_conv_node():
 
 @contextlib.contextmanager
 def _quiet():
-    """Keep the exporter's progress and its remarks on torchvision off the terminal."""
-    exporter = logging.getLogger('torch.onnx')
-    level = exporter.level
-    exporter.setLevel(logging.ERROR)
+    """Keep the progress of the exporter and of its optimiser off the terminal."""
+    loggers = [logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')]
+    levels = [talker.level for talker in loggers]
+    for talker in loggers:
+        talker.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
             yield
     finally:
-        exporter.setLevel(level)
+        for talker, level in zip(loggers, levels):
+            talker.setLevel(level)

@@ -24,7 +24,7 @@ from yolact_ros.export.network import (
 )
 from yolact_ros.extras import require
 from yolact_ros.files import replacing
-from yolact_ros.model.yolact import Yolact
+from yolact_ros.model.yolact import Yolact, prototype_grid
 
 
 def convert_network(model: Yolact, batch: int | None = None) -> Any:
@@ -34,9 +34,9 @@ def convert_network(model: Yolact, batch: int | None = None) -> Any:
     :param batch: images in a batch, None for any number.
     :raises ImportError: when OpenVINO is not installed.
     """
-    size = model.config.input_size
+    shape = model.config.input_shape
     return _convert(ExportableNetwork(model, deform_by_embedding_bag),
-                    torch.zeros(batch or 1, 3, size, size), batch, OUTPUT_NAMES,
+                    torch.zeros(batch or 1, 3, shape.height, shape.width), batch, OUTPUT_NAMES,
                     describe(model.config))
 
 
@@ -44,8 +44,8 @@ def convert_rescoring(model: Yolact) -> Any | None:
     """Return the re-scoring net as an openvino.Model, None where the network has none."""
     if model.maskiou_net is None:
         return None
-    grid = 2 * ((model.config.input_size + 7) // 8)
-    return _convert(ExportableRescoring(model.maskiou_net), torch.zeros(1, 1, grid, grid), None,
+    grid = prototype_grid(model.config.input_size)
+    return _convert(ExportableRescoring(model.maskiou_net), torch.zeros(1, 1, *grid), None,
                     ('mask_iou',), describe(model.config))
 
 

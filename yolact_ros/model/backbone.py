@@ -123,7 +123,7 @@ class ResNet(nn.Module):
         self.channels = tuple(width * 2 ** stage * block.expansion for stage in (1, 2, 3))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return [C3, C4, C5] of (B, 3, S, S)."""
+        """Return [C3, C4, C5] of (B, 3, H, W)."""
         x = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x))), 3, 2, 1)
         features = []
         for stage in self.layers:
@@ -172,7 +172,7 @@ class DarkNet(nn.Module):
         self.channels = tuple(64 * 2 ** stage for stage in (2, 3, 4))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return [C3, C4, C5] of (B, 3, S, S)."""
+        """Return [C3, C4, C5] of (B, 3, H, W)."""
         x = self._preconv(x)
         features = []
         for stage in self.layers:

@@ -89,6 +89,10 @@ def _per_anchor(x: Tensor, values: int) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values)
 
 
+# Cells on each side that five convolutions, 3x3 of stride 2 without padding, leave one of.
+LEAST_RESCORED = 63
+
+
 class MaskIouNet(nn.Module):
     """Fast mask re-scoring: the IoU of a cropped soft mask, per class (Bolya et al. 2020, 3.4)."""
 
@@ -106,11 +110,11 @@ class MaskIouNet(nn.Module):
         """
         Return (N, C) predicted mask IoU for each class, >= 0.
 
-        :param masks: (N, 1, Hp, Wp) soft masks, cropped with their boxes; at least 63 x 63.
+        :param masks: (N, 1, Hp, Wp) soft masks, cropped with their boxes.
         """
         if masks.shape[0] == 0:
             return masks.new_zeros(0, self.num_classes)
-        return self.maskiou_net(masks).amax((2, 3))
+        return self.maskiou_net(pad_small(masks)).amax((2, 3))
 
     def before_relu(self, masks: Tensor) -> Tensor:
         """
@@ -120,4 +124,14 @@ class MaskIouNet(nn.Module):
         """
         if masks.shape[0] == 0:
             return masks.new_zeros(0, self.num_classes)
-        return self.maskiou_net[:-1](masks).amax((2, 3))
+        return self.maskiou_net[:-1](pad_small(masks)).amax((2, 3))
+
+
+def pad_small(masks: Tensor) -> Tensor:
+    """
+    Return masks with as much emptiness around them as the re-scoring net needs.
+
+    :param masks: (N, 1, Hp, Wp), zero outside their boxes; unchanged where large enough.
+    """
+    down, right = (max(LEAST_RESCORED - side, 0) for side in masks.shape[2:])
+    return functional.pad(masks, (0, right, 0, down)) if down or right else masks

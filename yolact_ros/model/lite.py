@@ -54,7 +54,7 @@ class EfficientNetLite(nn.Module):
         self.channels = tuple(last[stride][1] for stride in self.strides)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return [C3, C4, C5] of (B, 3, S, S)."""
+        """Return [C3, C4, C5] of (B, 3, H, W)."""
         x = self.stem(pad_same(x, 3))
         features = []
         for index, block in enumerate(self.blocks):

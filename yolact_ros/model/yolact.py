@@ -11,6 +11,7 @@ from yolact_ros.config import ModelConfig
 from yolact_ros.model.backbone import DeformConv, build_backbone
 from yolact_ros.model.layers import FPN, MaskIouNet, PredictionHead, protonet
 from yolact_ros.model.priors import make_priors
+from yolact_ros.structures import InputSize, input_shape
 
 
 class RawPredictions(NamedTuple):
@@ -58,12 +59,13 @@ class Yolact(nn.Module):
         """
         Return the raw predictions.
 
-        :param x: (B, 3, S, S) RGB, normalised with the configuration's mean and deviation.
+        :param x: (B, 3, H, W) RGB, normalised with the configuration's mean and deviation.
         :raises ValueError: when the input is not of the configuration's size.
         """
-        size = self.config.input_size
-        if x.dim() != 4 or x.shape[1:] != (3, size, size):
-            raise ValueError(f'input must be (B, 3, {size}, {size}), got {tuple(x.shape)}')
+        shape = self.config.input_shape
+        if x.dim() != 4 or x.shape[1:] != (3, shape.height, shape.width):
+            raise ValueError(f'input must be (B, 3, {shape.height}, {shape.width}), '
+                             f'got {tuple(x.shape)}')
         levels = self.fpn(self.backbone(x))
         prototypes = self.proto_net(levels[0]).permute(0, 2, 3, 1)
         semantic = self.semantic_seg_conv(levels[0]) if self.training else None
@@ -93,11 +95,18 @@ class Yolact(nn.Module):
             nn.init.constant_(self.maskiou_net.maskiou_net[-2].bias, 0.5)
 
 
-def level_sizes(input_size: int) -> list[tuple[int, int]]:
-    """Return the side of P3-P7 for an input size: stride 2 convolutions, each rounding up."""
-    side, sides = input_size, []
+def level_sizes(input_size: InputSize) -> list[tuple[int, int]]:
+    """Return height and width of P3-P7: stride 2 convolutions, each rounding up."""
+    shape = input_shape(input_size)
+    height, width, sizes = shape.height, shape.width, []
     for stride in (2, 4, 8, 16, 32, 64, 128):
-        side = (side + 1) // 2
+        height, width = (height + 1) // 2, (width + 1) // 2
         if stride >= 8:
-            sides.append((side, side))
-    return sides
+            sizes.append((height, width))
+    return sizes
+
+
+def prototype_grid(input_size: InputSize) -> tuple[int, int]:
+    """Return height and width of the prototypes and of the masks made of them: twice P3."""
+    height, width = level_sizes(input_size)[0]
+    return 2 * height, 2 * width

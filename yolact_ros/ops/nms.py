@@ -133,7 +133,7 @@ def soft_cluster_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
 
 
 def traditional_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float,
-                    input_size: int) -> tuple[Tensor, Tensor, Tensor]:
+                    input_size: int | Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """
     Select detections by greedy NMS in every class, with the original's pixel convention.
 
@@ -141,7 +141,8 @@ def traditional_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, score_t
     an overlap >= iou_threshold. All classes advance together, one kept box each per step.
 
     :param score_threshold: candidates of a class must exceed it.
-    :param input_size: side of the network input [px] that relative boxes are scaled with.
+    :param input_size: side of the network input [px] that relative boxes are scaled with, or
+        (4,) its width, height, width, height.
     :returns: as of fast_nms.
     """
     if scores.numel() == 0:

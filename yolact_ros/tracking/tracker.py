@@ -56,7 +56,7 @@ class Tracker:
         """
         seconds = self._advance(stamp, instances.image_size)
         found = _detections(instances)
-        self._predict(seconds)
+        self._predict(seconds, instances.image_size)
         rows, columns = self._match(found, instances.scores)
         self._follow_camera(found, rows, columns)
         self._tracks.see(rows, found, columns, self._now, seconds, instances.image_size)
@@ -102,7 +102,7 @@ class Tracker:
         self._stamp, self._size = stamp, size
         return seconds
 
-    def _predict(self, seconds: float) -> None:
+    def _predict(self, seconds: float, size: ImageSize) -> None:
         """Forget who was lost too long; move the others as they and the camera moved."""
         tracks, oldest = self._tracks, self._now - self.config.max_gap - TOLERANCE
         tracks.keep((tracks.seen >= oldest) & (tracks.class_seen >= oldest))
@@ -110,7 +110,7 @@ class Tracker:
         self._moving = self._motion.times(factor)
         tracks.go_on(seconds)
         tracks.move(self._moving)
-        tracks.keep(~tracks.gone(self._size))
+        tracks.keep(~tracks.gone(size))
 
     def _match(self, found: Side, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which tracks (M,) were seen as which detections (M,)."""

@@ -15,6 +15,13 @@ from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import level_sizes
 from yolact_ros.ops.boxes import box_iou, cxcywh_to_xyxy
+from yolact_ros.structures import (
+    INPUT_STEP,
+    InputSize,
+    change_sides,
+    format_input_size,
+    input_shape,
+)
 
 POOR_RECALL, GOOD_RECALL = 0.9, 0.95
 INPUT_FACTORS = (1, 1.5, 2)  # a larger input is only looked at where anchors alone do not do
@@ -56,7 +63,8 @@ class AnchorReport:
         assert self.better is not None, 'nothing is better'
         scales = [[round(side, 1) for side in level] for level in self.better.anchor_scales]
         ratios = [round(ratio, 3) for ratio in self.better.anchor_ratios]
-        return (f"--model input_size={self.better.input_size} 'anchor_scales={scales}' "
+        size = format_input_size(self.better.input_size)
+        return (f"--model input_size={size} 'anchor_scales={scales}' "
                 f"'anchor_ratios={ratios}'")
 
 
@@ -73,13 +81,13 @@ def report_anchors(config: ModelConfig, source: SampleSource,
         return AnchorReport(recall)
     best = AnchorReport(recall)
     for factor in INPUT_FACTORS:
-        larger = replace(config, input_size=round(config.input_size * factor / 32) * 32)
+        larger = replace(config, input_size=_times(config.input_size, factor))
         recalls = {candidate: anchor_recall(candidate, boxes, positive_iou)
                    for candidate in _candidates(larger if factor > 1 else config)}
         better = max(recalls, key=recalls.__getitem__)
         if recalls[better] > max(best.better_recall, recall) + (LEAST_GAIN if factor > 1 else 0):
             best = AnchorReport(recall, better, recalls[better],
-                                (better.input_size / config.input_size) ** 2)
+                                _area(better) / _area(config))
         if best.better_recall >= GOOD_RECALL:
             break
     return best
@@ -98,11 +106,22 @@ def anchor_recall(config: ModelConfig, boxes: Tensor, positive_iou: float) -> fl
     return float((best >= positive_iou).float().mean())
 
 
-def collect_boxes(source: SampleSource, size: int) -> np.ndarray:
+def _times(input_size: InputSize, factor: float) -> InputSize:
+    """Return a larger input of the same shape, in steps of INPUT_STEP."""
+    return change_sides(input_size, lambda side: round(side * factor / INPUT_STEP) * INPUT_STEP)
+
+
+def _area(config: ModelConfig) -> int:
+    """Return the pixels of the network's input."""
+    return config.input_shape.height * config.input_shape.width
+
+
+def collect_boxes(source: SampleSource, size: InputSize) -> np.ndarray:
     """Return (N, 4) float32 relative boxes of a data set, N limited, crowds left out."""
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *_box_lists(source)])
     sides = boxes[:, 2:] - boxes[:, :2]
-    boxes = boxes[np.all(sides * size >= 1, 1)]
+    shape = input_shape(size)
+    boxes = boxes[np.all(sides * np.array([shape.width, shape.height]) >= 1, 1)]
     rows = np.linspace(0, len(boxes) - 1, min(len(boxes), MOST_BOXES)).astype(int)
     return boxes[rows]
 

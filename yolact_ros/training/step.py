@@ -11,23 +11,27 @@ from torch import Tensor, nn
 from yolact_ros.data.sample import Batch, Targets, split_batch
 from yolact_ros.devices import has_bfloat16_units
 from yolact_ros.model.yolact import RawPredictions, Yolact, level_sizes
+from yolact_ros.structures import InputSize, format_input_size
 from yolact_ros.training.losses import LossConfig, Losses, compute_losses
 from yolact_ros.training.optimizer import restore_buffers, snapshot_buffers
 from yolact_ros.training.processes import Processes
 
 
-def training_precision(precision: str, device: torch.device, input_size: int) -> str:
+def training_precision(precision: str, device: torch.device,
+                       input_size: InputSize) -> str:
     """
     Return float32 or bfloat16; 'auto' is bfloat16 where the device has instructions for it.
 
-    :raises ValueError: for bfloat16 on a CPU with an input so small that P6 is a single cell:
+    :raises ValueError: for bfloat16 on a CPU with an input so small that P6 is one cell high or
+        wide:
         oneDNN (torch 2.13) then returns uninitialised memory as the gradient of P7's
         convolution, 3x3 of stride 2 on 1x1.
     """
-    broken = device.type == 'cpu' and level_sizes(input_size)[3] == (1, 1)
+    broken = device.type == 'cpu' and 1 in level_sizes(input_size)[3]
     if precision == 'bfloat16' and broken:
-        raise ValueError(f'bfloat16 does not train right on a CPU at {input_size} px; choose '
-                         'float32 or an input of more than 64 px')
+        raise ValueError(f'bfloat16 does not train right on a CPU at '
+                         f'{format_input_size(input_size)} px; choose float32 or an input of '
+                         'more than 64 px')
     if precision != 'auto':
         return precision
     return 'bfloat16' if has_bfloat16_units(device) and not broken else 'float32'

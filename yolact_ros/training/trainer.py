@@ -16,6 +16,13 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.data.fingerprint import check_same_data, fingerprint
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.structures import (
+    INPUT_STEP,
+    SMALLEST_INPUT,
+    InputSize,
+    change_sides,
+    format_input_size,
+)
 from yolact_ros.training.batches.loader import (
     BatchOrder,
     TrainingImages,
@@ -271,7 +278,7 @@ class Trainer:
 
 
 @contextmanager
-def explained_memory_errors(batch_size: int, input_size: int) -> Iterator[None]:
+def explained_memory_errors(batch_size: int, input_size: InputSize) -> Iterator[None]:
     """Say which batch to try when memory runs out."""
     try:
         yield
@@ -279,7 +286,9 @@ def explained_memory_errors(batch_size: int, input_size: int) -> Iterator[None]:
         text = str(error)
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
             raise
+        smaller = change_sides(input_size, lambda side: max(
+            side * 3 // 4 // INPUT_STEP * INPUT_STEP, SMALLEST_INPUT))
         raise RuntimeError(
-            f'out of memory with batch {batch_size} at {input_size} px; try --batch-size '
-            f'{max(batch_size // 2, 1)} or a smaller input, --model input_size='
-            f'{max(input_size * 3 // 4, 64)}') from error
+            f'out of memory with batch {batch_size} at {format_input_size(input_size)} px; try '
+            f'--batch-size {max(batch_size // 2, 1)} or a smaller input, --model input_size='
+            f'{format_input_size(smaller)}') from error

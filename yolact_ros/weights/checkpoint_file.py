@@ -12,7 +12,8 @@ import json
 import pickle
 import warnings
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -132,6 +133,8 @@ def config_from_dict(fields: dict) -> ModelConfig:
 
 def _is(value: object, kind: Any) -> bool:
     """Return whether a value is of an annotated type; whole numbers do for floats."""
+    if get_origin(kind) in (Union, UnionType):
+        return any(_is(value, one) for one in get_args(kind))
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
         return isinstance(value, tuple) and (kinds[-1] is ... or len(value) == len(kinds)) and all(

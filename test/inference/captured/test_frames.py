@@ -14,7 +14,7 @@ pytest.importorskip('triton', reason='the kernels need Triton')
 
 from yolact_ros.benchmark.frames import seeded_network
 from yolact_ros.benchmark.scripted import ScriptedBackend
-from yolact_ros.config import PostprocessConfig, yolact_plus_tiny
+from yolact_ros.config import PostprocessConfig, yolact_plus_lite, yolact_plus_tiny
 from yolact_ros.inference import predictor
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.captured import graph_cache as cache
@@ -127,6 +127,15 @@ def test_the_demo_model_sees_the_same_scene(monkeypatch, capture):
 
     assert len(expected) > 2 and np.isfinite(expected.mask_scores).all()
     assert_same(captured.predict(rgb), expected)
+
+
+def test_the_light_network_runs_as_frames(monkeypatch, capture):
+    light = seeded_network(replace(yolact_plus_lite(4), input_size=96, mask_rescoring=False))
+    backend = TorchBackend(light, DEVICE, 'float32')
+    captured, stepwise = make_pair(monkeypatch, backend, capture,
+                                   replace(FEW, score_threshold=0.0, candidate_threshold=0.0))
+
+    assert_same(captured.predict(noise(40, 60)), stepwise.predict(noise(40, 60)))
 
 
 def test_random_weights_give_the_same_masks(monkeypatch, backend, capture):
@@ -256,7 +265,7 @@ class Kernels:
 
     @staticmethod
     def preprocess_images(arena, layout, size, mean, std, dtype):
-        return torch.empty(len(layout), 3, size, size, dtype=dtype)
+        return torch.empty(len(layout), 3, *size, dtype=dtype)
 
     @staticmethod
     def assemble_masks(prototypes, coefficients, boxes, counts):

@@ -14,18 +14,19 @@ from yolact_ros.inference.steps.preprocess import (
     check_image,
     preprocess,
 )
+from yolact_ros.structures import ImageSize
 
 CPU = torch.device('cpu')
 
 
-def naive_resized(rgb, size):
-    """Return the bilinear (size, size, 3) stretch, pixel centres at +0.5, in float64."""
+def naive_resized(rgb, rows, columns):
+    """Return the bilinear (rows, columns, 3) stretch, pixel centres at +0.5, in float64."""
     height, width = rgb.shape[:2]
-    out = np.zeros((size, size, 3))
-    for row in range(size):
-        y = max((row + 0.5) * height / size - 0.5, 0)
-        for column in range(size):
-            x = max((column + 0.5) * width / size - 0.5, 0)
+    out = np.zeros((rows, columns, 3))
+    for row in range(rows):
+        y = max((row + 0.5) * height / rows - 0.5, 0)
+        for column in range(columns):
+            x = max((column + 0.5) * width / columns - 0.5, 0)
             for at_y, share_y in ((int(y), 1 - y % 1), (min(int(y) + 1, height - 1), y % 1)):
                 for at_x, share_x in ((int(x), 1 - x % 1), (min(int(x) + 1, width - 1), x % 1)):
                     out[row, column] += rgb[at_y, at_x] * share_y * share_x
@@ -41,19 +42,29 @@ def test_a_image_is_stretched_as_float_then_normalised(shape):
     x = preprocess(rgb, small, CPU)
 
     # reference section 3, here in R, G, B order
-    expected = (naive_resized(rgb, 64) - (123.68, 116.78, 103.94)) / (58.40, 57.12, 57.38)
+    expected = (naive_resized(rgb, 64, 64) - (123.68, 116.78, 103.94)) / (58.40, 57.12, 57.38)
     assert x.shape == (1, 3, 64, 64)
     np.testing.assert_allclose(x[0].permute(1, 2, 0).numpy(), expected, atol=2e-5)
 
 
-def test_a_large_image_is_the_same_with_and_without_reading_all_of_it():
+@pytest.mark.parametrize('shape', [ImageSize(256, 256), ImageSize(192, 352)], ids=str)
+def test_a_large_image_is_the_same_with_and_without_reading_all_of_it(shape):
     rgb = np.random.default_rng(1).integers(0, 256, (720, 1280, 3), np.uint8)
 
-    few = _stretch_few_pixels(rgb, 256)
+    few = _stretch_few_pixels(rgb, shape)
 
-    assert _needs_few_pixels(rgb, 256) and not _needs_few_pixels(rgb, 512)
+    assert _needs_few_pixels(rgb, shape) and not _needs_few_pixels(rgb, ImageSize(512, 512))
     # Half a thousandth of a grey level: coordinates of 1280 pixels in float32 are that exact.
-    torch.testing.assert_close(few, _stretch(rgb, 256, CPU), rtol=0, atol=5e-4)
+    torch.testing.assert_close(few, _stretch(rgb, shape, CPU), rtol=0, atol=5e-4)
+
+
+def test_few_pixels_are_those_of_both_axes():
+    rgb = np.random.default_rng(4).integers(0, 256, (240, 500, 3), np.uint8)
+
+    few = _stretch_few_pixels(rgb, ImageSize(32, 96))
+
+    # A hundredth of a grey level: coordinates of 500 pixels in float32 are that exact.
+    np.testing.assert_allclose(few, naive_resized(rgb, 32, 96), atol=1e-2)
 
 
 def test_a_part_of_a_larger_image_is_read_where_it_lies():
@@ -68,9 +79,10 @@ def test_a_part_of_a_larger_image_is_read_where_it_lies():
 def test_an_image_longer_than_short_integers_tell_is_read_whole():
     rgb = np.random.default_rng(3).integers(0, 256, (2, 40000, 3), np.uint8)
 
-    assert not _needs_few_pixels(rgb, 16)
+    small = ImageSize(16, 16)
+    assert not _needs_few_pixels(rgb, small)
     # Half a grey level: coordinates of 40000 pixels in float32 are not more exact.
-    np.testing.assert_allclose(_stretch(rgb, 16, CPU), naive_resized(rgb, 16), atol=0.5)
+    np.testing.assert_allclose(_stretch(rgb, small, CPU), naive_resized(rgb, 16, 16), atol=0.5)
 
 
 def test_darknet_only_divides_by_255():

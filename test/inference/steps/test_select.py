@@ -10,6 +10,7 @@ from yolact_ros.config import NMS_KINDS, PostprocessConfig
 from yolact_ros.inference.steps import eager
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import RawPredictions
+from yolact_ros.structures import ImageSize
 
 NAMES = ('cup', 'fork', 'pan')
 CPU = torch.device('cpu')
@@ -31,7 +32,8 @@ def raw_predictions(probabilities, count=None):
 def select(raw, priors, **options):
     """Return (class id, rounded score) pairs that a configuration selects."""
     config = PostprocessConfig(**options)
-    backend = SimpleNamespace(priors=priors, device=CPU, config=SimpleNamespace(input_size=550))
+    backend = SimpleNamespace(priors=priors, device=CPU,
+                              config=SimpleNamespace(input_shape=ImageSize(550, 550)))
     frames = eager.EagerFrames(backend)
     found = frames._detect(Thresholds.resolve(config, NAMES), config.nms, raw)
     return [(int(kind), round(float(score), 3))
@@ -165,7 +167,8 @@ def test_duplicates_of_easy_objects_leave_room_for_hard_ones_of_a_single_class(n
     raw, priors = raw_predictions([[0.9 if place < 20 else 0.5] for place in places])
     priors[:, 0], priors[:, 1] = (torch.tensor(places) + 0.5) / 40, 0.5
     priors[:, 2:] = 0.01
-    backend = SimpleNamespace(priors=priors, device=CPU, config=SimpleNamespace(input_size=5500))
+    backend = SimpleNamespace(priors=priors, device=CPU,
+                              config=SimpleNamespace(input_shape=ImageSize(5500, 5500)))
     thresholds = Thresholds.resolve(PostprocessConfig(nms=nms), ['cup'])
 
     found = eager.EagerFrames(backend)._detect(thresholds, nms, raw)

@@ -35,8 +35,8 @@ def launch_those_that_read(dtype: torch.dtype) -> None:
     """Launch the kernels that meet the network's dtype, in the sizes of a 550 px network."""
     counts, boxes = torch.empty(1, dtype=torch.int32), torch.empty(1, 100, 4)
     preprocess.preprocess_images(
-        torch.empty(99, dtype=torch.uint8), torch.empty(1, 3, dtype=torch.int32), 550,
-        (1.0, 2.0, 3.0), (1.0, 2.0, 3.0), dtype)
+        torch.empty(99, dtype=torch.uint8), torch.empty(1, 3, dtype=torch.int32),
+        (550, 550), (1.0, 2.0, 3.0), (1.0, 2.0, 3.0), dtype)
     sampling.sample_columns(*(torch.empty(1, channels, 69, 69, dtype=dtype,
                                           memory_format=torch.channels_last)
                               for channels in (128, 27)), 1)

@@ -170,3 +170,14 @@ def test_an_object_that_is_covered_is_no_longer_labelled():
 def test_augment_config_names_the_field_that_is_out_of_range(field, value):
     with pytest.raises(ValueError, match=field):
         AugmentConfig(**{field: value})
+
+
+def test_a_wide_input_stretches_image_masks_and_boxes_alike():
+    sample = make_sample()
+    height, width = sample.image.shape[:2]
+
+    out = resize(sample, (64, 96))
+
+    assert out.image.shape == (64, 96, 3) and out.masks.shape == (len(sample), 64, 96)
+    np.testing.assert_allclose(
+        out.boxes, sample.boxes / (width, height, width, height) * (96, 64, 96, 64), rtol=1e-5)

@@ -10,13 +10,14 @@ import numpy as np
 
 from yolact_ros.data.datasets import open_dataset
 from yolact_ros.media.images import list_images, read_image
+from yolact_ros.structures import InputSize
 
 FEW_IMAGES = 20
 
 logger = logging.getLogger(__name__)
 
 
-def calibration_images(args: argparse.Namespace, size: int) -> list[np.ndarray]:
+def calibration_images(args: argparse.Namespace, size: InputSize) -> list[np.ndarray]:
     """
     Return the images of --images or --data, at most --count, evenly spread.
 
@@ -55,7 +56,7 @@ def _from_folder(folder: Path, count: int) -> list[np.ndarray]:
     return found
 
 
-def _from_data(data: str, count: int, size: int) -> list[np.ndarray]:
+def _from_data(data: str, count: int, size: InputSize) -> list[np.ndarray]:
     """Return images of a COCO file, or new synthetic scenes."""
     source = open_dataset(data, scenes=count, size=size)
     return [source.sample(index, np.random.default_rng((7, index))).image

@@ -22,6 +22,7 @@ from yolact_ros.data.sample import SampleSource
 from yolact_ros.data.shrink import shrink_large
 from yolact_ros.data.split import split, split_share
 from yolact_ros.progress import progress_interval
+from yolact_ros.structures import InputSize, input_shape
 from yolact_ros.training.anchors import report_anchors
 from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.processes import Processes
@@ -29,12 +30,12 @@ from yolact_ros.training.processes import Processes
 logger = logging.getLogger(__name__)
 
 
-def open_data(config: TrainConfig, size: int, processes: Processes,
+def open_data(config: TrainConfig, size: InputSize, processes: Processes,
               ) -> tuple[SampleSource, SampleSource | None]:
     """
     Return what to learn from and what to measure on, None for no measurement.
 
-    :param size: side of synthetic images [px].
+    :param size: of synthetic images [px].
     :raises FileNotFoundError: when a file is missing.
     :raises ValueError: when data is broken, or the two do not fit each other.
     """
@@ -43,7 +44,7 @@ def open_data(config: TrainConfig, size: int, processes: Processes,
     return _open_val(config, source, size, processes)
 
 
-def _open_val(config: TrainConfig, source: SampleSource, size: int, processes: Processes,
+def _open_val(config: TrainConfig, source: SampleSource, size: InputSize, processes: Processes,
               ) -> tuple[SampleSource, SampleSource | None]:
     """Return what to learn from and what to measure on: of its own, a share, or None."""
     share = split_share(config.val)
@@ -98,13 +99,14 @@ def _log_findings(files: Sequence[CocoDataset], findings: Sequence[Finding]) -> 
 
 
 def prepare_images(source: SampleSource, val: SampleSource | None, config: TrainConfig,
-                   input_size: int) -> None:
+                   input_size: InputSize) -> None:
     """Draw a contact sheet and shrink large photos, into the folder of the training."""
     folder = Path(config.out)
     sheet = folder / 'contact_sheet.jpg'
     if isinstance(source, CocoDataset) and not sheet.is_file():
         write_contact_sheet(sheet, source)
-    side = round(config.shrink * input_size)
+    shape = input_shape(input_size)
+    side = round(config.shrink * max(shape.height, shape.width))
     for data in (source, val):
         if side and isinstance(data, CocoDataset):
             count = shrink_large(data, side, folder / 'pictures', partial(

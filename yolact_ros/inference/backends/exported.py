@@ -24,7 +24,7 @@ class ExportedBackend:
     """
     A network that another runtime runs.
 
-    :param network: image (B, 3, S, S) -> the arrays of OUTPUT_NAMES.
+    :param network: image (B, 3, H, W) -> the arrays of OUTPUT_NAMES.
     :param rescoring: masks (N, 1, Hp, Wp) -> [(N, C)], or None.
     :param runtime: name for people.
     """
@@ -43,7 +43,7 @@ class ExportedBackend:
         self._network, self._rescoring = network, rescoring
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Return raw predictions of (B, 3, S, S)."""
+        """Return raw predictions of (B, 3, H, W)."""
         outputs = self._network(x.contiguous().numpy())
         return RawPredictions(*(torch.from_numpy(output) for output in outputs))
 
@@ -104,7 +104,8 @@ def _assemble(path: Path, open_file: Callable[[Path], tuple[dict[str, str], Runn
 def _check_shapes(config: ModelConfig, shapes: Sequence[Sequence[object]], path: Path) -> None:
     """Compare a file's input and outputs with what its configuration says."""
     anchors = sum(h * w for h, w in level_sizes(config.input_size)) * config.anchors_per_cell
-    wanted = [(3, config.input_size, config.input_size), (anchors, 4),
+    shape = config.input_shape
+    wanted = [(3, shape.height, shape.width), (anchors, 4),
               (anchors, config.num_classes + 1), (anchors, config.num_prototypes)]
     found = [tuple(shape[1:]) for shape in shapes[:4]]
     if found != wanted:

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from yolact_ros.model.backbone import BasicBlock, Bottleneck, DeformConv, ResNet
 from yolact_ros.model.layers import FPN, PredictionHead, Upsample2, upsample
+from yolact_ros.model.lite import LiteBlock, pad_same
 from yolact_ros.model.yolact import Yolact
 
 
@@ -132,13 +133,37 @@ class FusedResNet(nn.Module):
             for stage in backbone.layers)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return [C3, C4, C5] of (B, 3, S, S)."""
+        """Return [C3, C4, C5] of (B, 3, H, W)."""
         x = functional.max_pool2d(self.stem(x), 3, 2, 1)
         features = []
         for stage in self.layers:
             x = stage(x)
             features.append(x)
         return features[1:]
+
+
+class FusedLiteBlock(nn.Module):
+    """
+    A block of EfficientNet-Lite whose last convolution adds the input.
+
+    The input's memory becomes the result. That is safe as in FusedBlock: a block that follows a
+    map handed out adds nothing.
+    """
+
+    def __init__(self, block: LiteBlock, operators: Operators) -> None:
+        super().__init__()
+        self.padded_for, self.adds = block.padded_for, block.adds
+        self.expand = None if block.expand is None else _fuse_sequence(block.expand, operators)
+        self.depthwise = _fuse_sequence(block.depthwise, operators)
+        self.project = operators.conv(block.project[0], None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's features."""
+        inner = x if self.expand is None else self.expand(x)
+        if self.padded_for:
+            inner = pad_same(inner, self.padded_for)
+        inner = self.depthwise(inner)
+        return self.project.add_to(x, inner) if self.adds else self.project(inner)
 
 
 class FusedFPN(nn.Module):
@@ -214,7 +239,9 @@ def _fuse_conv(conv: nn.Conv2d | DeformConv, activation: nn.Module,
 def _fuse_sequences(module: nn.Module, operators: Operators) -> None:
     """Fuse every sequence of layers inside a module, in place."""
     for name, child in list(module.named_children()):
-        if isinstance(child, nn.Sequential) and isinstance(child[0], nn.Conv2d):
+        if isinstance(child, LiteBlock):
+            setattr(module, name, FusedLiteBlock(child, operators))
+        elif isinstance(child, nn.Sequential) and isinstance(child[0], nn.Conv2d):
             setattr(module, name, _fuse_sequence(child, operators))
         else:
             _fuse_sequences(child, operators)

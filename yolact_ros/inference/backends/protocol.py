@@ -38,7 +38,7 @@ class Backend(Protocol):
     torch_threads: int | None
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Return raw predictions of (B, 3, S, S) of any float type."""
+        """Return raw predictions of (B, 3, H, W) of any float type."""
 
     def rescore(self, masks: Tensor) -> Tensor:
         """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""

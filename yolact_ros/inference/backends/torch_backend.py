@@ -38,7 +38,7 @@ class TorchBackend:
             fuse_activations(self._model, operators)
 
     def __call__(self, x: Tensor) -> RawPredictions:
-        """Return raw predictions of (B, 3, S, S) of any float type."""
+        """Return raw predictions of (B, 3, H, W) of any float type."""
         with self._exact():
             return self._model(x.to(self.dtype, memory_format=torch.channels_last))
 

@@ -23,10 +23,10 @@ class FrameMemory(NamedTuple):
 
 def _preprocess(memory: FrameMemory, backend: Backend) -> Tensor:
     """Read the images of the request."""
-    config = backend.config
+    config, shape = backend.config, backend.config.input_shape
     return preprocess.preprocess_images(
-        memory.request.images, memory.request.layout, config.input_size, config.pixel_mean,
-        config.pixel_std, backend.dtype)
+        memory.request.images, memory.request.layout, (shape.height, shape.width),
+        config.pixel_mean, config.pixel_std, backend.dtype)
 
 
 def _best_anchors(logits: Tensor, classes: Tensor, candidate: Tensor,

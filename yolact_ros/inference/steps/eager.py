@@ -70,7 +70,7 @@ class EagerFrames:
     def _detect_in_all(self, thresholds: Thresholds, nms: str, raw: RawPredictions) -> Detections:
         """Look at all anchors."""
         return select_all(raw, self._backend.priors, thresholds, nms,
-                          self._backend.config.input_size)
+                          self._backend.config.input_shape)
 
     def _on_device(self, thresholds: Thresholds) -> Thresholds:
         return thresholds._replace(classes=thresholds.classes.to(self._backend.device))

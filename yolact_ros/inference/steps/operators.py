@@ -16,7 +16,7 @@ class Operators(NamedTuple):
     """
     Operators on a batch of B images, in any form that the first and the last of them share.
 
-    :param preprocess: images and the backend -> (B, 3, S, S), the network's input.
+    :param preprocess: images and the backend -> (B, 3, H, W), the network's input.
     :param best_anchors: (B, P, C + 1) logits, (C,) thresholds of classes and one of candidates, A
         -> the anchors with the best scores (B, A), ascending, and their scores of all classes
         (B, A, C), 0 where they do not pass or an anchor left out may be better; the best score

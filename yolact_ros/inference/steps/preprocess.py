@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from yolact_ros.config import ModelConfig
+from yolact_ros.structures import ImageSize
 
 
 def check_image(rgb: np.ndarray, name: str = 'a picture') -> np.ndarray:
@@ -38,60 +39,63 @@ def check_image(rgb: np.ndarray, name: str = 'a picture') -> np.ndarray:
 
 def preprocess(rgb: np.ndarray, config: ModelConfig, device: torch.device) -> Tensor:
     """
-    Return the (1, 3, S, S) float32 input of one image on the device, channels last.
+    Return the (1, 3, Hi, Wi) float32 input of one image on the device, channels last.
 
-    The image is stretched to the square without keeping its aspect ratio. It is resized as
+    The image is stretched to the input's size without keeping its aspect ratio. It is resized as
     float32, before normalising: resizing bytes gives other numbers (reference section 3).
 
     :param rgb: (H, W, 3) uint8.
     """
-    size = config.input_size
-    image = _stretch_few_pixels(rgb, size) if device.type == 'cpu' and _needs_few_pixels(
-        rgb, size) else _stretch(rgb, size, device)
+    shape = config.input_shape
+    image = _stretch_few_pixels(rgb, shape) if device.type == 'cpu' and _needs_few_pixels(
+        rgb, shape) else _stretch(rgb, shape, device)
     # Whole rows: an axis of three colours would keep the processor from vectorising.
-    mean, std = (torch.tensor(numbers, device=device).repeat(size)
+    mean, std = (torch.tensor(numbers, device=device).repeat(shape.width)
                  for numbers in (config.pixel_mean, config.pixel_std))
-    image = image.reshape(size, size * 3).sub_(mean).div_(std)
-    # (1, S, S, 3) seen as (1, 3, S, S): so torch knows the channels-last layout and keeps it.
-    return image.view(1, size, size, 3).permute(0, 3, 1, 2)
+    image = image.reshape(shape.height, shape.width * 3).sub_(mean).div_(std)
+    # (1, Hi, Wi, 3) seen as (1, 3, Hi, Wi): so torch knows the channels-last layout and keeps it.
+    return image.view(1, shape.height, shape.width, 3).permute(0, 3, 1, 2)
 
 
-def _stretch(rgb: np.ndarray, size: int, device: torch.device) -> Tensor:
-    """Return the (S, S, 3) float32 stretch of an image, all of which becomes float32."""
+def _stretch(rgb: np.ndarray, shape: ImageSize, device: torch.device) -> Tensor:
+    """Return the (Hi, Wi, 3) float32 stretch of an image, all of which becomes float32."""
     image = torch.from_numpy(rgb).to(device)[None].permute(0, 3, 1, 2).float()
-    image = functional.interpolate(image, (size, size), mode='bilinear', align_corners=False)
+    image = functional.interpolate(image, (shape.height, shape.width), mode='bilinear',
+                                   align_corners=False)
     return image[0].permute(1, 2, 0)
 
 
-def _needs_few_pixels(rgb: np.ndarray, size: int) -> bool:
+def _needs_few_pixels(rgb: np.ndarray, shape: ImageSize) -> bool:
     """Return whether the four neighbours of every input pixel are less than half of an image."""
     height, width = rgb.shape[:2]
-    return 8 * size * size <= height * width and max(height, width) <= np.iinfo(np.int16).max
+    return (8 * shape.height * shape.width <= height * width
+            and max(height, width) <= np.iinfo(np.int16).max)
 
 
-def _stretch_few_pixels(rgb: np.ndarray, size: int) -> Tensor:
-    """Return the (S, S, 3) float32 stretch of an image, of which only neighbours are read."""
-    places, share_y, share_x = _neighbours(*rgb.shape[:2], size)
+def _stretch_few_pixels(rgb: np.ndarray, shape: ImageSize) -> Tensor:
+    """Return the (Hi, Wi, 3) float32 stretch of an image, of which only neighbours are read."""
+    places, share_y, share_x = _neighbours(ImageSize(*rgb.shape[:2]), shape)
     pixels = torch.from_numpy(cv2.remap(rgb, places, None, cv2.INTER_NEAREST))
-    corners = pixels.view(size, 2, 2, size * 3).float()
-    rows = torch.lerp(corners[:, :, 0], corners[:, :, 1], share_x)            # (S, 2, S * 3)
-    return torch.lerp(rows[:, 0], rows[:, 1], share_y).view(size, size, 3)
+    corners = pixels.view(shape.height, 2, 2, shape.width * 3).float()
+    rows = torch.lerp(corners[:, :, 0], corners[:, :, 1], share_x)            # (Hi, 2, Wi * 3)
+    return torch.lerp(rows[:, 0], rows[:, 1], share_y).view(shape.height, shape.width, 3)
 
 
 @lru_cache(maxsize=4)
-def _neighbours(height: int, width: int, size: int) -> tuple[np.ndarray, Tensor, Tensor]:
+def _neighbours(image: ImageSize, shape: ImageSize) -> tuple[np.ndarray, Tensor, Tensor]:
     """
     Return which pixels of an image make its stretch, and how much of each.
 
-    :returns: (S * 4, S, 2) int16 x and y: above left, above right, below left, below right of
-        each row; the share of the lower (S, 1), and of the right of the three colours (S * 3,).
+    :returns: (Hi * 4, Wi, 2) int16 x and y: above left, above right, below left, below right of
+        each row; the share of the lower (Hi, 1), and of the right of the three colours (Wi * 3,).
     """
     (above, below, share_y), (left, right, share_x) = (
-        _axis(pixels, size) for pixels in (height, width))
-    places = np.empty((size, 2, 2, size, 2), np.int16)
+        _axis(pixels, size)
+        for pixels, size in ((image.height, shape.height), (image.width, shape.width)))
+    places = np.empty((shape.height, 2, 2, shape.width, 2), np.int16)
     places[..., 0] = np.stack((left, right))
     places[..., 1] = np.stack((above, below), 1)[:, :, None, None]
-    return (places.reshape(size * 4, size, 2), torch.from_numpy(share_y)[:, None],
+    return (places.reshape(shape.height * 4, shape.width, 2), torch.from_numpy(share_y)[:, None],
             torch.from_numpy(share_x.repeat(3)))
 
 

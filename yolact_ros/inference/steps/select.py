@@ -13,6 +13,7 @@ from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.model.yolact import RawPredictions
 from yolact_ros.ops.boxes import decode_boxes
 from yolact_ros.ops.nms import cross_class_nms, fast_nms, soft_cluster_nms, traditional_nms
+from yolact_ros.structures import ImageSize
 
 # Anchors that are looked at: a hundred objects that a dozen anchors each fire at fit.
 MOST_ANCHORS = 2048
@@ -92,13 +93,13 @@ def select_best(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms
 
 
 def select_all(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms: str,
-               input_size: int) -> Detections:
+               shape: ImageSize) -> Detections:
     """
     Return what the configured NMS selects of all candidates of one image.
 
     :param raw: of a batch of one.
     :param thresholds: on the host, classes on the device.
-    :param input_size: side of the network input [px], for traditional NMS.
+    :param shape: of the network input [px], for traditional NMS.
     """
     classes = thresholds.classes
     anchors, scores = candidate_scores(raw.class_logits[0], thresholds.candidate)
@@ -106,8 +107,9 @@ def select_all(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms:
     allowed = (classes.isfinite() | (nms == 'cross_class')).nonzero()[:, 0]
     some = scores.T[allowed]                                                  # (C, n)
     if nms == 'traditional':
+        pixels = boxes.new_tensor([shape.width, shape.height] * 2)
         rows, class_ids, scores = traditional_nms(boxes, some, thresholds.iou,
-                                                  thresholds.candidate, input_size)
+                                                  thresholds.candidate, pixels)
     else:
         rows, class_ids, scores = VARIANTS[nms](boxes, some, thresholds.iou, thresholds.top_k)
     class_ids = allowed[class_ids]

@@ -15,6 +15,7 @@ import numpy as np
 
 from yolact_ros.data.sample import Sample
 from yolact_ros.masks import boxes_of_masks
+from yolact_ros.structures import InputSize, input_shape
 
 CROP_TRIES = 50
 # Six equally likely crop modes; five of them differ only in an IoU rule that never rejects.
@@ -62,10 +63,10 @@ class AugmentConfig:
             raise ValueError(f'copy_paste must be in [0, 1], got {self.copy_paste}')
 
 
-def augment(sample: Sample, config: AugmentConfig, size: int, fill: Sequence[float],
+def augment(sample: Sample, config: AugmentConfig, size: InputSize, fill: Sequence[float],
             rng: np.random.Generator) -> Sample:
     """
-    Return a randomly changed sample of size x size.
+    Return a randomly changed sample of the network's input size.
 
     :param fill: RGB of the canvas outside the image, the network's mean.
     """
@@ -220,14 +221,15 @@ def tighten_boxes(sample: Sample) -> Sample:
     return replace(sample, boxes=boxes_of_masks(sample.masks))
 
 
-def resize(sample: Sample, size: int) -> Sample:
-    """Return the sample stretched to size x size; masks stay 0 and 1 (linear, then rounded)."""
+def resize(sample: Sample, size: InputSize) -> Sample:
+    """Return the sample stretched to a size; masks stay 0 and 1 (linear, then rounded)."""
     height, width = sample.image.shape[:2]
-    image = cv2.resize(np.ascontiguousarray(sample.image), (size, size))
-    masks = np.empty((len(sample), size, size), np.uint8)
+    shape = input_shape(size)
+    image = cv2.resize(np.ascontiguousarray(sample.image), (shape.width, shape.height))
+    masks = np.empty((len(sample), shape.height, shape.width), np.uint8)
     for out, mask in zip(masks, sample.masks):
-        out[:] = cv2.resize(np.ascontiguousarray(mask), (size, size))
-    scale = np.array([size / width, size / height] * 2, np.float32)
+        out[:] = cv2.resize(np.ascontiguousarray(mask), (shape.width, shape.height))
+    scale = np.array([shape.width / width, shape.height / height] * 2, np.float32)
     return replace(sample, image=image, masks=masks, boxes=sample.boxes * scale)
 
 

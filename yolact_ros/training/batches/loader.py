@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from yolact_ros.data.sample import Batch, SampleSource, join_batches, to_batch
+from yolact_ros.structures import InputSize
 from yolact_ros.training.batches.augment import AugmentConfig, augment
 from yolact_ros.training.batches.copy_paste import paste_objects
 
@@ -119,7 +120,7 @@ class TrainingImages(Dataset):
     :param mean: RGB of the network's normalisation, also the colour around expanded images.
     """
 
-    def __init__(self, source: SampleSource, config: AugmentConfig, size: int,
+    def __init__(self, source: SampleSource, config: AugmentConfig, size: InputSize,
                  mean: Sequence[float], std: Sequence[float], seed: int) -> None:
         self.source = source
         self.config = config

@@ -1,5 +1,6 @@
 """The door to inference: every preset, every device, every image."""
 
+import operator
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from torch import nn
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig, yolact_plus_tiny
 from yolact_ros.inference.predictor import _open_frames, open_predictor
+from yolact_ros.inference.steps import eager
 from yolact_ros.inference.steps.eager import EagerFrames
 from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import Yolact
@@ -106,6 +108,30 @@ def test_a_second_image_does_not_change_the_first_result(tiny):
         np.testing.assert_array_equal(kept, copied)
     np.testing.assert_array_equal(rgb, before)
     assert_same(predictor.predict(rgb), first)
+
+
+def test_all_but_the_network_keeps_to_one_thread(tiny, monkeypatch):
+    seen, before = {}, torch.get_num_threads()
+
+    def noting(stage, work):
+        def noted(*arguments):
+            seen[stage] = torch.get_num_threads()
+            return work(*arguments)
+        return noted
+
+    for stage in ('preprocess', 'candidate_scores', 'assemble_masks', 'eager_instances'):
+        monkeypatch.setattr(eager, stage, noting(stage, getattr(eager, stage)))
+    predictor = open_predictor(tiny, device='cpu', backend='torch', threads=3,
+                               postprocess=EVERYTHING)
+    for name in ('_model', '_model.maskiou_net'):
+        module = operator.attrgetter(name)(predictor._backend)
+        monkeypatch.setattr(module, 'forward', noting(name, module.forward))
+
+    predictor.predict(noise(20, 30))
+
+    assert seen == {'preprocess': 1, '_model': 3, 'candidate_scores': 1, 'assemble_masks': 1,
+                    '_model.maskiou_net': 3, 'eager_instances': 1}
+    assert torch.get_num_threads() == before
 
 
 def test_thresholds_change_while_running_and_bad_ones_do_not(tiny):

@@ -1,5 +1,7 @@
 """`yolact bag` on the kinds of recordings there are: what is in them, and how they are stored."""
 
+import subprocess
+
 import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
@@ -82,6 +84,14 @@ def test_results_are_read_by_the_definitions_inside_alone(tmp_path):
     assert (array.header.stamp.sec, array.model, array.image_width) == (1, 'fake', 8)
     mask, = array.instances
     assert (mask.class_name, mask.area, mask.roi.x_offset) == ('mug', 6, 1)
+
+
+def test_ros2_bag_knows_the_result(tmp_path):
+    pytest.importorskip('ros2bag', reason='ros2 bag is not installed (not on PyPI)')
+    assert segment(write(tmp_path / 'in', [('/a', image(1))]), tmp_path / 'out') == 0
+    told = subprocess.run(['ros2', 'bag', 'info', str(tmp_path / 'out')], text=True,
+                          capture_output=True, check=True).stdout
+    assert f'Topic: {INSTANCES} | Type: {ARRAY_TYPE} | Count: 1' in told
 
 
 @pytest.mark.parametrize('compression', [CompressionMode.FILE, CompressionMode.MESSAGE],

@@ -143,7 +143,8 @@ def _figure(errors: ImageErrors, result: EvalResult, matrix: Confusion,
     matches = match_image(
         [item for item in result.truth.objects if item.image_id == errors.image_id],
         [item for item in result.detections if item.image_id == errors.image_id
-         and item.score >= matrix.score_threshold], matrix.iou_threshold)
+         and item.score >= matrix.score_threshold], matrix.iou_threshold,
+        result.truth.unlabelled.get(errors.image_id, ()))
     jpeg = to_jpeg(mark(read(errors.image_id), matches, result.truth.class_names))
     name = result.truth.file_names.get(errors.image_id, f'image {errors.image_id}')
     caption = (f'{name}: {errors.right} right, {errors.missed} missed, {errors.false_alarms} '

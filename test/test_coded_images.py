@@ -92,6 +92,17 @@ def test_zeros_that_a_webcam_pads_its_scan_with_do_no_harm():
     np.testing.assert_array_equal(decode_jpeg(padded), decode_jpeg(data))
 
 
+def test_bytes_that_no_pixel_took_are_told_on_demand():
+    data, end = jpeg_of(noise()), b'\xff\xd9'
+    cut = len(data) // 2
+    twice = data[:cut] + data[cut - 300:]  # a copy that wrote one stretch two times
+    assert decode_jpeg(twice).shape == (64, 80, 3)
+    with pytest.raises(ImageError, match='before its end that no pixel took') as caught:
+        decode_jpeg(twice, leftover=False)
+    assert caught.value.cause == 'leftover'
+    decode_jpeg(data[:-2] + bytes(7) + end, leftover=False)
+
+
 def test_fill_bytes_before_markers_are_legal():
     data = jpeg_of(noise())
     frame = data.index(b'\xff\xc0')

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -22,8 +23,11 @@ PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 PNG_CHUNKS = (b'IHDR', b'PLTE', b'tRNS', b'IDAT', b'IEND')
 
 CURE = '; check the publisher and the network between'
-# Some webcams pad the scan before the end marker; all pixels have been read by then.
-HARMLESS = 'extraneous bytes before marker 0xd9'
+# Some cameras pad the scan before the end marker; all pixels have been read by then. What was
+# garbled in the middle can be left over there too: libjpeg finds its way back into the codes, but
+# not how many blocks they were for.
+LEFT_OVER = re.compile('([0-9]+) extraneous bytes before marker 0xd9')
+END_MARKER = b'\xff\xd9'
 
 
 class ImageError(ValueError):
@@ -31,7 +35,7 @@ class ImageError(ValueError):
     What should be an image cannot be read as one.
 
     :param cause: one word for the kind of fault, the same for every image that has it: 'size',
-        'step', 'data', 'encoding' or 'format'.
+        'step', 'data', 'encoding', 'format' or 'leftover'.
     """
 
     def __init__(self, cause: str, message: str) -> None:
@@ -54,13 +58,14 @@ def check_size(height: int, width: int, max_pixels: int = MAX_PIXELS) -> None:
                                  '(max_image_pixels) must be raised')
 
 
-def decode_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_jpeg(data: bytes, max_pixels: int = MAX_PIXELS, leftover: bool = True) -> np.ndarray:
     """
     Return a JPEG as (H, W, 3) uint8 RGB; an orientation in its EXIF data is not applied.
 
     What is missing or garbled in the middle is an error here, where libjpeg by itself goes on
     with grey and a warning. The size is the decoder's own reading of the header.
 
+    :param leftover: whether bytes that no pixel took may stand before the end; zeros always may.
     :raises ImageError: for a size beyond the limit, or damage of any kind.
     """
     try:
@@ -75,7 +80,7 @@ def decode_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
                                      f'{height} pixels that it claims; it is cut off or damaged')
         if colours in ('CMYK', 'YCCK'):
             raise ImageError('format', f'the JPEG is made for printing ({colours}); publish YCbCr')
-        return _decode_strictly(simplejpeg.decode_jpeg, data)
+        return _decode_strictly(simplejpeg.decode_jpeg, data, leftover)
     except ImageError:
         raise
     except ValueError as error:
@@ -122,13 +127,17 @@ def pure_png(data: bytes, max_pixels: int = MAX_PIXELS) -> bytes:
     return PNG_SIGNATURE + b''.join(whole for kind, whole in chunks if kind in PNG_CHUNKS)
 
 
-def _decode_strictly(decode, data: bytes) -> np.ndarray:
-    """Return RGB; libjpeg's warnings are errors, but for the one that costs no pixel."""
+def _decode_strictly(decode: Callable, data: bytes, leftover: bool) -> np.ndarray:
+    """Return RGB; libjpeg's warnings are errors, but for the one that may cost no pixel."""
     try:
         return decode(data, 'RGB', strict=True)
     except ValueError as error:
-        if HARMLESS not in str(error):
+        found = LEFT_OVER.search(str(error))
+        if found is None:
             raise
+    if not leftover and bytes(int(found[1])) + END_MARKER not in data:
+        raise ImageError('leftover', f'a JPEG of {len(data)} bytes has {found[1]} before its end '
+                                     'that no pixel took')
     return decode(data, 'RGB', strict=False)
 
 

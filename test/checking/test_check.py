@@ -49,6 +49,23 @@ def test_a_jpeg_with_bytes_lost_in_the_middle_is_damaged(tmp_path):
     assert read_facts(path).problem
 
 
+def test_jpegs_garbled_in_the_middle_are_counted_with_the_first_and_a_cure(make_data):
+    data = make_data()
+    for number in (3, 4, 5):
+        record = data.records[number - 1]
+        coded = cv2.imencode('.jpg', cv2.imread(str(record.path)))[1].tobytes()
+        cut = len(coded) // 2
+        # A copy that wrote a stretch twice, and a camera that fills up with zeros.
+        garbled = coded[:-2] + bytes(9) + coded[-2:] if number == 5 else \
+            coded[:cut] + coded[cut - 99:]
+        record.path.write_bytes(garbled)
+    found = finding(check_lists(data, None, 256), 'JPEGs have bytes left over')
+    assert found.text.startswith('2 JPEGs')
+    assert (found.kind, found.file.name) == (LOOK, '3.png')
+    assert 'copy again' in found.cure
+    assert len(data) == 12
+
+
 def test_images_of_another_size_than_their_labels_are_left_out(make_data):
     data = make_data(sizes={2: (90, 90)})
     found = finding(check_lists(data, None, 256), '1 pictures have another size')

@@ -115,6 +115,64 @@ def test_a_crowd_excuses_what_lies_in_it_for_coco_but_not_for_the_original():
     assert yolact_ap(truth, detections)['mask']['all'] == pytest.approx(0.5)
 
 
+def test_what_an_image_is_not_labelled_for_is_neither_right_nor_wrong():
+    box, elsewhere = (10, 10, 40, 40), (55, 55, 40, 40)
+    truth = replace(truth_of(true(1, 0, box), true(2, 1, box)), unlabelled={1: (1,)})
+    detections = [found(1, 1, 0.9, elsewhere), found(2, 1, 0.8, box), found(1, 0, 0.7, box)]
+    told = truth_of(true(1, 0, box), true(2, 1, box))
+    for kind in ('bbox', 'segm'):
+        assert coco_ap(truth, detections, kind).values['AP'] == pytest.approx(1)
+        # Found dogs before the true one: precision 1/2 at every recall.
+        assert coco_ap(told, detections, kind).per_class[1].ap == pytest.approx(0.5)
+    assert yolact_ap(truth, detections)['mask']['all'] == pytest.approx(1)
+    assert [errors.false_alarms for errors in confusion(truth, detections).images] == [0, 0]
+    assert [errors.false_alarms for errors in confusion(told, detections).images] == [1, 0]
+
+
+def test_unlabelled_classes_are_judged_as_if_their_unmatched_finds_were_not_there():
+    rng = np.random.default_rng(3)
+    boxes = [tuple(int(v) for v in (*rng.integers(0, 60, 2), *rng.integers(15, 40, 2)))
+             for _ in range(24)]
+    objects = [true(1 + row % 3, row % 2, box) for row, box in enumerate(boxes)]
+    detections = [found(1 + int(rng.integers(3)), int(rng.integers(2)), float(score),
+                        tuple(int(v) for v in np.clip(np.array(boxes[row % 24])
+                                                      + rng.integers(-4, 5, 4), 0, 60)))
+                  for row, score in enumerate(rng.random(96))]
+    unlabelled = {1: (0,), 3: (0, 1)}
+    truth = truth_of(*objects, images=3)
+    for threshold, name in ((0.5, 'AP50'), (0.75, 'AP75')):
+        kept = [item for item in detections if item.class_id not in
+                unlabelled.get(item.image_id, ())] + [
+            item for image_id, classes in unlabelled.items() for class_id in classes
+            for item in matched(objects, detections, image_id, class_id, threshold)]
+        assert len(detections) > len(kept) > 20
+        judged = coco_ap(replace(truth, unlabelled=unlabelled), detections, 'bbox').values[name]
+        assert judged == pytest.approx(coco_ap(truth, kept, 'bbox').values[name])
+        assert judged > coco_ap(truth, detections, 'bbox').values[name]
+
+
+def matched(objects, detections, image_id, class_id, threshold):
+    """Return the detections that take an object, the best first, each its best free one."""
+    free = [item.bbox for item in objects if (item.image_id, item.class_id)
+            == (image_id, class_id)]
+    hits = []
+    for item in sorted(detections, key=lambda item: -item.score):
+        if (item.image_id, item.class_id) == (image_id, class_id) and free:
+            best = max(free, key=lambda box: box_overlap(box, item.bbox))
+            if box_overlap(best, item.bbox) >= threshold:
+                free.remove(best)
+                hits.append(item)
+    return hits
+
+
+def box_overlap(one, two):
+    """Return the IoU of two boxes x, y, width, height."""
+    width = min(one[0] + one[2], two[0] + two[2]) - max(one[0], two[0])
+    height = min(one[1] + one[3], two[1] + two[3]) - max(one[1], two[1])
+    both = max(width, 0) * max(height, 0)
+    return both / (one[2] * one[3] + two[2] * two[3] - both)
+
+
 @pytest.mark.parametrize('points, objects, value', [
     ([], 3, 0.0),
     ([(0.9, True)], 0, 0.0),

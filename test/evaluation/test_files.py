@@ -8,6 +8,7 @@ import pytest
 from pycocotools import mask as rle_codec
 
 from yolact_ros.data.classes import parse_classes
+from yolact_ros.evaluation.confusion import confusion
 from yolact_ros.evaluation.detections import Detection, read_results, write_results
 from yolact_ros.evaluation.evaluate import evaluate_detections, evaluate_predictor
 from yolact_ros.evaluation.ground_truth import image_hash, read_truth
@@ -118,6 +119,20 @@ def test_an_object_with_a_box_but_no_mask_excuses_what_is_found_in_it(dataset):
     assert [item.crowd for item in truth.objects] == [True, False]
     result = evaluate_predictor(Oracle(), dataset)
     assert (result.box.values['AP'], result.mask_ap) == pytest.approx((1, 1))
+
+
+def test_classes_that_a_file_says_are_not_all_labelled_excuse_what_is_found(dataset):
+    # The oracle finds what the cat's image holds; nobody labelled it there.
+    changed(dataset, lambda content: content['annotations'].pop(0))
+    assert evaluate_predictor(Oracle(), dataset).to_json().get('notes') is None
+    changed(dataset, lambda content: content['images'][0].update(
+        not_exhaustive_category_ids=[17]))
+    truth = read_truth(dataset)
+    assert truth.unlabelled == {3: (0,)}
+    assert '1 pictures are not labelled for every class' in truth.notes[0]
+    result = evaluate_predictor(Oracle(), dataset)
+    assert (result.box.values['AP'], result.mask_ap) == pytest.approx((1, 1))
+    assert [errors.false_alarms for errors in confusion(truth, result.detections).images] == [0, 0]
 
 
 def test_a_size_that_is_not_told_is_the_images(dataset):

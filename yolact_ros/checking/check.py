@@ -14,6 +14,7 @@ from yolact_ros.checking.images import (
     bit_findings,
     duplicate_findings,
     leave_out_unreadable,
+    leftover_findings,
     series_of,
     set_orientation,
     unlisted_findings,
@@ -45,6 +46,7 @@ def check_lists(train: CocoDataset, val: CocoDataset | None,
         findings += leave_out_unreadable(data, facts)
         findings += set_orientation(data, facts)
         findings += bit_findings(data, facts)
+        findings += leftover_findings(data, facts)
         findings += object_findings(data)
     if not any(item for record in train.records for item in record.objects
                if not item.truth.crowd):

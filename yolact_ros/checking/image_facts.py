@@ -19,7 +19,7 @@ from yolact_ros.media.headers import read_header
 from yolact_ros.media.images import read_image, rgb_of, used_bits
 from yolact_ros.media.near_duplicates import difference_hash
 
-VERSION = 1  # of what is remembered
+VERSION = 2  # of what is remembered
 Progress = Callable[[Iterable], Iterable]
 
 
@@ -35,6 +35,8 @@ class ImageFacts:
     :param bits: that its values use, 8 for ordinary images.
     :param content: hash of the file.
     :param look: hexadecimal difference hash: alike images differ in few of its bits.
+    :param leftover: whether bytes of a JPEG are left that no pixel took: it was garbled in the
+        middle, or its camera fills it up.
     """
 
     problem: str = ''
@@ -44,36 +46,39 @@ class ImageFacts:
     bits: int = 8
     content: str = ''
     look: str = ''
+    leftover: bool = False
 
 
 def read_facts(path: Path) -> ImageFacts:
     """Return the facts of one image; all of its pixels are decoded, strictly."""
     try:
         data = path.read_bytes()
-        pixels = _decode(path, data)
+        pixels, leftover = _decode(path, data)
         header = read_header(path)
     except (OSError, ValueError, cv2.error) as error:
         return ImageFacts(problem=' '.join(str(error).split()))
     look = np.packbits(difference_hash(rgb_of(pixels, str(path)))).tobytes().hex()
     return ImageFacts('', header.size.height, header.size.width, header.orientation,
-                      used_bits(pixels), hashlib.sha1(data).hexdigest(), look)
+                      used_bits(pixels), hashlib.sha1(data).hexdigest(), look, leftover)
 
 
-def _decode(path: Path, data: bytes) -> np.ndarray:
+def _decode(path: Path, data: bytes) -> tuple[np.ndarray, bool]:
     """
-    Return the pixels as OpenCV does, or RGB.
+    Return the pixels as OpenCV does, or RGB, and whether bytes are left that no pixel took.
 
     :raises ValueError: for damage of any kind.
     """
     try:
         if data.startswith(JPEG_START):
-            return decode_jpeg(data)
+            return decode_jpeg(data, leftover=False), False
         if data.startswith(PNG_SIGNATURE):
-            return decode_png(data)
+            return decode_png(data), False
     except ImageError as error:
+        if error.cause == 'leftover':
+            return decode_jpeg(data), True
         if error.cause != 'format':  # CMYK, which OpenCV reads
             raise
-    return read_image(path)
+    return read_image(path), False
 
 
 def read_all_facts(paths: Sequence[Path], name: str, progress: Progress = iter,

@@ -72,6 +72,16 @@ def bit_findings(data: CocoDataset, facts: Facts) -> Iterator[Finding]:
                       dark[0].path)
 
 
+def leftover_findings(data: CocoDataset, facts: Facts) -> Iterator[Finding]:
+    """Yield JPEGs of which bytes are left that no pixel took; libjpeg says no more of them."""
+    garbled = [record for record in data.records if facts[record.path].leftover]
+    if garbled:
+        yield Finding(LOOK, f'{len(garbled)} JPEGs have bytes left over behind their last pixel: '
+                            'they were garbled in the middle, or their camera fills them up',
+                      'look at them: shifted or discoloured ones copy again, or take them out of '
+                      'the labels', garbled[0].path)
+
+
 def duplicate_findings(train: CocoDataset, val: CocoDataset | None,
                        facts: Facts) -> Iterator[Finding]:
     """Yield images that are in a list twice, or in both lists, by name, content or look."""

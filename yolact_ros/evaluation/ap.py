@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from yolact_ros.evaluation.detections import Detection
 from yolact_ros.evaluation.ground_truth import GroundTruth
-from yolact_ros.masks import rle_area
+from yolact_ros.masks import encode_mask, rle_area
 
 METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl',
            'AR1', 'AR10', 'AR100', 'ARs', 'ARm', 'ARl')
@@ -93,7 +93,25 @@ def _truth_entries(truth: GroundTruth) -> list[dict]:
     """Return the true objects as pycocotools wants them."""
     return [{'image_id': item.image_id, 'category_id': item.class_id, 'bbox': list(item.bbox),
              'segmentation': item.rle, 'area': item.area, 'iscrowd': int(item.crowd)}
-            for item in truth.objects]
+            for item in truth.objects] + _unlabelled_entries(truth)
+
+
+def _unlabelled_entries(truth: GroundTruth) -> list[dict]:
+    """
+    Return a crowd all over each image for each class that it is not labelled for.
+
+    What is found there is matched with true objects first, and ignored where it matches none. The
+    box is larger than the image because found ones may hang over its border.
+    """
+    entries = []
+    for image_id in truth.sizes:
+        size, classes = truth.sizes[image_id], truth.unlabelled.get(image_id, ())
+        everywhere = encode_mask(np.ones((size.height, size.width), np.uint8)) if classes else None
+        box = [-size.width, -size.height, 3 * size.width, 3 * size.height]
+        entries += [{'image_id': image_id, 'category_id': class_id, 'bbox': box,
+                     'segmentation': everywhere, 'area': 0.0, 'iscrowd': 1}
+                    for class_id in classes]
+    return entries
 
 
 def _found_entries(detections: Sequence[Detection], kind: str) -> list[dict]:

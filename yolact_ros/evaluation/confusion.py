@@ -56,8 +56,9 @@ def confusion(truth: GroundTruth, detections: Sequence[Detection], score_thresho
     """
     Match detections above a score with objects, best overlap first, whatever their classes.
 
-    Masks are compared where detections have them, else boxes. A detection that matches nothing but
-    lies in a crowd region for more than half is neither right nor wrong.
+    Masks are compared where detections have them, else boxes. A detection that matches nothing is
+    neither right nor wrong where it lies in a crowd region for more than half, or is of a class
+    that its image is not labelled for.
     """
     background = len(truth.class_names)
     matrix = np.zeros((background + 1, background + 1), np.int64)
@@ -70,7 +71,9 @@ def confusion(truth: GroundTruth, detections: Sequence[Detection], score_thresho
         true[real.image_id].append(real)
     images = []
     for image_id in truth.sizes:
-        pairs = _pairs(true[image_id], found[image_id], iou_threshold, background)
+        matches = match_image(true[image_id], found[image_id], iou_threshold,
+                              truth.unlabelled.get(image_id, ()))
+        pairs = _pairs(matches, background)
         for pair in pairs:
             matrix[pair] += 1
         images.append(ImageErrors(
@@ -88,7 +91,8 @@ class ImageMatches:
     :param true: objects that are to be found; crowd regions are none.
     :param found: detections.
     :param partners: for every detection the row of its object, -1 for none.
-    :param excused: for every detection, whether it lies in a crowd region.
+    :param excused: for every detection, whether it is no false alarm without a partner: it lies
+        in a crowd region, or is of a class that the image is not labelled for.
     """
 
     true: tuple[TrueObject, ...]
@@ -102,15 +106,20 @@ class ImageMatches:
         return [item for row, item in enumerate(self.true) if row not in self.partners]
 
 
-def match_image(true: Sequence[TrueObject], found: Sequence[Detection], iou_threshold: float
-                ) -> ImageMatches:
-    """Return the matches of one image, best overlap first, whatever the classes."""
+def match_image(true: Sequence[TrueObject], found: Sequence[Detection], iou_threshold: float,
+                unlabelled: Sequence[int] = ()) -> ImageMatches:
+    """
+    Return the matches of one image, best overlap first, whatever the classes.
+
+    :param unlabelled: classes of which not every object in the image is labelled.
+    """
     real = [item for item in true if not item.crowd]
     crowds = [item for item in true if item.crowd]
     partners = greedy_matches(_overlaps(real, found), iou_threshold, best_overlap_first=True)
-    excused = _overlaps(crowds, found).max(1, initial=0) > 0.5
-    return ImageMatches(tuple(real), tuple(found), tuple(partners.tolist()),
-                        tuple(excused.tolist()))
+    crowded = _overlaps(crowds, found).max(1, initial=0) > 0.5
+    excused = [inside or item.class_id in unlabelled
+               for inside, item in zip(crowded.tolist(), found)]
+    return ImageMatches(tuple(real), tuple(found), tuple(partners.tolist()), tuple(excused))
 
 
 def matches_of(image_id: ImageId, truth: GroundTruth, detections: Sequence[Detection],
@@ -118,16 +127,15 @@ def matches_of(image_id: ImageId, truth: GroundTruth, detections: Sequence[Detec
     """Return the matches of one image by the thresholds of a confusion."""
     return match_image([item for item in truth.objects if item.image_id == image_id],
                        [item for item in detections if item.image_id == image_id
-                        and item.score >= matrix.score_threshold], matrix.iou_threshold)
+                        and item.score >= matrix.score_threshold], matrix.iou_threshold,
+                       truth.unlabelled.get(image_id, ()))
 
 
-def _pairs(true: list[TrueObject], found: list[Detection], iou_threshold: float,
-           background: int) -> list[tuple[int, int]]:
+def _pairs(matches: ImageMatches, background: int) -> list[tuple[int, int]]:
     """Return (true class, found class) of every match, miss and false alarm of one image."""
-    matches = match_image(true, found, iou_threshold)
     pairs = [(matches.true[partner].class_id, item.class_id) if partner >= 0
              else (background, item.class_id)
-             for item, partner, excused in zip(found, matches.partners, matches.excused)
+             for item, partner, excused in zip(matches.found, matches.partners, matches.excused)
              if partner >= 0 or not excused]
     return pairs + [(item.class_id, background) for item in matches.missed]
 

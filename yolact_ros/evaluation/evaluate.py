@@ -143,14 +143,16 @@ def evaluate_source(predictor: ImageModel, source: SampleSource, max_images: int
     class_of = _match(predictor.class_names, names, names)
     count = min(len(source), max_images or len(source))
     indices = np.linspace(0, len(source) - 1, count).round().astype(int).tolist()
-    sizes, objects, detections = {}, [], []
+    sizes, unlabelled, objects, detections = {}, {}, [], []
     for index in progress(indices):
         sample = source.sample(index, np.random.default_rng((7, index)))
         found = predictor.predict(sample.image)
         sizes[index + 1] = found.image_size
+        unlabelled[index + 1] = sample.unlabelled
         objects += sample_objects(sample, index + 1)
         detections += detections_of(found, index + 1, class_of)
-    truth = GroundTruth(names, sizes, tuple(objects), tuple(range(1, len(names) + 1)))
+    truth = GroundTruth(names, sizes, tuple(objects), tuple(range(1, len(names) + 1)),
+                        unlabelled=unlabelled)
     return evaluate_detections(truth, detections, with_original)
 
 

@@ -10,7 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from yolact_ros.data.bookkeeping import Bookkeeping
-from yolact_ros.data.classes import EVERYTHING, ClassChoice, match_categories
+from yolact_ros.data.classes import (
+    EVERYTHING,
+    ClassChoice,
+    match_categories,
+    unlabelled_classes,
+)
 from yolact_ros.data.coco_file import (
     ImageId,
     TrueObject,
@@ -33,6 +38,8 @@ class GroundTruth:
     :param category_ids: COCO category id of each class.
     :param file_names: image id -> file name, where there are files.
     :param notes: what was left out, and why.
+    :param unlabelled: image id -> classes of which not every object in it is labelled. Found ones
+        that match no object are neither right nor wrong there, as in LVIS (Gupta et al. 2019).
     """
 
     class_names: tuple[str, ...]
@@ -41,6 +48,7 @@ class GroundTruth:
     category_ids: tuple[int, ...]
     file_names: Mapping[ImageId, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unlabelled: Mapping[ImageId, tuple[int, ...]] = field(default_factory=dict)
 
     def subset(self, image_ids: Sequence[ImageId]) -> GroundTruth:
         """Return the truth about some of the images, in their given order."""
@@ -75,10 +83,15 @@ def read_truth(path: str | Path, images: str | Path | None = None,
     sizes = {key: entry.size for key, entry in entries.items()}
     book = Bookkeeping()
     objects = tuple(item for _, item in read_objects(content, path, sizes, class_of, book))
+    unlabelled = unlabelled_classes(content, path, class_of)
+    lines = list(book.lines())
+    if unlabelled:
+        lines.append(f'{len(unlabelled)} pictures are not labelled for every class: what is found '
+                     'of these there and matches no object is neither right nor wrong')
     return GroundTruth(names, sizes, objects,
                        tuple(first.get(class_id, -1 - class_id) for class_id in range(len(names))),
                        {key: entry.file_name for key, entry in entries.items()},
-                       tuple(f'{path.name}: {line}' for line in book.lines()))
+                       tuple(f'{path.name}: {line}' for line in lines), unlabelled)
 
 
 def sample_objects(sample: Sample, image_id: ImageId) -> list[TrueObject]:

@@ -48,7 +48,8 @@ def yolact_ap(truth: GroundTruth,
         counts: Counts = defaultdict(int)
         for image_id in truth.sizes:
             if true[image_id] and found[image_id]:
-                _score_image(true[image_id], found[image_id], kind, points, counts)
+                _score_image(true[image_id], found[image_id], kind,
+                             truth.unlabelled.get(image_id, ()), points, counts)
         result[kind] = _summary(points, counts)
     return result
 
@@ -70,9 +71,13 @@ def interpolated_ap(points: Sequence[tuple[float, bool]], objects: int) -> float
     return float(np.append(envelope, 0.0)[rows].mean())
 
 
-def _score_image(true: list[TrueObject], found: list[Detection], kind: str, points: Points,
-                   counts: Counts) -> None:
-    """Match the detections of one image class by class; points and counts are modified."""
+def _score_image(true: list[TrueObject], found: list[Detection], kind: str,
+                 unlabelled: Sequence[int], points: Points, counts: Counts) -> None:
+    """
+    Match the detections of one image class by class; points and counts are modified.
+
+    :param unlabelled: classes of which only what is right counts in this image.
+    """
     found = sorted(found, key=lambda item: -item.score)[:MOST_DETECTIONS]
     if kind == 'mask':
         found = sorted(found, key=lambda item: -item.mask_score)
@@ -87,7 +92,9 @@ def _score_image(true: list[TrueObject], found: list[Detection], kind: str, poin
             # The original wants an overlap above the threshold, not at it.
             hits = greedy_matches(block, np.nextafter(threshold, 1)) >= 0
             counts[class_id, threshold] += len(columns)
-            points[class_id, threshold] += zip(scores, hits.tolist())
+            points[class_id, threshold] += [
+                (score, hit) for score, hit in zip(scores, hits.tolist())
+                if hit or class_id not in unlabelled]
 
 
 def _overlaps(true: list[TrueObject], found: list[Detection], kind: str) -> np.ndarray:

@@ -292,6 +292,7 @@ def test_a_folder_skips_what_is_done_and_goes_on_behind_a_failure(finder, tmp_pa
     assert 'broken: failed' in caplog.text and '2 of 3 recordings' in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_cluster_does_what_this_machine_does(finder, tmp_path, caplog, monkeypatch):
     ray_clusters = pytest.importorskip('ray.cluster_utils', reason='the extra ray is missing')

@@ -88,6 +88,20 @@ def test_a_truth_without_objects_cannot_be_scored():
         evaluate_detections(truth_of(true(1, 0, (10, 10, 40, 40), crowd=True)), [])
 
 
+def test_more_objects_of_a_class_than_coco_counts_can_all_be_found():
+    boxes = [(x, y, 5, 5) for x in range(0, 90, 6) for y in range(0, 60, 6)]   # 150
+    truth = truth_of(*(true(1, 0, box) for box in boxes), images=1)
+    all_found = [found(1, 0, 1 - row / 1000, box) for row, box in enumerate(boxes)]
+    result = evaluate_detections(truth, all_found)
+    assert (result.box.values['AP'], result.mask_ap) == (1, 1)
+    assert 'up to 150 objects of a class' in result.to_json()['notes'][0]
+    some = evaluate_detections(truth, all_found[:120]).mask.values
+    # Precision 1 up to recall 0.8: 81 of 101 points.
+    assert (some['AP'], some['AR100']) == pytest.approx((81 / 101, 0.8))
+    fewer = evaluate_detections(truth_of(true(1, 0, boxes[0])), all_found)
+    assert 'notes' not in fewer.to_json()
+
+
 def test_perfect_detections_score_one():
     box = (10, 10, 40, 40)
     result = evaluate_detections(truth_of(true(1, 0, box), true(2, 1, box)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from yolact_ros.masks import encode_mask, rle_area
 METRICS = ('AP', 'AP50', 'AP75', 'APs', 'APm', 'APl',
            'AR1', 'AR10', 'AR100', 'ARs', 'ARm', 'ARl')
 ALL_AREAS, MOST_DETECTIONS = 0, -1   # rows of pycocotools' arrays
+COCO_LIMIT = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,8 @@ class ApSummary:
     """
     COCO's twelve numbers for boxes or for masks, and what they are made of.
 
-    :param values: METRICS -> value in [0, 1]; -1 where the truth has no such object.
+    :param values: METRICS -> value in [0, 1]; -1 where the truth has no such object. What is
+        named after 100 detections is of counted_detections.
     :param per_class: in the order of class ids.
     :param precision: (10, 101, C) precision at IoU 0.5 to 0.95 and recall 0 to 1; -1 for classes
         without objects.
@@ -53,12 +56,13 @@ def coco_ap(truth: GroundTruth, detections: Sequence[Detection], kind: str) -> A
     """
     Return the average precision of boxes ('bbox') or masks ('segm').
 
-    Boxes are ranked by class scores, masks by re-scored ones; at most 100 detections of a class
-    in an image count, as in COCO.
+    Boxes are ranked by class scores, masks by re-scored ones; of a class in an image at most
+    counted_detections count.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(_index(truth, _truth_entries(truth)),
                               _index(truth, _found_entries(detections, kind)), kind)
+        evaluation.params.maxDets = [1, 10, counted_detections(truth)]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -72,7 +76,20 @@ def coco_ap(truth: GroundTruth, detections: Sequence[Detection], kind: str) -> A
                 _mean(precision[0, :, index]), _mean(precision[5, :, index]),
                 _mean(recall[:, index]))
         for index, name in enumerate(truth.class_names))
-    return ApSummary(dict(zip(METRICS, map(float, evaluation.stats))), per_class, precision)
+    # pycocotools looks for the first number at 100 detections and nowhere else.
+    values = {**dict(zip(METRICS, map(float, evaluation.stats))), 'AP': _mean(precision)}
+    return ApSummary(values, per_class, precision)
+
+
+def counted_detections(truth: GroundTruth) -> int:
+    """
+    Return how many detections of a class count in an image.
+
+    100 as in COCO, whose images hold fewer objects of a class; more where some image does, since
+    they could not all be found otherwise.
+    """
+    counts = Counter((item.image_id, item.class_id) for item in truth.objects if not item.crowd)
+    return max(COCO_LIMIT, *counts.values(), 0)
 
 
 def _index(truth: GroundTruth, annotations: list[dict]) -> COCO:

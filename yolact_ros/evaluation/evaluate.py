@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ import numpy as np
 from yolact_ros.data.classes import EVERYTHING, ClassChoice
 from yolact_ros.data.image_files import ImageFinder, read_sized_image
 from yolact_ros.data.sample import SampleSource
-from yolact_ros.evaluation.ap import ApSummary, coco_ap
+from yolact_ros.evaluation.ap import COCO_LIMIT, ApSummary, coco_ap, counted_detections
 from yolact_ros.evaluation.detections import Detection, detections_of
 from yolact_ros.evaluation.ground_truth import (
     GroundTruth,
@@ -95,6 +95,10 @@ def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
     if all(item.crowd for item in truth.objects):
         raise ValueError(f'none of the {len(truth.sizes)} pictures has an object to find, so that '
                          'there is no AP; choose pictures with annotations')
+    if (counted := counted_detections(truth)) > COCO_LIMIT:
+        truth = replace(truth, notes=(*truth.notes, (
+            f'pictures hold up to {counted} objects of a class: AP counts so many finds of a '
+            f'class in each instead of COCO\'s {COCO_LIMIT}, and AR100 is AR{counted}')))
     boxed = not detections or any(item.bbox is not None for item in detections)
     masked = not detections or any(item.rle is not None for item in detections)
     return EvalResult(coco_ap(truth, detections, 'bbox') if boxed else None,

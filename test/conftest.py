@@ -1,8 +1,9 @@
 """
 What every test shares.
 
-Real data beside the checkout, one ROS domain per process, and the last resorts: a test stuck in
-foreign code ends its process, and one that ended its process runs once more in another.
+Made-up recordings, real data beside the checkout, one ROS domain per process, and the last
+resorts: a test stuck in foreign code ends its process, and one that ended its process runs once
+more in another.
 """
 
 import faulthandler
@@ -11,8 +12,12 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # 1 to 100 stay clear of the ephemeral ports; one domain per process keeps parallel runs apart.
 os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
@@ -142,5 +147,52 @@ def exact_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
 def shared_data() -> Path:
     """Return the folder of real images, videos and detections, or skip."""
     if not SHARED_DATA.is_dir():
-        pytest.skip(f'no test data at {SHARED_DATA}')
+        pytest.skip(f'what real data is like cannot be made up; it would be in {SHARED_DATA}')
     return SHARED_DATA
+
+
+@pytest.fixture(scope='session')
+def frames() -> list['np.ndarray']:
+    """Return a second of a made-up camera: 10 images of (360, 640, 3) uint8 RGB."""
+    from yolact_ros.scenes import scene
+    return [scene(1, number / 10, (360, 640), 'conveyor').image for number in range(10)]
+
+
+@pytest.fixture(scope='session')
+def recording(frames, tmp_path_factory) -> Path:
+    """Return a bag of the camera: JPEG and calibration, 10 Hz on average, stamps of 2023."""
+    import cv2
+    from rosbags.rosbag2 import StoragePlugin, Writer
+
+    from yolact_ros.media.bag_types import blank, open_typestore
+    store, path = open_typestore(), tmp_path_factory.mktemp('recordings') / 'camera'
+    kinds = {'image_raw/compressed': 'CompressedImage', 'camera_info': 'CameraInfo'}
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topics = {name: writer.add_connection(f'/camera/{name}', f'sensor_msgs/msg/{kind}',
+                                              typestore=store) for name, kind in kinds.items()}
+        for number, rgb in enumerate(frames):
+            stamp = 1_700_000_000_000_000_000 + number * 10 ** 8 + number % 3 * 10 ** 6
+            for name, topic in topics.items():
+                message = blank(store, topic.msgtype)
+                message.header.frame_id = 'camera_optical'
+                message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10 ** 9)
+                if name == 'camera_info':
+                    message.height, message.width = rgb.shape[:2]
+                else:
+                    message.format = 'jpeg'
+                    message.data = cv2.imencode('.jpg', rgb[..., ::-1])[1].ravel()
+                writer.write(topic, stamp, store.serialize_cdr(message, topic.msgtype))
+    return path
+
+
+@pytest.fixture(scope='session')
+def video(frames, tmp_path_factory) -> Path:
+    """Return a video of the camera as OpenCV writes it: MPEG-4, 30000/1001 images a second."""
+    import cv2
+    path = tmp_path_factory.mktemp('videos') / 'camera.mp4'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 30000 / 1001,
+                             frames[0].shape[1::-1])
+    for rgb in frames:
+        writer.write(rgb[..., ::-1].copy())
+    writer.release()
+    return path

@@ -35,8 +35,17 @@ def test_a_step_that_fails_is_named_and_the_others_go_on(tmp_path):
     assert '| mask |' in (tmp_path / 'out' / 'reproduce' / 'tables.md').read_text()
 
 
+def test_the_figures_of_people_come_from_real_photos(tmp_path, shared_data):
+    done = reproduce(tmp_path, '--short', 'people', '--photos', shared_data / 'coco_person')
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / 'out' / 'reproduce' / 'people' / 'result.json').read_text())
+    assert (result['images'], list(result['mask_per_class'])) == (4, ['person'])
+
+
 @pytest.mark.parametrize(('arguments', 'message'), [
-    (['speed'], 'unknown: speed; known: frames, '), (['photos'], 'photos needs --photos DIR')])
+    (['speed'], 'unknown: speed; known: frames, '), (['photos'], 'photos needs --photos DIR'),
+    (['easy', 'people'], 'people needs --photos DIR')])
 def test_wrong_arguments_are_a_usage_error(tmp_path, arguments, message):
     done = reproduce(tmp_path, *arguments)
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 MOST_THREADS = 1024
@@ -69,9 +70,8 @@ def openmp_threads(count: int | None) -> Iterator[None]:
     Only this thread is concerned. torch.set_num_threads speaks for the whole process and throws
     away prepared convolutions, which costs milliseconds each time.
     """
-    # torch loads OpenMP for everyone; where it does not, its own number holds.
-    openmp = ctypes.CDLL(None) if count and sys.platform.startswith('linux') else None
-    if openmp is None or not hasattr(openmp, 'omp_set_num_threads'):
+    openmp = _openmp() if count else None
+    if openmp is None:
         yield
         return
     before = openmp.omp_get_max_threads()
@@ -80,3 +80,10 @@ def openmp_threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         openmp.omp_set_num_threads(before)
+
+
+@lru_cache(maxsize=1)
+def _openmp() -> ctypes.CDLL | None:
+    """Return the OpenMP that torch loads for everyone; None where it does not."""
+    process = ctypes.CDLL(None) if sys.platform.startswith('linux') else None
+    return process if hasattr(process, 'omp_set_num_threads') else None

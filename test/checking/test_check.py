@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from yolact_ros.checking import image_facts
-from yolact_ros.checking.check import check_lists
+from yolact_ros.checking.check import check_lists, find_series
 from yolact_ros.checking.findings import ERROR, LEFT_OUT, LOOK, NOTE, Finding, is_clean
 from yolact_ros.checking.image_facts import read_all_facts, read_facts
 from yolact_ros.checking.sizes import needed_input, object_sides
@@ -121,6 +121,17 @@ def test_images_in_both_lists_are_found_by_their_look(make_data):
     found = finding(check_lists(train, val, 256), 'are (nearly) learnt')
     assert found.text.startswith('1 of 12 pictures') and '4.png' in found.text
     assert found.file == val.records[6].path
+
+
+def test_images_that_look_alike_in_turn_are_one_series(make_data):
+    data = make_data(count=6)
+    rgb = cv2.imread(str(data.records[1].path))
+    cv2.imwrite(str(data.records[4].path), rgb // 2)
+    cv2.imwrite(str(data.records[5].path), rgb // 3)
+    data.records[2].path.write_bytes(b'no picture')
+    labels = find_series(data)
+    assert labels[1] == labels[4] == labels[5]
+    assert len(set(labels)) == 4
 
 
 def test_the_same_image_twice_is_found(make_data):

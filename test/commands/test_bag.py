@@ -1,4 +1,4 @@
-"""`yolact bag` on recordings made for the case and a real one, with a network that is known."""
+"""`yolact bag` on recordings made for the case, with a network that is known."""
 
 import errno
 import os
@@ -30,13 +30,15 @@ class Finder:
     def __init__(self):
         self.seen = []
         self.after_each = lambda: None
+        self.class_id = 1
 
     def predict(self, rgb):
         self.seen.append(int(rgb[0, 0, 0]))
         self.after_each()
         one = np.array([0.75], np.float32)
         return Instances(ImageSize(*rgb.shape[:2]), np.array([[5, 4, 8, 6]], np.float32), one, one,
-                         one, np.array([1]), np.array([[5, 4, 8, 6]], np.int32), (MASK,))
+                         one, np.array([self.class_id]), np.array([[5, 4, 8, 6]], np.int32),
+                         (MASK,))
 
 
 @pytest.fixture
@@ -210,15 +212,15 @@ def test_memory_does_not_grow_with_the_length_of_the_bag(finder, tmp_path):
     assert peaks[1] - peaks[0] < 1.5e6
 
 
-def test_the_real_bag_is_segmented_whole(finder, shared_data, tmp_path):
-    source = shared_data / 'media' / 'bags' / 'coffee_mcap'
-    assert bag(source, '-o', tmp_path / 'out') == 0
-    images = read(source, '/camera/image_raw/compressed')
+def test_the_recording_of_a_camera_is_segmented_whole(finder, recording, tmp_path):
+    assert bag(recording, '-o', tmp_path / 'out') == 0
+    images = read(recording, '/camera/image_raw/compressed')
+    assert len(images) == 10
     results = read(tmp_path / 'out', '/yolact/instances')
     assert [(stamp, message.header.stamp.nanosec) for _, stamp, message in results] == [
         (stamp, message.header.stamp.nanosec) for _, stamp, message in images]
     assert len(read(tmp_path / 'out', '/camera/camera_info')) == len(
-        read(source, '/camera/camera_info'))
+        read(recording, '/camera/camera_info'))
 
 
 @pytest.mark.parametrize('option, expected', [((), ['', '1']), (('--no-tracks',), ['', ''])])
@@ -229,6 +231,45 @@ def test_objects_are_numbered_from_their_second_image_on(finder, tmp_path, optio
     assert bag(source, '-o', tmp_path / 'out', *option) == 0
     results = read(tmp_path / 'out', '/yolact/instances')
     assert [message.instances[0].track_id for _, _, message in results] == expected
+
+
+def write_sequence(path, stamps):
+    """Write images with these stamps [ns] of recording, and none in their headers."""
+    rows = [('/a', stamp, image(1)) for stamp in stamps]
+    for _, _, message in rows:
+        message.header.stamp.sec = 0
+    return write_bag(path, rows)
+
+
+@pytest.mark.parametrize('option, expected', [((), ['bowl'] * 6),
+                                              (('--no-tracks',), ['bowl'] * 4 + ['mug', 'bowl'])])
+def test_a_tracked_object_keeps_the_class_it_was_seen_as_most_often(finder, tmp_path, option,
+                                                                    expected):
+    def flip():
+        finder.class_id = 0 if len(finder.seen) == 5 else 1
+    finder.after_each = flip
+    source = write_sequence(tmp_path / 'in', range(10 ** 8, 7 * 10 ** 8, 10 ** 8))
+    assert bag(source, '-o', tmp_path / 'out', *option) == 0
+    assert [message.instances[0].class_name for _, _, message
+            in read(tmp_path / 'out', '/yolact/instances')] == expected
+
+
+def test_without_stamps_in_the_headers_those_of_the_recording_tell_how_long_a_track_lives(
+        finder, tmp_path):
+    source = write_sequence(tmp_path / 'in', [second * 10 ** 8 for second in (1, 2, 80, 81)])
+    assert bag(source, '-o', tmp_path / 'out') == 0
+    assert [message.instances[0].track_id for _, _, message
+            in read(tmp_path / 'out', '/yolact/instances')] == ['', '1', '', '2']
+
+
+@pytest.mark.parametrize('option, expected', [((), [[0], [1]]), (('--no-tracks',), [None, None])])
+def test_the_overlay_shows_the_numbers(finder, tmp_path, monkeypatch, option, expected):
+    drawn = []
+    monkeypatch.setattr('yolact_ros.commands.bag.draw_instances', lambda rgb, *_, tracks=None: (
+        drawn.append(tracks and tracks.ids.tolist()) or rgb))
+    source = write_sequence(tmp_path / 'in', [10 ** 8, 2 * 10 ** 8])
+    assert bag(source, '-o', tmp_path / 'out', '--overlay', *option) == 0
+    assert drawn == expected
 
 
 def write_folder(folder):
@@ -251,6 +292,7 @@ def test_a_folder_skips_what_is_done_and_goes_on_behind_a_failure(finder, tmp_pa
     assert 'broken: failed' in caplog.text and '2 of 3 recordings' in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_cluster_does_what_this_machine_does(finder, tmp_path, caplog, monkeypatch):
     ray_clusters = pytest.importorskip('ray.cluster_utils', reason='the extra ray is missing')

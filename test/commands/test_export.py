@@ -11,11 +11,9 @@ from yolact_ros.checkpoint import save_model
 from yolact_ros.commands.export import export_model
 from yolact_ros.commands.main import main
 from yolact_ros.config import PostprocessConfig, yolact_plus_lite, yolact_plus_tiny
-from yolact_ros.export.network import deform_by_grid_sample
 from yolact_ros.inference.backends.exported import open_exported
 from yolact_ros.inference.predictor import open_predictor
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.ops.deform_conv import deform_conv2d
 
 onnx = pytest.importorskip('onnx', reason='the extra onnx is not installed')
 pytest.importorskip('onnxruntime', reason='the extra onnx is not installed')
@@ -52,31 +50,6 @@ def agree(found, expected):
 
 def noise(height, width):
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-@pytest.mark.parametrize('stride', [1, 2])
-def test_decomposed_deformable_convolution_equals_the_operator(stride):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, 7, 9, generator=generator)
-    side = ((7 - 1) // stride + 1, (9 - 1) // stride + 1)
-    offset = torch.randn(2, 18, *side, generator=generator) * 3
-    mask = torch.rand(2, 9, *side, generator=generator)
-    weight, bias = torch.randn(4, 3, 3, 3, generator=generator), torch.randn(4)
-
-    found = deform_by_grid_sample(x, weight, offset, bias, mask, stride)
-
-    expected = deform_conv2d(x, offset, mask, weight, bias, stride)
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-
-
-def test_decomposed_deformable_convolution_stays_on_its_device():
-    # Tensors without values, and like a GPU's not to be mixed with the CPU's.
-    x, offset, mask = (torch.empty(1, channels, 7, 9, device='meta') for channels in (3, 18, 9))
-    weight, bias = torch.empty(4, 3, 3, 3, device='meta'), torch.empty(4, device='meta')
-
-    found = deform_by_grid_sample(x, weight, offset, bias, mask, 1)
-
-    assert (found.shape, found.device.type) == ((1, 4, 7, 9), 'meta')
 
 
 def test_onnx_outputs_equal_torch(model, folder):

@@ -1,6 +1,8 @@
 """`yolact extract` on recordings and videos made for the case."""
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -99,6 +101,44 @@ def test_prelabels_are_a_coco_file_of_polygons(tmp_path, monkeypatch):
                                                      (2, 2, 2, [8, 4, 20, 10])]
     x, y = np.reshape(content['annotations'][0]['segmentation'][0], (-1, 2)).T
     assert (x.min(), y.min(), x.max(), y.max()) == pytest.approx((8, 4, 28, 14), abs=0.2)
+
+
+def test_labels_that_may_have_been_corrected_are_not_replaced(tmp_path, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(predictor_module, 'open_predictor', lambda *_, **__: opened.append(1))
+    source = write_bag(tmp_path / 'bag', [1, 2])
+    corrected = tmp_path / 'out' / 'prelabels.json'
+    corrected.parent.mkdir()
+    corrected.write_text('by hand')
+    assert extract(source, '-o', tmp_path / 'out', '--prelabel', 'any') == 1
+    complaint = capsys.readouterr().err
+    assert 'prelabels.json' in complaint and 'choose another -o' in complaint
+    assert (names(tmp_path / 'out'), corrected.read_text(), opened) == (
+        ['prelabels.json'], 'by hand', [])
+    assert extract(source, '-o', tmp_path / 'out') == 0
+
+
+def test_a_full_disk_is_named_and_keeps_what_was_written(tmp_path, monkeypatch, capsys):
+    written = []
+
+    def fill(path, rgb):
+        if written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(path.name)
+
+    monkeypatch.setattr('yolact_ros.commands.extract.write_image', fill)
+    source = write_bag(tmp_path / 'bag', [1, 2, 3])
+    assert extract(source, '-o', tmp_path / 'out') == 1
+    assert 'is the disk full' in capsys.readouterr().err
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize('suffix', ['', '/bag.mcap'], ids=['folder', 'file'])
+def test_a_recording_that_was_cut_off_is_refused_with_the_cure(tmp_path, capsys, suffix):
+    file = write_bag(tmp_path / 'bag', [1, 2, 3]) / 'bag.mcap'
+    file.write_bytes(file.read_bytes()[:-100])
+    assert extract(f'{tmp_path}/bag{suffix}', '-o', tmp_path / 'out') == 1
+    assert 'mcap recover' in capsys.readouterr().err
 
 
 def test_what_is_no_recording_is_refused(tmp_path, capsys):

@@ -341,7 +341,7 @@ def test_missing_weights_are_one_paragraph(photo, tmp_path, capsys):
     assert names(tmp_path) == ['in']
 
 
-def test_a_real_network_segments_a_real_photo(shared_data, tmp_path):
+def test_a_real_network_segments_a_photo(frames, tmp_path):
     import torch
 
     from yolact_ros.checkpoint import save_model
@@ -350,11 +350,12 @@ def test_a_real_network_segments_a_real_photo(shared_data, tmp_path):
     model = Yolact(yolact_plus_tiny(class_names=('mug', 'bowl')))
     model.initialize(torch.Generator().manual_seed(0))
     save_model(tmp_path / 'tiny.safetensors', model)
-    assert segment(shared_data / 'media/photos/dog.jpg', '--weights',
+    cv2.imwrite(str(tmp_path / 'photo.jpg'), frames[0][..., ::-1])
+    assert segment(tmp_path / 'photo.jpg', '--weights',
                    tmp_path / 'tiny.safetensors', '--score-threshold', 0, '--max-instances', 5,
                    '--device', 'cpu', '-o', tmp_path / 'out.jpg',
                    '--json', tmp_path / 'r.json') == 0
-    assert read_image(tmp_path / 'out.jpg').shape == (534, 800, 3)
+    assert read_image(tmp_path / 'out.jpg').shape == (360, 640, 3)
     results = json.loads((tmp_path / 'r.json').read_text())
     assert len(results) == 5
-    assert {tuple(row['segmentation']['size']) for row in results} == {(534, 800)}
+    assert {tuple(row['segmentation']['size']) for row in results} == {(360, 640)}

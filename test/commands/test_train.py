@@ -92,6 +92,7 @@ def start_method(request, tmp_path):
     return {'PYTHONPATH': f'{tmp_path}{os.pathsep}{ROOT}'}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_commands_work_with_every_start_method(tmp_path, start_method):
     made = yolact('synth', tmp_path / 'data', '--count', 4, '--size', 96, '--workers', 2,

@@ -33,6 +33,32 @@ def test_the_same_seed_splits_the_same_way_and_another_does_not():
     assert len(choose(photos, 8, 1)) == 8
 
 
+@pytest.mark.parametrize('seed', range(5))
+def test_photos_of_one_series_stay_on_one_side(seed):
+    series = [index // 4 for index in range(40)]
+    measured = choose([{0}] * 40, 8, seed, series)
+    assert len(measured) == 8
+    assert len({series[index] for index in measured}) == 2
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_a_long_series_is_cut_into_runs_of_neighbours(seed):
+    measured = choose([{0}] * 100, 20, seed, [0] * 100)
+    assert len(measured) == 20 and max(measured) - min(measured) == 19
+
+
+def test_a_class_in_two_series_is_on_both_sides():
+    classes = [{0}] * 12 + [{0, 1}] * 8
+    for seed in range(5):
+        measured = choose(classes, 4, seed, [0] * 12 + [1] * 4 + [2] * 4)
+        assert measured in (set(range(12, 16)), set(range(16, 20)))
+
+
+def test_series_that_each_have_a_class_of_their_own_are_split_all_the_same():
+    measured = choose([{0}] * 5 + [{1}] * 5, 5, 0, [0] * 5 + [1] * 5)
+    assert {index // 5 for index in measured} == {0, 1}
+
+
 @pytest.mark.parametrize('val, share', [('0.2', 0.2), ('val.json', None), ('synthetic:easy', None),
                                         ('', None)])
 def test_a_number_is_a_share_and_anything_else_is_data(val, share):

@@ -20,6 +20,7 @@ from yolact_ros.evaluation.evaluate import (
     evaluate_source,
 )
 from yolact_ros.evaluation.ground_truth import GroundTruth, TrueObject
+from yolact_ros.evaluation.marked_images import MARKS
 from yolact_ros.evaluation.plots import (
     plot_confusion,
     plot_precision_recall,
@@ -345,13 +346,14 @@ def read_black(_):
     return np.zeros((SIDE, SIDE, 3), np.uint8)
 
 
-def test_the_worst_images_show_truth_beside_finds(tmp_path):
+def test_the_worst_images_show_truth_beside_what_became_of_it(tmp_path):
     result, matrix = half_found()
     worst, = save_worst(result, matrix, read_black, tmp_path, 4)
     assert worst.name == 'worst_01_2.png'
-    truth, finds = np.hsplit(cv2.imread(str(worst))[28:], 2)  # below the caption
+    truth, outcome = np.hsplit(cv2.imread(str(worst))[28:, :, ::-1], 2)  # below the caption
     assert truth[50:200, 50:200].any()
-    assert not finds.any()
+    shown = {what for what, color in MARKS.items() if (outcome == color).all(-1).any()}
+    assert shown == {'missed'}
 
 
 def test_an_image_id_cannot_lead_out_of_the_folder(tmp_path):

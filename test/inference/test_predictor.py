@@ -1,10 +1,10 @@
-"""The door to inference: every preset, every device, real images."""
+"""The door to inference: every preset, every device, every image."""
 
+import operator
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,9 +13,11 @@ from torch import nn
 from yolact_ros.checkpoint import save_model
 from yolact_ros.config import MODEL_PRESETS, PostprocessConfig, yolact_plus_tiny
 from yolact_ros.inference.predictor import _open_frames, open_predictor
+from yolact_ros.inference.steps import eager
 from yolact_ros.inference.steps.eager import EagerFrames
 from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import Yolact
+from yolact_ros.scenes import scene
 from yolact_ros.structures import ImageSize
 
 EVERYTHING = PostprocessConfig(score_threshold=0.0, candidate_threshold=0.0)
@@ -56,11 +58,10 @@ def assert_same(first, second):
 
 
 @pytest.mark.parametrize('name', MODEL_PRESETS)
-def test_real_images_pass_through_every_preset(name, tmp_path, shared_data):
+def test_images_of_every_shape_pass_through_every_preset(name, tmp_path):
     config = replace(MODEL_PRESETS[name](), input_size=256)
     predictor = open_predictor(seeded(config, tmp_path / 'a.safetensors'), postprocess=EVERYTHING)
-    images = [cv2.imread(str(shared_data / path))[:, :, ::-1] for path in (
-        'media/photos/dog.jpg', 'media/robot_camera/ycbv_001073.jpg')]
+    images = [scene(1, size=size).image for size in ((240, 360), (320, 200))]
 
     for rgb, found in zip(images, predictor.predict_batch(images)):
         assert len(found) == 100
@@ -109,6 +110,30 @@ def test_a_second_image_does_not_change_the_first_result(tiny):
     assert_same(predictor.predict(rgb), first)
 
 
+def test_all_but_the_network_keeps_to_one_thread(tiny, monkeypatch):
+    seen, before = {}, torch.get_num_threads()
+
+    def noting(stage, work):
+        def noted(*arguments):
+            seen[stage] = torch.get_num_threads()
+            return work(*arguments)
+        return noted
+
+    for stage in ('preprocess', 'candidate_scores', 'assemble_masks', 'eager_instances'):
+        monkeypatch.setattr(eager, stage, noting(stage, getattr(eager, stage)))
+    predictor = open_predictor(tiny, device='cpu', backend='torch', threads=3,
+                               postprocess=EVERYTHING)
+    for name in ('_model', '_model.maskiou_net'):
+        module = operator.attrgetter(name)(predictor._backend)
+        monkeypatch.setattr(module, 'forward', noting(name, module.forward))
+
+    predictor.predict(noise(20, 30))
+
+    assert seen == {'preprocess': 1, '_model': 3, 'candidate_scores': 1, 'assemble_masks': 1,
+                    '_model.maskiou_net': 3, 'eager_instances': 1}
+    assert torch.get_num_threads() == before
+
+
 def test_thresholds_change_while_running_and_bad_ones_do_not(tiny):
     predictor = open_predictor(tiny, postprocess=EVERYTHING)
 
@@ -125,7 +150,7 @@ def test_thresholds_change_while_running_and_bad_ones_do_not(tiny):
                  'itself: backend, precision'),
     ('tiny', {'backend': 'torch', 'precision': 'float32'},
      'yolact_plus_tiny on cpu, float32, torch, 4 classes: a checkpoint'),
-    ('demo', {'backend': 'torch'}, 'yolact_plus_tiny on cpu, float32, torch, 8 classes: the '
+    ('demo', {'backend': 'torch'}, 'yolact_plus_lite on cpu, float32, torch, 9 classes: the '
                                    'packaged demo model; chosen by itself: precision')])
 def test_what_was_chosen_is_told_once(weights, options, line, tiny, caplog):
     caplog.set_level('INFO', 'yolact_ros')

@@ -1,6 +1,7 @@
 """The C++ decoder reads what Python wrote, with the generated message and with any other type."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -180,3 +181,17 @@ def test_cpp_refuses_a_damaged_mask_and_reads_the_next(program, mask, complaint)
 def test_cpp_refuses_a_label_image_of_masks_of_different_images(program):
     answers = ask(program, [change(), change(image_width=10)])
     assert ('refused', 'mask 1: it belongs to a picture of another size') in answers
+
+
+@pytest.mark.parametrize('page', ['README.md', 'docs/robots.md'])
+def test_examples_in_the_documentation_compile(page, tmp_path):
+    compiler = shutil.which('c++') or pytest.skip('needs a C++ compiler')
+    example, = re.findall(r'```cpp\n(.*?)```', (ROOT / page).read_text(), re.DOTALL)
+    source = tmp_path / 'example.cpp'
+    source.write_text(example)
+    built = subprocess.run(
+        [compiler, '-std=c++17', '-fsyntax-only', '-Wall', '-Wextra', '-Wno-unused', '-Werror',
+         '-DYOLACT_ROS_WITH_OPENCV=0', *include_options(), f'-I{ROOT / "include"}',
+         f'-I{Path(__file__).with_name("rclcpp_stand_in")}', str(source)],
+        text=True, capture_output=True, check=False)
+    assert built.returncode == 0, built.stderr

@@ -158,6 +158,18 @@ def test_an_object_that_a_turning_camera_lost_and_found_again_is_the_same():
     assert_kept(follow(Tracker(), frames, stamps_of(len(pan))), 10)
 
 
+@pytest.mark.parametrize(('step', 'numbers'), [(40, 2), (10, 1)], ids=['fast', 'slow'])
+def test_what_enters_where_an_object_went_out_is_another_one_unless_that_was_slow(step, numbers):
+    still = (900, 300)
+    places = [(40 + step * k, 300) for k in range(-100 // step, 8)]  # from outside to well inside
+    frames = [frame([place, still], side=120) for place in reversed(places)]
+    frames += [(frame([still], side=120)[0], [1])] * 20
+    frames += [frame([place, still], side=120) for place in places]
+    seen = numbers_of(follow(Tracker(), frames, stamps_of(len(frames))))
+    assert len(seen[0]) == numbers
+    assert len(seen[1]) == 1
+
+
 def test_a_zoom_keeps_all_numbers():
     places = np.array(grid(6, 4, 80, -200, -120), float)
     frames = [frame(np.array((640, 360)) + places * 1.04 ** k, side=50 * 1.04 ** k)
@@ -221,11 +233,13 @@ def test_neighbours_of_different_classes_do_not_swap_when_they_touch():
     assert_kept(seen, 2)
 
 
-def test_one_object_found_twice_has_one_number():
+@pytest.mark.parametrize(('apart', 'numbers'), [(2, [1, 0]), (16, [1, 0]), (27, [1, 2])],
+                         ids=['IoU 0.92', 'IoU 0.5', 'IoU 0.29'])
+def test_one_object_found_twice_has_one_number(apart, numbers):
     tracker = Tracker()
     for stamp in stamps_of(5):
-        ids = tracker.update(frame([(300, 300), (302, 301)], (0, 1), (0.9, 0.8))[0], stamp)
-    assert ids.tolist() == [1, 0]
+        ids = tracker.update(frame([(300, 300), (300 + apart, 300)], (0, 1), (0.9, 0.8))[0], stamp)
+    assert ids.tolist() == numbers
 
 
 def test_weak_detections_continue_a_track_but_begin_none():

@@ -89,7 +89,7 @@ def test_a_written_configuration_reads_back_the_same(tmp_path):
 
 
 @pytest.mark.parametrize('here, start, preset', [(True, 'lite', 'yolact_plus_lite'),
-                                                 (False, 'demo', 'yolact_plus_tiny')])
+                                                 (False, 'demo', 'yolact_plus_lite')])
 def test_an_automatic_start_takes_the_imagenet_weights_where_they_are(
         tmp_path, monkeypatch, here, start, preset):
     monkeypatch.setattr(config_file, 'has_lite_weights', lambda: here)
@@ -103,9 +103,9 @@ def test_an_automatic_start_takes_the_imagenet_weights_where_they_are(
 
 
 @pytest.mark.parametrize('flags, wanted', [
-    (('--start', 'demo'), ('demo', 'yolact_plus_tiny', 'demo')),
+    (('--start', 'demo'), ('demo', 'yolact_plus_lite', 'demo')),
     (('--preset', 'yolact_base'), ('', 'yolact_base', '')),
-    (('--weights', 'demo'), ('', 'yolact_plus_tiny', 'demo')),
+    (('--weights', 'demo'), ('', 'yolact_plus_lite', 'demo')),
     (('--weights', 'x.pth', '--preset', 'yolact_base'), ('', 'yolact_base', 'x.pth'))],
     ids=['another start', 'a preset', 'weights that tell their preset', 'both'])
 def test_flags_are_a_start_of_their_own(tmp_path, flags, wanted):

@@ -1,11 +1,22 @@
 """The table of published weights and the place where they are kept."""
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
 
 from yolact_ros.config import MODEL_PRESETS
-from yolact_ros.weights.published import PUBLISHED, cache_dir, cache_path, find_published
+from yolact_ros.weights.published import (
+    DEMO_WEIGHTS,
+    PUBLISHED,
+    cache_dir,
+    cache_path,
+    find_published,
+)
+
+# Those under which a work may be shared again by everybody, also when it is sold.
+FREE_LICENCES = {'CC BY 2.0', 'CC BY-SA 2.0', 'No known copyright restrictions'}
 
 
 def test_names_and_files_are_unique_and_every_preset_exists():
@@ -49,3 +60,27 @@ def test_without_xdg_cache_home_the_cache_is_below_the_home_folder(monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', '')
     monkeypatch.setenv('HOME', '/home/robot')
     assert cache_dir() == Path('/home/robot/.cache/yolact_ros')
+
+
+@pytest.fixture(scope='module')
+def photos():
+    """Return the rows of the file that names the photos of the demo model's training."""
+    with (DEMO_WEIGHTS.parent / 'ATTRIBUTION.csv').open(encoding='utf-8', newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_photo_of_the_training_is_named_once_with_source_and_licence(photos):
+    assert len({row['coco_file'] for row in photos}) == len(photos) > 0
+    assert {row['licence'] for row in photos} <= FREE_LICENCES
+    for row in photos:
+        number = row['photo'].rpartition('/')[2].partition('_')[0]
+        assert row['page_with_title_and_author'] == f'https://www.flickr.com/photo.gne?id={number}'
+        assert row['licence_url'].startswith('http')
+
+
+def test_the_named_photos_are_those_that_the_data_of_the_demo_model_is_made_of(
+        photos, shared_data):
+    used = [image['file_name'] for name in ('coco_mini', 'coco_person', 'coco_person_more')
+            for image in json.loads((shared_data / name / 'annotations' / 'instances_train.json')
+                                    .read_text(encoding='utf-8'))['images']]
+    assert sorted(used) == sorted(row['coco_file'] for row in photos)

@@ -63,9 +63,9 @@ def _script(name: str, *words: object) -> list[object]:
 
 
 def _train(folder: Path) -> list[object]:
-    return [*YOLACT, 'train', '--train', _labels(), '--preset', 'yolact_plus_tiny', '--weights',
-            'demo', '--iterations', '12', '--batch-size', '2', '--checkpoint-every', '4',
-            '--workers', '1', '--out', folder / 'run']
+    return [*YOLACT, 'train', '--train', _labels(), '--start', 'demo', '--iterations', '12',
+            '--batch-size', '2', '--checkpoint-every', '4', '--workers', '1', '--out',
+            folder / 'run']
 
 
 def _resume(folder: Path) -> list[object]:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from yolact_ros.benchmark.scripted import follow_script, script_predictions
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.export.network import ExportableDeformConv
+from yolact_ros.export.deform_conv import ExportableDeformConv, deform_by_grid_sample
 from yolact_ros.inference.steps.stages import StageClock
 from yolact_ros.inference.steps.thresholds import TOP_K
 from yolact_ros.model.backbone import DeformConv
@@ -37,7 +37,8 @@ class PlainPredictor:
         for parent in list(model.modules()):
             for name, child in parent.named_children():
                 if isinstance(child, DeformConv):
-                    setattr(parent, name, ExportableDeformConv(child, operator=False))
+                    setattr(parent, name, ExportableDeformConv(
+                        child, deform_by_grid_sample))
         self._model = model.to(device)
         self._device = device
         self._config = PostprocessConfig()

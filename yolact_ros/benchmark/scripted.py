@@ -29,7 +29,7 @@ class ScriptedBackend:
         self.config, self.priors = backend.config, backend.priors
         self.device, self.dtype = backend.device, backend.dtype
         self.description = backend.description
-        self.has_rescoring, self.torch_threads = backend.has_rescoring, backend.torch_threads
+        self.has_rescoring = backend.has_rescoring
         self.rescore = backend.rescore
         self.count = count
         self._backend = backend

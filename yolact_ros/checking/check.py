@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -14,6 +15,7 @@ from yolact_ros.checking.images import (
     duplicate_findings,
     leave_out_unreadable,
     leftover_findings,
+    series_of,
     set_orientation,
     unlisted_findings,
 )
@@ -36,10 +38,9 @@ def check_lists(train: CocoDataset, val: CocoDataset | None,
     """
     lists = [train] if val is None else [train, val]
     findings: list[Finding] = []
-    facts: dict = {}
+    facts: dict[Path, ImageFacts] = {}
     for data in lists:
-        facts |= read_all_facts([record.path for record in data.records], str(data.path),
-                                partial(_progress, data))
+        facts |= _read(data)
         if data.report is not None:  # that of a share is with the whole
             findings += book_findings(data)
         findings += leave_out_unreadable(data, facts)
@@ -56,6 +57,17 @@ def check_lists(train: CocoDataset, val: CocoDataset | None,
     findings += size_findings(train, input_size)
     findings += unlisted_findings(lists)
     return order(findings)
+
+
+def find_series(data: CocoDataset) -> list[int]:
+    """Return a number for each image, equal for those of one series: they look alike."""
+    return series_of(data, _read(data))
+
+
+def _read(data: CocoDataset) -> dict[Path, ImageFacts]:
+    """Return the facts of all images of a list."""
+    return read_all_facts([record.path for record in data.records], str(data.path),
+                          partial(_progress, data))
 
 
 def _progress(data: CocoDataset, results: Iterable[ImageFacts]) -> Iterable[ImageFacts]:

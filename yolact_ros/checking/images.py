@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from yolact_ros.checking.findings import LEFT_OUT, LOOK, NOTE, Finding
 from yolact_ros.checking.image_facts import ImageFacts
@@ -98,6 +100,16 @@ def duplicate_findings(train: CocoDataset, val: CocoDataset | None,
                             f'(nearly) learnt, such as {train.records[learnt].path.name}',
                       'AP then tells what is remembered: take them out of one of the lists',
                       val.records[measured].path)
+
+
+def series_of(data: CocoDataset, facts: Facts) -> list[int]:
+    """Return a number for each image, equal for those that look alike, be it one by one."""
+    rows = [row for row, record in enumerate(data.records) if not facts[record.path].problem]
+    pairs = _alike([data.records[row] for row in rows], [data.records[row] for row in rows], facts)
+    ones, twos = np.array(rows, np.int64)[np.array(pairs, np.int64).reshape(-1, 2)].T
+    count = len(data.records)
+    links = coo_array((np.ones(len(pairs), bool), (ones, twos)), shape=(count, count))
+    return connected_components(links, directed=False)[1].tolist()
 
 
 def unlisted_findings(lists: Sequence[CocoDataset]) -> Iterator[Finding]:

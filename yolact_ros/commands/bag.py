@@ -17,6 +17,7 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from yolact_ros.commands.jobs.identity import Identity
 from yolact_ros.extras import require
 from yolact_ros.media.bag_types import instance_array, jpeg_message, open_typestore
 from yolact_ros.media.bags import BagCopy, choose_image_topic, is_whole, open_bag, read_messages
@@ -24,7 +25,6 @@ from yolact_ros.messages.images import decode_message
 from yolact_ros.overlay import draw_instances
 from yolact_ros.progress import progress_interval
 from yolact_ros.signals import heard
-from yolact_ros.tracking import Tracker
 
 INSTANCES, OVERLAY = '/yolact/instances', '/yolact/overlay/compressed'
 DONE, DONE_BEFORE = 'done', 'done before'
@@ -200,7 +200,7 @@ class _Job:
                  copy: BagCopy) -> None:
         self.topic, self.done, self.bad = topic, 0, 0
         self._args, self._store, self._predictor, self._copy = args, store, predictor, copy
-        self._tracker = Tracker() if args.tracks else None
+        self._identity = Identity() if args.tracks else None
         self._next = 0  # stamp from which on the next image counts [ns]
 
     def take(self, connection: Any, stamp: int, data: bytes) -> None:
@@ -221,15 +221,16 @@ class _Job:
                          error)
             self.bad += 1
             return
-        predictor = self._predictor
-        instances = predictor.predict(rgb)
-        time = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
-        tracks = [] if self._tracker is None else self._tracker.update(instances, time).tolist()
+        predictor, header = self._predictor, message.header
+        instances, marks = predictor.predict(rgb), None
+        if self._identity is not None:
+            seconds = header.stamp.sec + header.stamp.nanosec * 1e-9 or stamp * 1e-9
+            instances, marks = self._identity.follow(instances, seconds)
         self._copy.add(self._store, INSTANCES, stamp, instance_array(
-            self._store, instances, predictor.class_names, message.header,
-            model=predictor.description, track_ids=tracks))
+            self._store, instances, predictor.class_names, header, predictor.description,
+            marks.ids.tolist() if marks else ()))
         if self._args.overlay:
-            overlay = draw_instances(rgb, instances, predictor.class_names)
+            overlay = draw_instances(rgb, instances, predictor.class_names, tracks=marks)
             self._copy.add(self._store, OVERLAY, stamp,
-                           jpeg_message(self._store, overlay, message.header))
+                           jpeg_message(self._store, overlay, header))
         self.done += 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from yolact_ros.checking.check import check_lists
+from yolact_ros.checking.check import check_lists, find_series
 from yolact_ros.checking.contact_sheet import write_contact_sheet
 from yolact_ros.checking.findings import ERROR, LEFT_OUT, LOOK, Finding, is_clean
 from yolact_ros.checking.sizes import (
@@ -104,7 +104,7 @@ def _open(args: argparse.Namespace) -> tuple[CocoDataset, CocoDataset | None]:
         train.ignore_exif()
     share = split_share(args.val)
     if share is not None:
-        return split(train, share, args.seed)
+        return split(train, share, args.seed, find_series(train))
     name = args.val or (args.data if has_split(args.data, 'val') else '')
     if not name:
         return train, None

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -94,8 +95,11 @@ def run(args: argparse.Namespace) -> int:
     is_bag = args.source.is_dir() or args.source.suffix in ('.mcap', '.db3')
     frames = _bag_frames(args.source, args.topic) if is_bag else _video_frames(args.source)
     make_folder(args.output)
-    labels = None
+    labels, labels_path = None, args.output / 'prelabels.json'
     if args.prelabel:
+        if labels_path.exists():
+            raise FileExistsError(f"'{labels_path}' exists and may have been corrected by hand; "
+                                  'choose another -o, or move it away')
         from yolact_ros.inference.predictor import open_predictor  # imports torch
         labels = Labels(open_predictor(args.prelabel))
     taken = 0
@@ -103,14 +107,25 @@ def run(args: argparse.Namespace) -> int:
         if taken == args.most:
             break
         file_name = f'{frame.name}.png'
-        write_image(args.output / file_name, frame.rgb)
+        with _explained(args.output):
+            write_image(args.output / file_name, frame.rgb)
         if labels is not None:
             labels.add(file_name, frame.rgb)
         taken += 1
     if labels is not None:
-        labels.write(args.output / 'prelabels.json')
+        with _explained(args.output):
+            labels.write(labels_path)
     logger.info('%d images -> %s', taken, args.output)
     return 0
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Name folder and likely cause where something cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"cannot write to '{folder}' ({error}); is the disk full?") from error
 
 
 def _different(frames: Iterator[Frame], every: float) -> Iterator[Frame]:

@@ -42,7 +42,7 @@ def _demo_row() -> tuple[str, ...]:
     """Return the row of the packaged model."""
     size = f'{DEMO_WEIGHTS.stat().st_size / 1e6:.0f} MB' if DEMO_WEIGHTS.exists() else '-'
     return ('demo', '-', size, 'yes' if DEMO_WEIGHTS.exists() else 'no',
-            'packaged, synthetic tabletop objects')
+            'packaged, people and synthetic tabletop objects')
 
 
 def _row(weights: PublishedWeights) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     """Add which network runs where."""
     group.add_argument('--weights', default='demo', metavar='FILE|NAME',
                        help='a checkpoint, or a name that "yolact models" lists (default: demo, a '
-                            'small packaged model of synthetic tabletop objects)')
+                            'small packaged model of people and synthetic tabletop objects)')
     group.add_argument('--config', choices=sorted(MODEL_PRESETS), metavar='PRESET',
                        help='network of a checkpoint that does not tell it itself')
     group.add_argument('--class-names', nargs='+', default=(), metavar='NAME',

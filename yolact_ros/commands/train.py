@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         '--train: a COCO JSON, data.yaml of YOLO, or a folder that a labelling '
                         'tool wrote; a part of it named val is measured on')
     parser.add_argument('--config', metavar='FILE', help='YAML file, for instance '
-                        'config/train_demo.yaml; flags override it')
+                        'config/train_photos.yaml; flags override it')
     parser.add_argument('--resume', action='store_true',
                         help='continue the training in the folder --out')
     parser.add_argument('--new-data', action='store_true', help='resume although pictures or '
@@ -106,7 +106,7 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     if processes.is_main:
         folder.check(resume)
     model_config = build_model_config(config, ())
-    source, val = open_data(config, model_config.input_size)
+    source, val = open_data(config, model_config.input_size, processes)
     model_config = build_model_config(config, source.class_names)
     check_data(source, val, model_config, config, processes)
     model = build_model(config, model_config, from_files=not resume)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -22,13 +23,15 @@ def split_share(val: str) -> float | None:
     return share
 
 
-def split(source: SampleSource, share: float, seed: int) -> tuple[CocoDataset, CocoDataset]:
+def split(source: SampleSource, share: float, seed: int, series: Sequence[int] = (),
+          ) -> tuple[CocoDataset, CocoDataset]:
     """
     Return the data set in two: what to learn from, and a share of the photos to measure on.
 
-    The same seed and photos give the same split. A class in two photos or more is on both
-    sides; one in a single photo is learnt.
+    The same seed and photos give the same split. A class in two series or more is on both
+    sides; one in a single series is learnt.
 
+    :param series: see choose.
     :raises ValueError: when there are no photos to split.
     """
     if not isinstance(source, CocoDataset):
@@ -38,7 +41,8 @@ def split(source: SampleSource, share: float, seed: int) -> tuple[CocoDataset, C
         raise ValueError('a data set of one photo cannot be split; add photos')
     classes = [{item.truth.class_id for item in record.objects if not item.truth.crowd}
                for record in source.records]
-    measured = choose(classes, max(round(share * len(source)), 1), seed)
+    measured = choose(classes, max(round(share * len(source)), 1), seed,
+                      series)
     if not measured:
         raise ValueError('the photos cannot be split: each has a class that no other one has; '
                          'add photos')
@@ -50,30 +54,51 @@ def split(source: SampleSource, share: float, seed: int) -> tuple[CocoDataset, C
     return train, val
 
 
-def choose(classes: list[set[int]], count: int, seed: int) -> set[int]:
+def choose(classes: Sequence[set[int]], count: int, seed: int,
+           series: Sequence[int] = ()) -> set[int]:
     """
     Return the indices of about count photos, with every class on both sides where possible.
 
+    Photos of a series are hardly new after one another, so they stay together; a series of more
+    than count photos is cut into runs of neighbours.
+
     :param classes: of each photo.
+    :param series: a number for each photo, the same for those of a series; () for none.
     """
-    left = Counter(class_id for photo in classes for class_id in photo)
+    numbers = np.array(series or range(len(classes)))
+    runs = [run.tolist() for number in dict.fromkeys(numbers.tolist())
+            for rows in [np.flatnonzero(numbers == number)]
+            for run in np.array_split(rows, -(-len(rows) // count))]
+    for groups in (runs, [[index] for index in range(len(classes))]):
+        chosen = _choose_groups([set().union(*(classes[index] for index in group))
+                                 for group in groups], list(map(len, groups)), count, seed)
+        if chosen:
+            return {index for group in chosen for index in groups[group]}
+    return set()
+
+
+def _choose_groups(classes: Sequence[set[int]], sizes: Sequence[int], count: int,
+                   seed: int) -> set[int]:
+    """Return the indices of groups of photos with about count photos: those of rare classes."""
+    left = Counter(class_id for group in classes for class_id in group)
     order = np.random.default_rng((seed, 3)).permutation(len(classes)).tolist()
     chosen: set[int] = set()
 
     def take(index: int) -> None:
-        """Move a photo over unless a class would be left without one to learn from."""
+        """Move a group over unless too little would be left to learn from."""
+        taken = sizes[index] + sum(sizes[group] for group in chosen)
         if index not in chosen and all(left[class_id] > 1 for class_id in classes[index]) \
-                and len(chosen) < len(classes) - 1:
+                and taken < sum(sizes) and taken <= max(count, sum(sizes) / 2):
             chosen.add(index)
             left.subtract(classes[index])
 
     for class_id in sorted(left, key=lambda number: (left[number], number)):  # rare ones first
         for index in order:
-            if any(class_id in classes[photo] for photo in chosen):
+            if any(class_id in classes[group] for group in chosen):
                 break
             if class_id in classes[index]:
                 take(index)
     for index in order:
-        if len(chosen) < count:
+        if sizes[index] + sum(sizes[group] for group in chosen) <= count:
             take(index)
     return chosen

@@ -122,6 +122,15 @@ def match_image(true: Sequence[TrueObject], found: Sequence[Detection], iou_thre
     return ImageMatches(tuple(real), tuple(found), tuple(partners.tolist()), tuple(excused))
 
 
+def matches_of(image_id: ImageId, truth: GroundTruth, detections: Sequence[Detection],
+               matrix: Confusion) -> ImageMatches:
+    """Return the matches of one image by the thresholds of a confusion."""
+    return match_image([item for item in truth.objects if item.image_id == image_id],
+                       [item for item in detections if item.image_id == image_id
+                        and item.score >= matrix.score_threshold], matrix.iou_threshold,
+                       truth.unlabelled.get(image_id, ()))
+
+
 def _pairs(matches: ImageMatches, background: int) -> list[tuple[int, int]]:
     """Return (true class, found class) of every match, miss and false alarm of one image."""
     pairs = [(matches.true[partner].class_id, item.class_id) if partner >= 0

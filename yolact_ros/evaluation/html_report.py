@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from yolact_ros.evaluation.ap import METRICS, ApSummary
-from yolact_ros.evaluation.confusion import Confusion, ImageErrors, match_image
+from yolact_ros.evaluation.confusion import Confusion, ImageErrors, matches_of
 from yolact_ros.evaluation.curves import curves_svg
 from yolact_ros.evaluation.evaluate import EvalResult
 from yolact_ros.evaluation.ground_truth import ImageId
@@ -140,11 +140,7 @@ def _worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], np.n
 def _figure(errors: ImageErrors, result: EvalResult, matrix: Confusion,
             read: Callable[[ImageId], np.ndarray]) -> str:
     """Return one of the worst images with its counts."""
-    matches = match_image(
-        [item for item in result.truth.objects if item.image_id == errors.image_id],
-        [item for item in result.detections if item.image_id == errors.image_id
-         and item.score >= matrix.score_threshold], matrix.iou_threshold,
-        result.truth.unlabelled.get(errors.image_id, ()))
+    matches = matches_of(errors.image_id, result.truth, result.detections, matrix)
     jpeg = to_jpeg(mark(read(errors.image_id), matches, result.truth.class_names))
     name = result.truth.file_names.get(errors.image_id, f'image {errors.image_id}')
     caption = (f'{name}: {errors.right} right, {errors.missed} missed, {errors.false_alarms} '

@@ -28,9 +28,7 @@ def mark(rgb: np.ndarray, matches: ImageMatches, class_names: Sequence[str]) -> 
 
     :param rgb: (H, W, 3) uint8, not modified.
     """
-    factor = SIDE / max(rgb.shape[:2])
-    canvas = cv2.resize(rgb, None, fx=factor, fy=factor,
-                        interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    factor, canvas = SIDE / max(rgb.shape[:2]), shown(rgb)
     for item, partner, excused in zip(matches.found, matches.partners, matches.excused):
         name = f'{class_names[item.class_id]} {item.score:.2f}'
         if partner < 0:
@@ -44,6 +42,13 @@ def mark(rgb: np.ndarray, matches: ImageMatches, class_names: Sequence[str]) -> 
     for missed in matches.missed:
         _outline(canvas, missed, factor, 'missed', class_names[missed.class_id])
     return canvas
+
+
+def shown(rgb: np.ndarray) -> np.ndarray:
+    """Return the image at the size it is shown in."""
+    factor = SIDE / max(rgb.shape[:2])
+    return cv2.resize(rgb, None, fx=factor, fy=factor,
+                      interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
 
 
 def to_jpeg(rgb: np.ndarray) -> bytes:

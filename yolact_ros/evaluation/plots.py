@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 
 from yolact_ros.evaluation.ap import ApSummary
-from yolact_ros.evaluation.confusion import Confusion, ImageErrors
+from yolact_ros.evaluation.confusion import Confusion, ImageErrors, matches_of
 from yolact_ros.evaluation.curves import mean_over_classes
-from yolact_ros.evaluation.detections import Detection, box_of
+from yolact_ros.evaluation.detections import box_of
 from yolact_ros.evaluation.evaluate import EvalResult
 from yolact_ros.evaluation.ground_truth import ImageId, TrueObject
+from yolact_ros.evaluation.marked_images import MARKS, SIDE, mark, shown
 from yolact_ros.figures import open_figure
 from yolact_ros.files import plain_name, write_image
 from yolact_ros.masks import decode_mask
@@ -24,7 +25,7 @@ RECALLS = np.linspace(0, 1, 101)
 SHOWN_IOUS = ((0, '0.50', 'tab:blue'), (5, '0.75', 'tab:orange'), (8, '0.90', 'tab:green'))
 MOST_CLASS_CURVES = 10
 MOST_NUMBERED_CLASSES = 15
-PANEL_SIDE = 480        # longer side of an image in the overlays [px]
+LETTERS = (cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
 
 
 def plot_precision_recall(result: EvalResult, path: Path) -> None:
@@ -99,7 +100,7 @@ def plot_confusion(matrix: Confusion, class_names: Sequence[str], path: Path) ->
 def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], np.ndarray],
                folder: Path, count: int) -> list[Path]:
     """
-    Write the images with the lowest F1 as PNG: the truth on the left, what was found right.
+    Write the images with the lowest F1 as PNG: the truth left, what became of it marked right.
 
     :param read: returns the (H, W, 3) uint8 RGB image of an image id.
     """
@@ -107,12 +108,10 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
     folder.mkdir(parents=True, exist_ok=True)
     for rank, errors in enumerate(matrix.worst(count), start=1):
         rgb = read(errors.image_id)
-        true = [item for item in result.truth.objects
-                if item.image_id == errors.image_id and not item.crowd]
-        found = [item for item in result.detections if item.image_id == errors.image_id
-                 and item.score >= matrix.score_threshold]
-        panels = [draw_instances(_shown(rgb), _scaled_instances(items, rgb.shape[:2]),
-                                 result.truth.class_names) for items in (true, found)]
+        matches = matches_of(errors.image_id, result.truth, result.detections, matrix)
+        panels = [draw_instances(shown(rgb), _shown_truth(matches.true, rgb.shape[:2]),
+                                 result.truth.class_names),
+                  mark(rgb, matches, result.truth.class_names)]
         path = folder / f'worst_{rank:02d}_{plain_name(str(errors.image_id))}.png'
         canvas = np.vstack([_caption(errors, 2 * panels[0].shape[1]), np.hstack(panels)])
         write_image(path, canvas)
@@ -120,21 +119,12 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
     return written
 
 
-def _shown(rgb: np.ndarray) -> np.ndarray:
-    """Return the image at the size it is shown in."""
-    factor = PANEL_SIDE / max(rgb.shape[:2])
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    return cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=method)
-
-
-def _scaled_instances(items: Sequence[Detection | TrueObject], shape: tuple[int, int],
-                      ) -> Instances:
-    """Return objects as Instances of the shown image, best first."""
-    items = sorted(items, key=lambda item: -getattr(item, 'score', 1.0))
-    factor = PANEL_SIDE / max(shape)
+def _shown_truth(items: Sequence[TrueObject], shape: tuple[int, int]) -> Instances:
+    """Return objects as Instances of the shown image."""
+    factor = SIDE / max(shape)
     size = ImageSize(*(round(length * factor) for length in shape))
     masks = [_mask(item, size) for item in items]
-    scores = np.array([getattr(item, 'score', 1.0) for item in items], np.float32)
+    scores = np.ones(len(items), np.float32)
     boxes = np.array([box_of(item) for item in items],
                      np.float32).reshape(-1, 4) * factor
     boxes[:, 2:] += boxes[:, :2]
@@ -143,7 +133,7 @@ def _scaled_instances(items: Sequence[Detection | TrueObject], shape: tuple[int,
                      np.array([item.class_id for item in items], np.int64), whole, tuple(masks))
 
 
-def _mask(item: Detection | TrueObject, size: ImageSize) -> np.ndarray:
+def _mask(item: TrueObject, size: ImageSize) -> np.ndarray:
     """Return an object's mask at the shown size."""
     if item.rle is None:
         return np.zeros((size.height, size.width), bool)
@@ -154,7 +144,13 @@ def _mask(item: Detection | TrueObject, size: ImageSize) -> np.ndarray:
 def _caption(errors: ImageErrors, width: int) -> np.ndarray:
     """Return a white strip with what went wrong in an image."""
     strip = np.full((28, width, 3), 255, np.uint8)
-    text = (f'{errors.image_id}: truth | found.  {errors.right} right, {errors.missed} missed, '
-            f'{errors.false_alarms} false alarms, {errors.wrong_class} of another class')
-    cv2.putText(strip, text, (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(strip, f'{errors.image_id}: truth', (8, 19), *LETTERS)
+    left = width // 2
+    for what, count in zip(MARKS, (errors.right, errors.missed, errors.false_alarms,
+                                   errors.wrong_class)):
+        text = f'{what}: {count}'
+        (length, _), _ = cv2.getTextSize(text, LETTERS[0], LETTERS[1], LETTERS[3])
+        cv2.rectangle(strip, (left + 4, 2), (left + 12 + length, 25), MARKS[what], cv2.FILLED)
+        cv2.putText(strip, text, (left + 8, 19), *LETTERS)
+        left += length + 16
     return strip

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from yolact_ros.export.deform_conv import deform_by_grid_sample, deform_operator
 from yolact_ros.export.network import (
     OUTPUT_NAMES,
     ExportableNetwork,
     ExportableRescoring,
-    deform_operator,
     describe,
     rescoring_path,
 )
@@ -49,7 +49,8 @@ def write_onnx(model: Yolact, path: Path, batch: int | None,
         written.append(_write(ExportableRescoring(model.maskiou_net),
                               torch.zeros(2, 1, *grid), True, opset, ('masks',),
                               ('mask_iou',), describe(config), rescoring_path(path)))
-    network = ExportableNetwork(model, operator=opset >= DEFORM_CONV_OPSET)
+    network = ExportableNetwork(
+        model, deform_operator if opset >= DEFORM_CONV_OPSET else deform_by_grid_sample)
     image = torch.zeros(batch or 2, 3, shape.height, shape.width)
     written.append(_write(network, image, batch is None, opset, ('image',), OUTPUT_NAMES,
                           describe(config), path))

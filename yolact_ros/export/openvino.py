@@ -1,8 +1,8 @@
 """
 Networks as OpenVINO models: in memory, or written as IR files.
 
-Deformable convolution is decomposed into grid_sample and a 1x1 convolution: OpenVINO's own
-operator was measured no faster (docs/benchmarks.md).
+Deformable convolution is decomposed into an embedding bag and a 1x1 convolution, which can compute
+in int8: OpenVINO's own operator cannot, and GridSample takes longer (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from yolact_ros.export.deform_conv import deform_by_embedding_bag
 from yolact_ros.export.network import (
     OUTPUT_NAMES,
     ExportableNetwork,
@@ -34,7 +35,7 @@ def convert_network(model: Yolact, batch: int | None = None) -> Any:
     :raises ImportError: when OpenVINO is not installed.
     """
     shape = model.config.input_shape
-    return _convert(ExportableNetwork(model, operator=False),
+    return _convert(ExportableNetwork(model, deform_by_embedding_bag),
                     torch.zeros(batch or 1, 3, shape.height, shape.width), batch, OUTPUT_NAMES,
                     describe(model.config))
 

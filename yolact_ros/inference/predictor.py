@@ -43,15 +43,8 @@ class Predictor:
         one by one are timed on the host, which then waits in pixels.
     """
 
-    def __init__(self, backend: Backend, postprocess: PostprocessConfig,
-                 threads: int | None = None) -> None:
-        """
-        Wrap a backend.
-
-        :param threads: OpenMP threads of torch, where the backend leaves the number open.
-        """
+    def __init__(self, backend: Backend, postprocess: PostprocessConfig) -> None:
         self._backend = backend
-        self._threads = backend.torch_threads or threads
         self._frames = _open_frames(backend)
         self.stage_ms: dict[str, float] = {}
         self._told_of_cut = False
@@ -130,7 +123,9 @@ class Predictor:
         config, thresholds = self._chosen
         images = [check_image(rgb, f'picture {index} of {len(images)}')
                   for index, rgb in enumerate(images, 1)]
-        with openmp_threads(self._threads):
+        # All but the network is small: threads would wait for each other longer than they work,
+        # and spin away the cores of neighbours and of the network's runtime meanwhile.
+        with openmp_threads(1):
             return self._predict(images, thresholds, config)
 
     def _predict(self, images: Sequence[np.ndarray], thresholds: Thresholds,
@@ -203,7 +198,7 @@ def open_predictor(weights: str | Path, config: ModelConfig | str | None = None,
     threads = choose_threads(threads)
     with openmp_threads(threads):
         opened = open_backend(weights, config, device, backend, precision, class_names)
-    predictor = Predictor(opened, postprocess, threads)
+    predictor = Predictor(opened, postprocess)
     chosen = [name for name, value in (('device', device), ('backend', backend),
                                        ('precision', precision)) if value == 'auto']
     logger.info('%s, %d classes: %s%s', predictor.description, len(predictor.class_names),

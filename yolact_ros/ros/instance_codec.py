@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
@@ -175,16 +174,14 @@ def _write_places(masks: Sequence[InstanceMask], places: Places) -> None:
                places.points, places.spreads)
     for mask, position, center, turn, size, points, spread in zip(
             masks, *(column.tolist() for column in columns)):
-        mask.position = _point(position)
-        mask.box_pose = Pose(position=_point(center), orientation=Quaternion(
-            **dict(zip('xyzw', turn))))
-        mask.box_size = Vector3(**dict(zip('xyz', size)))
+        # Into the messages that the mask was made with: new ones cost as much as all the rest.
+        pose = mask.box_pose
+        mask.position.x, mask.position.y, mask.position.z = position
+        pose.position.x, pose.position.y, pose.position.z = center
+        turned = pose.orientation
+        turned.x, turned.y, turned.z, turned.w = turn
+        mask.box_size.x, mask.box_size.y, mask.box_size.z = size
         mask.depth_points, mask.depth_spread = points, spread
-
-
-def _point(values: Sequence[float]) -> Point:
-    """Return x, y, z as a message."""
-    return Point(**dict(zip('xyz', values)))
 
 
 def _window(mask: InstanceMask) -> tuple[slice, slice]:

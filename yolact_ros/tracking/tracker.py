@@ -17,7 +17,7 @@ from yolact_ros.tracking.tracks import Tracks
 TOLERANCE = 1e-6         # [s] of stamps as floats
 DEAD_CLOCK_IMAGES = 10   # so many images with one stamp, and the camera has no clock
 DEAD_CLOCK_STEP = 1 / 30  # [s] that an image then counts
-DOUBLE_IOU = 0.6         # a new object that covers a known one so much is found twice
+DOUBLE_IOU = 0.4         # a new object that covers a known one so much is found twice
 NO_ROWS = np.zeros(0, np.int64)
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Tracker:
         """
         seconds = self._advance(stamp, instances.image_size)
         found = _detections(instances)
-        self._predict(seconds)
+        self._predict(seconds, instances.image_size)
         rows, columns = self._match(found, instances.scores)
         self._follow_camera(found, rows, columns)
         self._tracks.see(rows, found, columns, self._now, seconds, instances.image_size)
@@ -102,7 +102,7 @@ class Tracker:
         self._stamp, self._size = stamp, size
         return seconds
 
-    def _predict(self, seconds: float) -> None:
+    def _predict(self, seconds: float, size: ImageSize) -> None:
         """Forget who was lost too long; move the others as they and the camera moved."""
         tracks, oldest = self._tracks, self._now - self.config.max_gap - TOLERANCE
         tracks.keep((tracks.seen >= oldest) & (tracks.class_seen >= oldest))
@@ -110,6 +110,7 @@ class Tracker:
         self._moving = self._motion.times(factor)
         tracks.go_on(seconds)
         tracks.move(self._moving)
+        tracks.keep(~tracks.gone(size))
 
     def _match(self, found: Side, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return which tracks (M,) were seen as which detections (M,)."""

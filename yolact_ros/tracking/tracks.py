@@ -13,6 +13,7 @@ from yolact_ros.tracking.overlap import Shapes
 
 VELOCITY_SECONDS = 0.2  # over how long a velocity is averaged
 BORDER = 2              # an edge so near the border [px] does not tell where the object ends
+FAR_OUT = 0.5           # of the image's diagonal: nothing comes back from there in time
 ARRAYS = ('ids', 'hits', 'boxes', 'starts', 'velocities', 'seen', 'class_ids', 'class_seen',
           'offsets', 'areas')
 
@@ -85,6 +86,17 @@ class Tracks:
     def go_on(self, seconds: float) -> None:
         """Move every object with its own velocity."""
         self.boxes = self.boxes + _twice(self.velocities * seconds)
+
+    def gone(self, size: ImageSize) -> np.ndarray:
+        """
+        Return (T,) bool, True for objects that went out of the image by themselves and far.
+
+        What enters where one has left is another one, unless it was slow enough to turn back.
+        """
+        limits = np.array([size.width, size.height])
+        outside = ((self.boxes[:, 2:] <= 0) | (self.boxes[:, :2] >= limits)).any(axis=1)
+        way = self.centres - self.starts
+        return outside & (np.hypot(way[:, 0], way[:, 1]) > FAR_OUT * np.hypot(*limits))
 
     def move(self, camera: Motion) -> None:
         """Move and scale every object with the image."""

@@ -16,7 +16,7 @@ PUBLISHED_BATCH = 8
 # What a training starts from -> the values that it stands for; auto is the first that is here.
 STARTS: dict[str, dict[str, str]] = {
     'lite': {'preset': 'yolact_plus_lite', 'backbone_weights': LITE_WEIGHTS},
-    'demo': {'preset': 'yolact_plus_tiny', 'weights': 'demo'},
+    'demo': {'preset': 'yolact_plus_lite', 'weights': 'demo'},
 }
 CHOICES = {
     'start': ('', 'auto', *STARTS),

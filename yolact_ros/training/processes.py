@@ -44,6 +44,15 @@ class Processes:
         distributed.all_reduce(votes, distributed.ReduceOp.MIN)
         return [bool(vote) for vote in votes.tolist()]
 
+    @contextmanager
+    def one_first(self) -> Iterator[None]:
+        """Let the first process do what the others then find done."""
+        if not self.is_main:
+            self.wait()
+        yield
+        if self.is_main:
+            self.wait()
+
     def wait(self) -> None:
         """Return when all processes are here."""
         if self.world > 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 from yolact_ros.files import cache_dir
 
 HUGGING_FACE = 'https://huggingface.co'
-DEMO_WEIGHTS = Path(__file__).parent / 'yolact_plus_tiny.safetensors'
+DEMO_WEIGHTS = Path(__file__).parent / 'yolact_plus_lite.safetensors'
 BYTES_PER_PARAMETER = 4  # every published file is float32
 
 

@@ -253,6 +253,32 @@ def test_a_folder_of_nothing_says_what_was_looked_for(tmp_path):
 
 # The same photos three times
 
+def write_blobs(folder, photos=14):
+    """Write photos of noise with uneven outlines of three classes; return their COCO file."""
+    rng = np.random.default_rng(0)
+    height, width = 120, 160
+    content = coco([f'{number:02}.png' for number in range(photos)],
+                   categories=('date', 'fig', 'nut'))
+    content['annotations'] = []
+    (folder / 'images').mkdir(parents=True)
+    for image in content['images']:
+        image.update(height=height, width=width)
+        cv2.imwrite(str(folder / 'images' / image['file_name']),
+                    rng.integers(0, 255, (height, width, 3), np.uint8))
+        for _ in range(rng.integers(2, 6)):
+            angles = np.sort(rng.uniform(0, 2 * np.pi, 12))
+            ring = np.stack([np.cos(angles), np.sin(angles)], 1) * rng.uniform(12, 30, (12, 1))
+            ring = (ring + rng.uniform(31, (width - 31, height - 31))).round(2)
+            extent = np.ptp(ring, axis=0)
+            content['annotations'].append({
+                'id': len(content['annotations']) + 1, 'image_id': image['id'],
+                'category_id': int(rng.integers(1, 4)), 'iscrowd': 0,
+                'bbox': [*ring.min(0).tolist(), *extent.tolist()],
+                'area': float(extent.prod()) / 2, 'segmentation': [ring.ravel().tolist()]})
+    (folder / 'labels.json').write_text(json.dumps(content))
+    return folder / 'labels.json'
+
+
 def as_labelme(content, images, folder):
     """Write a COCO content as a labelme folder."""
     names = {entry['id']: entry['name'] for entry in content['categories']}
@@ -312,16 +338,16 @@ def as_quirky_coco(content, images, folder):
 
 @pytest.mark.parametrize('write', [as_labelme, as_yolo, as_quirky_coco],
                          ids=['labelme', 'YOLO', 'COCO with quirks'])
-def test_the_same_photos_in_another_form_are_the_same_samples(shared_data, tmp_path, write):
-    source = shared_data / 'fruits_nuts'
-    path = source / 'annotations/instances_train.json'
-    write(json.loads(path.read_text()), source / 'images', tmp_path)
-    plain, other = CocoDataset(path), CocoDataset(tmp_path)
+def test_the_same_photos_in_another_form_are_the_same_samples(tmp_path, write):
+    path, folder = write_blobs(tmp_path / 'plain'), tmp_path / 'other'
+    folder.mkdir()
+    write(json.loads(path.read_text()), path.parent / 'images', folder)
+    plain, other = CocoDataset(path), CocoDataset(folder)
     assert other.class_names == plain.class_names
     samples = {dataset: sorted((dataset.sample(index) for index in range(len(dataset))),
                                key=lambda sample: sample.name.rsplit('/', 1)[-1])
                for dataset in (plain, other)}
-    assert len(samples[other]) == 14
+    assert len(samples[other]) == 14 and plain.report.instances > 28
     for wanted, found in zip(samples[plain], samples[other], strict=True):
         np.testing.assert_array_equal(found.image, wanted.image)
         assert found.class_ids.tolist() == wanted.class_ids.tolist()

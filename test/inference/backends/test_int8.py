@@ -33,8 +33,8 @@ def test_demo_in_int8_finds_what_torch_finds(caplog):
     quick = open_predictor('demo', device='cpu')
     exact = open_predictor('demo', device='cpu', precision='float32')
 
-    assert quick.description == 'yolact_plus_tiny on cpu, int8, openvino'
-    assert exact.description == 'yolact_plus_tiny on cpu, float32, torch'
+    assert quick.description == 'yolact_plus_lite on cpu, int8, openvino'
+    assert exact.description == 'yolact_plus_lite on cpu, float32, torch'
     assert caplog.text.count('the demo model runs in int8 by OpenVINO') == 1
     same = agreement(quick.predict_batch(images), [exact.predict(rgb) for rgb in images])
     assert same.objects[1] >= 10
@@ -45,19 +45,19 @@ def test_demo_in_int8_finds_what_torch_finds(caplog):
 @pytest.mark.parametrize('options', [{'backend': 'torch'}, {'precision': 'float32'}], ids=str)
 def test_who_asks_for_the_exact_demo_network_gets_it(options):
     assert open_predictor('demo', device='cpu', **options).description \
-        == 'yolact_plus_tiny on cpu, float32, torch'
+        == 'yolact_plus_lite on cpu, float32, torch'
 
 
 def test_without_openvino_the_demo_model_runs_by_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, 'openvino', None)
     assert open_predictor('demo', device='cpu').description \
-        == 'yolact_plus_tiny on cpu, float32, torch'
+        == 'yolact_plus_lite on cpu, float32, torch'
 
 
 @needs_openvino
 def test_a_twin_of_other_weights_is_left_alone_with_a_warning(copies, caplog):
     weights = copies / DEMO_WEIGHTS.name
-    assert int8_twin(weights) == copies / 'yolact_plus_tiny.int8.xml'
+    assert int8_twin(weights) == copies / 'yolact_plus_lite.int8.xml'
     weights.write_bytes(weights.read_bytes() + b' ')
 
     assert int8_twin(weights) is None
@@ -66,13 +66,13 @@ def test_a_twin_of_other_weights_is_left_alone_with_a_warning(copies, caplog):
 
 @needs_openvino
 def test_a_rescoring_net_of_other_weights_is_refused(copies):
-    rescoring = copies / 'yolact_plus_tiny.int8.rescoring.xml'
+    rescoring = copies / 'yolact_plus_lite.int8.rescoring.xml'
     text = rescoring.read_text()
     start = text.index('source_sha256 value="') + len('source_sha256 value="')
     rescoring.write_text(text[:start] + '0' * 64 + text[start + 64:])
 
     with pytest.raises(ValueError, match='rescoring.xml belongs to another model than'):
-        open_predictor(copies / 'yolact_plus_tiny.int8.xml')
+        open_predictor(copies / 'yolact_plus_lite.int8.xml')
 
 
 @needs_openvino
@@ -103,7 +103,7 @@ def test_the_demo_model_runs_in_torch_where_openvino_fails(monkeypatch, caplog, 
                         lambda weights: weights.with_suffix('.int8.xml'))
     monkeypatch.setattr('yolact_ros.inference.opening.open_exported', fail)
     assert open_predictor('demo', device='cpu').description == (
-        'yolact_plus_tiny on cpu, float32, torch')
+        'yolact_plus_lite on cpu, float32, torch')
     assert str(error) in caplog.text
 
 

@@ -14,8 +14,11 @@ KERNELS = {'_resize', '_sample', '_best_scores', '_judge', '_assemble', '_plan',
 
 
 @pytest.mark.parametrize('capability, dtype', [
-    (75, 'float16'), (75, 'float32'), (75, 'bfloat16'), (87, 'float16'), (90, 'float16')],
-    ids=['Turing', 'Turing in float32', 'Turing in bfloat16', 'Orin', 'Hopper'])
+    pytest.param(75, 'float16', id='Turing', marks=pytest.mark.slow),
+    pytest.param(75, 'float32', id='Turing in float32', marks=pytest.mark.slow),
+    pytest.param(75, 'bfloat16', id='Turing in bfloat16', marks=pytest.mark.slow),
+    pytest.param(87, 'float16', id='Orin'),
+    pytest.param(90, 'float16', id='Hopper', marks=pytest.mark.slow)])
 def test_every_kernel_compiles(capability, dtype, tmp_path):
     environment = {name: value for name, value in os.environ.items()
                    if name != 'TRITON_INTERPRET'}

@@ -95,18 +95,17 @@ def stamps(messages):
             for message in messages]
 
 
-def test_a_real_bag_arrives_unchanged_in_order_with_its_stamps(listener, shared_data):
-    bag = shared_data / 'media' / 'bags' / 'coffee_mcap'
+def test_a_bag_arrives_unchanged_in_order_with_its_stamps(listener, recording):
     store = get_typestore(Stores.LATEST)
-    with Reader(bag) as reader:
+    with Reader(recording) as reader:
         recorded = [store.deserialize_cdr(raw, connection.msgtype)
                     for connection, _, raw in reader.messages()
                     if connection.msgtype.endswith('CompressedImage')]
     images = listener.hear(CompressedImage, '/cam/image_raw/compressed')
     infos = listener.hear(CameraInfo, '/cam/camera_info')
     clocks = listener.hear(Clock, '/clock')
-    with playing(source=bag, image_transport='compressed', restamp=False, loop=False, rate=25,
-                 publish_clock=True, wait_for_subscriber=PATIENCE,
+    with playing(source=recording, image_transport='compressed', restamp=False, loop=False,
+                 rate=25, publish_clock=True, wait_for_subscriber=PATIENCE,
                  remap=['image:=/cam/image_raw']) as process:
         listener.spin_until(lambda: len(images) == len(recorded) and infos
                             and stamps(infos)[-1] == stamps(recorded)[-1])
@@ -119,29 +118,27 @@ def test_a_real_bag_arrives_unchanged_in_order_with_its_stamps(listener, shared_
     assert {clock.clock.sec for clock in clocks} <= {one.header.stamp.sec for one in recorded}
 
 
-def test_a_real_video_arrives_raw_at_the_asked_rate_with_a_guessed_camera(listener, shared_data):
-    path = shared_data / 'media' / 'video' / 'cups.mp4'
-    capture = cv2.VideoCapture(str(path))
+def test_a_video_arrives_raw_at_the_asked_rate_with_a_guessed_camera(listener, video):
+    capture = cv2.VideoCapture(str(video))
     expected = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB) for _ in range(8)]
     images = listener.hear(Image, '/image')
     infos = listener.hear(CameraInfo, '/camera_info')
     begin = time.time_ns()
-    with playing(source=path, rate=5, wait_for_subscriber=PATIENCE):
+    with playing(source=video, rate=5, wait_for_subscriber=PATIENCE):
         listener.spin_until(lambda: len(images) >= 8 and infos)
     for message, image in zip(images, expected):
         np.testing.assert_array_equal(decode_image(message), image)
     assert np.median(np.diff(stamps(images))) / 1e9 == pytest.approx(0.2, rel=0.1)
     assert begin < stamps(images)[0] < stamps(images)[-1] < time.time_ns()
     assert images[0].header.frame_id == 'camera_optical_frame'
-    assert infos[0].k.tolist() == [1152, 0, 639.5, 0, 1152, 359.5, 0, 0, 1]  # fx = 0.9 x 1280
-    assert infos[0].p.tolist() == [1152, 0, 639.5, 0, 0, 1152, 359.5, 0, 0, 0, 1, 0]
+    assert infos[0].k.tolist() == [576, 0, 319.5, 0, 576, 179.5, 0, 0, 1]  # fx = 0.9 x 640
+    assert infos[0].p.tolist() == [576, 0, 319.5, 0, 0, 576, 179.5, 0, 0, 0, 1, 0]
 
 
-def test_a_video_can_be_sent_best_effort_as_jpeg(listener, shared_data):
-    path = shared_data / 'media' / 'video' / 'coffee.mp4'
-    expected = cv2.cvtColor(cv2.VideoCapture(str(path)).read()[1], cv2.COLOR_BGR2RGB)
+def test_a_video_can_be_sent_best_effort_as_jpeg(listener, video):
+    expected = cv2.cvtColor(cv2.VideoCapture(str(video)).read()[1], cv2.COLOR_BGR2RGB)
     images = listener.hear(CompressedImage, '/image/compressed', ReliabilityPolicy.BEST_EFFORT)
-    with playing(source=path, rate=10, image_transport='compressed', reliability='best_effort',
+    with playing(source=video, rate=10, image_transport='compressed', reliability='best_effort',
                  wait_for_subscriber=PATIENCE):
         listener.spin_until(lambda: images)
         publishers = listener.node.get_publishers_info_by_topic('/image/compressed')

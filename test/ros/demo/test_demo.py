@@ -216,13 +216,13 @@ def weights(tmp_path):
 
 
 def test_the_launch_file_brings_a_bag_to_the_node_with_its_stamps(
-        environment, weights, shared_data):
+        environment, weights, recording):
     pytest.importorskip('launch_ros', reason='launch_ros is not on PyPI; a ROS install has it')
     arrays = []
     path = f'{Path(sys.executable).parent}{os.pathsep}{environment["PATH"]}'  # env python3
     launch = subprocess.Popen(
         [sys.executable, '-c', LAUNCH, str(ROOT / 'launch' / 'demo.launch.py'),
-         f'source:={shared_data / "media" / "bags" / "coffee_mcap"}', 'restamp:=false',
+         f'source:={recording}', 'restamp:=false',
          'image_transport:=compressed', 'namespace:=arm', f'weights:={weights}'],
         env={**environment, 'PATH': path}, start_new_session=True)
     with spinning_node('listener') as (node, executor):
@@ -232,7 +232,7 @@ def test_the_launch_file_brings_a_bag_to_the_node_with_its_stamps(
     assert launch.wait(20) == 0
     assert len(arrays) >= 3
     recorded = [(frame.image.header.stamp.sec, frame.image.header.stamp.nanosec)
-                for frame in BagSource(shared_data / 'media' / 'bags' / 'coffee_mcap')]
+                for frame in BagSource(recording)]
     assert {(array.header.stamp.sec, array.header.stamp.nanosec)
             for array in arrays} <= set(recorded)
     assert marked_processes(environment) == {}

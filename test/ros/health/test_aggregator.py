@@ -13,7 +13,7 @@ GROUPS = yaml.safe_load(FILE.read_text())['/**']['ros__parameters']['segmentatio
 @pytest.mark.parametrize(('state', 'group'), [
     ('yolact: input', 'cameras'), ('yolact: output', 'results'),
     ('front/yolact: left input', 'cameras'), ('yolact: left output', 'results'),
-    ('lidar: input', None)])
+    ('yolact: depth', 'cameras'), ('yolact: front depth', 'cameras'), ('lidar: input', None)])
 def test_each_state_belongs_to_one_group(state, group):
     matching = [name for name, row in GROUPS.items()
                 if any(re.fullmatch(pattern, state) for pattern in row['regex'])]

@@ -53,6 +53,18 @@ def test_silence_is_explained_with_its_cure(change, cause, words):
     assert '\n' not in finding.text
 
 
+@pytest.mark.parametrize(('change', 'words'), [
+    ({'publishers': (), 'elsewhere': (('/cam/image_raw', IMAGE),)},
+     '-r front/image:=/cam/image_raw'),
+    ({'publishers': (Endpoint('driver', JPEG, True),)}, 'and front/image:=/front/image'),
+    ({'publishers': (Endpoint('rosbag', 'std_msgs/msg/String', True),)}, 'remap front/image to'),
+    ({'topic': '/yolact/instances'}, 'remap front/image to'),
+], ids=['images elsewhere', 'wrong transport', 'wrong type', 'own output'])
+def test_cure_for_one_of_several_cameras_names_its_own_input(change, words):
+    seen = replace(SILENT, topic='/front/image', input='front/image')
+    assert words in explain(replace(seen, **change)).text
+
+
 def test_short_silence_is_normal():
     assert explain(replace(SERVING, arrived=False, silent_s=1.0)).cause == 'waiting'
     assert explain(replace(SERVING, silent_s=1.0)).cause == 'running'

@@ -158,6 +158,26 @@ def test_diagnostics_of_each_camera_tell_its_own_trouble(new_bench, make_image):
                                          for side in ('input', 'output')}
 
 
+def test_cure_for_a_silent_camera_points_to_nothing_that_the_node_has_already(new_bench,
+                                                                              make_image):
+    with new_bench(cameras=['front', 'left'], patience_s=0.2) as bench:
+        bench.start()
+        states = bench.listen('/diagnostics', DiagnosticArray)
+        bench.listen('yolact/front/instances')
+        bench.listen('yolact/left/overlay', Image)
+        camera, messages = bench.camera('left/image'), bench.listen('yolact/left/instances')
+        bench.camera('driver/image_raw')
+
+        def told():
+            bench.segment(camera, messages)
+            return next((each.message for state in states for each in state.status
+                         if each.name == 'yolact: front input' and '-r ' in each.message), '')
+
+        text = bench.wait(told)
+    assert text.endswith('topics of that type: /driver/image_raw; remap with '
+                         '-r front/image:=/driver/image_raw')
+
+
 class BatchPredictor:
     """Wraps the made-up model as one on a GPU, where a batch costs as much as an image."""
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import cv2
 import numpy as np
@@ -101,6 +102,7 @@ def test_threshold_and_classes_hold_for_one_call(bench, make_image):
     classes = predictor.postprocess.classes
     plain = ask(bench, image=make_image())
     assert (len(strict.instances.instances), wanted, classes) == (1, 0.5, ('bowl',))
+    assert strict.message == '1 object'
     assert len(plain.instances.instances) == 2 and predictor.postprocess.classes is None
 
 
@@ -317,6 +319,22 @@ def test_four_clients_at_once_are_all_answered_right_while_the_stream_goes_on(be
         caller.close()
     assert [caller.answers for caller in callers] == [[(True, True, True, 2)] * 50] * 4
     assert len(messages) > before + 10
+
+
+def test_call_costs_at_most_ten_milliseconds_beside_the_network(bench, make_image):
+    network_s, image = 0.05, make_image(480, 640)
+    quick = bench.models.predictor.predict
+    bench.models.predictor.predict = lambda rgb: time.sleep(network_s) or quick(rgb)
+    client = bench.peer.create_client(Segment, 'yolact/segment')
+    assert client.wait_for_service(PATIENCE)
+
+    def beside_the_network_s():
+        answered, start = threading.Event(), time.perf_counter()
+        future = client.call_async(Segment.Request(image=image))
+        future.add_done_callback(lambda _: answered.set())
+        assert answered.wait(PATIENCE) and future.result().success
+        return time.perf_counter() - start - network_s
+    bench.wait(lambda: beside_the_network_s() < 0.01, 'a call that nothing else holds up')
 
 
 def test_calls_during_reloads_are_answered_by_one_of_the_models(bench, make_image):

@@ -3,8 +3,6 @@
 import ast
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +11,6 @@ import pytest
 import rclpy
 import yaml
 from rcl_interfaces.srv import GetParameters
-from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 
 from yolact_ros.ros.node.parameters import PARAMETERS
@@ -26,18 +23,6 @@ WANTED = {'image_topic', 'depth_topic', 'camera_info_topic', 'use_depth', 'image
           'weights', 'config', 'device', 'score_threshold',
           'params_file', 'namespace', 'name', 'use_sim_time', 'log_level', 'fastdds_profile',
           'rqt', 'rviz', 'respawn', 'on_exit'}
-# What `ros2 launch FILE name:=value ...` does.
-LAUNCH = """
-import sys
-from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
-given = [tuple(word.split(':=', 1)) for word in sys.argv[2:]]
-service = LaunchService(noninteractive=True)
-service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
-    PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=given)]))
-sys.exit(service.run())
-"""
 
 
 def table(name):
@@ -163,32 +148,6 @@ def test_there_is_a_viewer_for_each_camera(text, cameras):
     for function in ('_typed', '_cameras'):
         exec_function(function, names)
     assert names['_cameras']({'cameras': text}) == cameras
-
-
-@pytest.fixture
-def launched(tmp_path):
-    """Return a function that launches the file and gives (process, node to ask with)."""
-    pytest.importorskip('launch_ros', reason='launch_ros is not installed (not on PyPI): the '
-                        'launch file was read, not run')
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    node = Node('asker', context=context)
-    processes = []
-
-    def launch(*arguments, **environment):
-        path = f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'
-        processes.append(subprocess.Popen(
-            [sys.executable, '-c', LAUNCH, LAUNCH_FILE, *arguments], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True, cwd=tmp_path,
-            env={**os.environ, 'PATH': path, 'OMP_NUM_THREADS': '1', **environment}))
-        return processes[-1], node
-
-    yield launch
-    for process in processes:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    node.destroy_node()
-    rclpy.try_shutdown(context=context)
 
 
 def values_of(node, name, *names):

@@ -26,7 +26,7 @@ from yolact_ros.srv import Reload
 
 ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = ROOT / 'scripts' / 'segment_node'
-DEMO_MODEL = ROOT / 'yolact_ros' / 'weights' / 'yolact_plus_tiny.safetensors'
+DEMO_MODEL = ROOT / 'yolact_ros' / 'weights' / 'yolact_plus_lite.safetensors'
 PATIENCE = 30.0  # [s], for a busy machine
 SLOW_NODE = """
 import sys, time
@@ -207,7 +207,7 @@ def test_packaged_model_is_the_default(start, peer):
     messages = []
     peer.create_subscription(InstanceMaskArray, '/yolact/instances', messages.append, 1)
     send_until(peer, '/cam/image_raw', lambda: messages)
-    assert any('this is the demo model, made for synthetic scenes' in line
+    assert any('this is the demo model, made for synthetic scenes and people' in line
                and 'yolact download yolact_resnet50' in line for line in node.lines)
 
 

@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
+from yolact_ros.commands.jobs.identity import Identity
 from yolact_ros.commands.jobs.output_plan import OutputPlan, writable_name
 from yolact_ros.files import write_image
 from yolact_ros.media.coco_results import CocoResultFile, image_ids
@@ -20,7 +21,6 @@ from yolact_ros.media.images import Images, read_image
 from yolact_ros.media.video import DEFAULT_FPS, VideoReader, VideoWriter
 from yolact_ros.overlay import OverlayStyle, TrackMarks, draw_instances
 from yolact_ros.structures import Instances
-from yolact_ros.tracking import Tracker, Trails
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class SegmentJob:
     def _frames(self, reader: VideoReader, writer: VideoWriter | None, results: _Results,
                 bar: tqdm) -> None:
         """Segment frames until the end or the wanted number."""
-        start, identity = self.clock(), _Identity() if self.tracks else None
+        start, identity = self.clock(), Identity() if self.tracks else None
         for number, rgb in enumerate(reader):
             instances, marks = self.predictor.predict(rgb), None
             seconds = self.clock() - start if reader.video.live else reader.time
@@ -140,19 +140,6 @@ class SegmentJob:
               marks: TrackMarks | None = None) -> np.ndarray:
         """Return the overlay."""
         return draw_instances(rgb, instances, self.predictor.class_names, self.style, marks)
-
-
-class _Identity:
-    """Numbers and trails of the objects of one video."""
-
-    def __init__(self) -> None:
-        self._tracker, self._trails = Tracker(), Trails()
-
-    def follow(self, instances: Instances, stamp: float) -> tuple[Instances, TrackMarks]:
-        """Return the next frame's objects, each with its track's class, and their marks."""
-        ids = self._tracker.update(instances, stamp)
-        steady = replace(instances, class_ids=self._tracker.class_ids)
-        return steady, TrackMarks(ids, self._trails.update(steady, ids, stamp))
 
 
 class _Results:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from yolact_ros.checking.check import check_lists
+from yolact_ros.checking.check import check_lists, find_series
 from yolact_ros.checking.contact_sheet import write_contact_sheet
 from yolact_ros.checking.findings import NOTE, Finding, is_clean
 from yolact_ros.config import ModelConfig
@@ -30,7 +30,8 @@ from yolact_ros.training.processes import Processes
 logger = logging.getLogger(__name__)
 
 
-def open_data(config: TrainConfig, size: InputSize) -> tuple[SampleSource, SampleSource | None]:
+def open_data(config: TrainConfig, size: InputSize, processes: Processes,
+              ) -> tuple[SampleSource, SampleSource | None]:
     """
     Return what to learn from and what to measure on, None for no measurement.
 
@@ -40,15 +41,17 @@ def open_data(config: TrainConfig, size: InputSize) -> tuple[SampleSource, Sampl
     """
     source = open_dataset(config.train, config.train_images, parse_classes(config.classes),
                          config.scenes, size)
-    return _open_val(config, source, size)
+    return _open_val(config, source, size, processes)
 
 
-def _open_val(config: TrainConfig, source: SampleSource,
-              size: InputSize) -> tuple[SampleSource, SampleSource | None]:
+def _open_val(config: TrainConfig, source: SampleSource, size: InputSize, processes: Processes,
+              ) -> tuple[SampleSource, SampleSource | None]:
     """Return what to learn from and what to measure on: of its own, a share, or None."""
     share = split_share(config.val)
     if share is not None:
-        learnt, val = split(source, share, config.seed)
+        with processes.one_first():  # the images are then read already
+            series = find_series(source) if isinstance(source, CocoDataset) else ()
+        learnt, val = split(source, share, config.seed, series)
         logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
                     config.seed)
         return learnt, val
@@ -70,14 +73,12 @@ def check_data(source: SampleSource, val: SampleSource | None, model_config: Mod
     if config.ignore_exif:
         for data in files:
             data.ignore_exif()
-    if not processes.is_main:
-        processes.wait()  # the images are then read already
     findings: list[Finding] = []
-    if isinstance(source, CocoDataset):
-        findings = check_lists(source, val if isinstance(val, CocoDataset) else None,
-                               model_config.input_size)
+    with processes.one_first():
+        if isinstance(source, CocoDataset):
+            findings = check_lists(source, val if isinstance(val, CocoDataset) else None,
+                                   model_config.input_size)
     if processes.is_main:
-        processes.wait()
         _log_findings(files, findings)
         for line in report_anchors(model_config, source, config.loss.positive_iou).lines():
             logger.info(line)

@@ -36,8 +36,6 @@ class ExportedBackend:
         self.precision = precision
         self.description = f'cpu, {precision}, {runtime}'
         self.has_rescoring = rescoring is not None
-        # The rest is small, and torch's waiting threads would spin away the runtime's cores.
-        self.torch_threads: int | None = 1
         self.priors = make_priors(level_sizes(config.input_size), config.anchor_scales,
                                   config.anchor_ratios, config.input_size, config.square_anchors)
         self._network, self._rescoring = network, rescoring

@@ -26,7 +26,6 @@ class Backend(Protocol):
     :ivar dtype: that the network computes in; inputs of it need no conversion.
     :ivar description: device, precision and runtime for people.
     :ivar has_rescoring: whether rescore may be called.
-    :ivar torch_threads: OpenMP threads for torch's work in and around it; None leaves them alone.
     """
 
     config: ModelConfig
@@ -35,7 +34,6 @@ class Backend(Protocol):
     dtype: torch.dtype
     description: str
     has_rescoring: bool
-    torch_threads: int | None
 
     def __call__(self, x: Tensor) -> RawPredictions:
         """Return raw predictions of (B, 3, H, W) of any float type."""

@@ -13,6 +13,7 @@ from yolact_ros.inference.backends.fuse import fuse_activations
 from yolact_ros.inference.backends.onednn import onednn_operators
 from yolact_ros.model.fold import fold_batch_norm
 from yolact_ros.model.yolact import RawPredictions, Yolact
+from yolact_ros.threads import openmp_threads
 
 
 class TorchBackend:
@@ -21,6 +22,8 @@ class TorchBackend:
 
     :param model: in eval mode; it is taken over and changed.
     :param precision: 'float32', 'float16' or 'bfloat16'.
+
+    It computes on as many threads as torch has where it is made.
     """
 
     def __init__(self, model: Yolact, device: torch.device, precision: str) -> None:
@@ -28,7 +31,7 @@ class TorchBackend:
         self.device = device
         self.dtype = dtype_of(precision)
         self.has_rescoring = model.maskiou_net is not None
-        self.torch_threads: int | None = None
+        self._threads = torch.get_num_threads()
         self.priors = model.priors.to(device)
         self.description = f'{device}, {precision}, torch'
         self._model = fold_batch_norm(model).to(
@@ -39,12 +42,12 @@ class TorchBackend:
 
     def __call__(self, x: Tensor) -> RawPredictions:
         """Return raw predictions of (B, 3, H, W) of any float type."""
-        with self._exact():
+        with openmp_threads(self._threads), self._exact():
             return self._model(x.to(self.dtype, memory_format=torch.channels_last))
 
     def rescore(self, masks: Tensor) -> Tensor:
         """Return (N, C) mask IoU of (N, 1, Hp, Wp) cropped soft masks."""
-        with self._exact():
+        with openmp_threads(self._threads), self._exact():
             return self._model.maskiou_net(masks.to(self.dtype))
 
     def _exact(self) -> AbstractContextManager[None]:

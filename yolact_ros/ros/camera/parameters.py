@@ -39,7 +39,7 @@ class SourceParameters:
     publish_clock: bool = fixed(
         False, 'Publish every stamp on /clock too, for nodes with use_sim_time.')
     bag_topic: str = fixed(
-        '', 'Image topic of the bag; empty: the only one, else the first colour one.')
+        '', 'Image topic of the bag; empty: the largest one in colour, else in grey.')
     wait_for_subscriber: float = fixed(
         0.0, 'Hold the first frame until somebody listens, at most so long [s].',
         low=0, high=3600)

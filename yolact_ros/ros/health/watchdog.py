@@ -64,6 +64,7 @@ class Observation:
     :param too_old: every image of the last seconds was skipped for its age.
     :param error: why the newest image was lost, '' when it was not.
     :param rivals: another node publishes the same outputs.
+    :param input: name of the input before remapping.
     """
 
     node: str
@@ -83,6 +84,7 @@ class Observation:
     too_old: bool = False
     error: str = ''
     rivals: bool = False
+    input: str = 'image'
 
     @property
     def may_be_too_large(self) -> bool:
@@ -103,7 +105,8 @@ def explain(seen: Observation, patience_s: float = 3.0) -> Finding:
         return Finding(Level.OK, 'disabled', 'disabled; call service ~/enable with data: true')
     if seen.topic in seen.outputs:
         return Finding(Level.WARN, 'own output', f'{seen.topic} is an output of this node, which '
-                       'would segment its own results; remap image to the topic of the camera')
+                       f'would segment its own results; remap {seen.input} to the topic of the '
+                       'camera')
     if not seen.listeners:
         return Finding(Level.OK, 'no listener', 'idle: nobody subscribes to '
                        + ', '.join(seen.outputs))
@@ -174,12 +177,12 @@ def _shared_memory_cure() -> str:
 def _explain_type(seen: Observation) -> Finding:
     """Return the cure for a topic that carries something else."""
     other = seen.publishers[0].type_name
-    cure = 'remap image to a topic of that type'
+    cure = f'remap {seen.input} to a topic of that type'
     if other == 'sensor_msgs/msg/CompressedImage':
         base = seen.topic.removesuffix('/compressed')
-        cure = f'start with image_transport:=compressed and image:={base}'
+        cure = f'start with image_transport:=compressed and {seen.input}:={base}'
     elif other == 'sensor_msgs/msg/Image':
-        cure = 'start with image_transport:=raw and image:=' + seen.topic
+        cure = f'start with image_transport:=raw and {seen.input}:={seen.topic}'
     return Finding(Level.WARN, 'wrong type', f'{seen.topic} carries {other} (from '
                    f'{_names(seen.publishers)}), not {seen.type_name}; {cure}')
 
@@ -189,7 +192,7 @@ def _where_images_are(seen: Observation) -> str:
     same = sorted(topic for topic, kind in seen.elsewhere if kind == seen.type_name)
     if same:
         return (f'topics of that type: {", ".join(same)}; remap with '
-                f'-r image:={same[0].removesuffix("/compressed")}')
+                f'-r {seen.input}:={same[0].removesuffix("/compressed")}')
     if seen.elsewhere:
         listed = ', '.join(f'{topic} ({kind})' for topic, kind in sorted(seen.elsewhere))
         other = 'compressed' if seen.type_name.endswith('/Image') else 'raw'

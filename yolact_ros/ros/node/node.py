@@ -157,8 +157,8 @@ class YolactNode(LifecycleNode):
         self._model.fill()
         if not self._model.source.weights:
             self.get_logger().warning(
-                'weights is empty: this is the demo model, made for synthetic scenes, which knows '
-                f'{", ".join(self._model.class_names)}; for a real camera run '
+                'weights is empty: this is the demo model, made for synthetic scenes and people, '
+                f'which knows {", ".join(self._model.class_names)}; for a real camera run '
                 'once: yolact download yolact_resnet50, and start with weights:=yolact_resnet50')
         self._worker = Worker(self._job, self._batch, self._device_failed.trigger,
                               self._look_again.trigger)

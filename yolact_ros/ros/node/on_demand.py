@@ -56,7 +56,9 @@ class Order:
                                              job.parameters.edge_margin))
         names, header = job.predictor.class_names, self.message.header
         located = self._located(instances, job.parameters.depth_slop)
-        response = Segment.Response(success=True, message=f'{len(instances)} objects')
+        count = len(instances)
+        response = Segment.Response(success=True,
+                                    message=f'{count} object{"" if count == 1 else "s"}')
         response.instances = encode_array(
             instances, names, header, job.parameters.mask_encoding,
             model=job.description, processing_time_s=time.perf_counter() - start,

@@ -10,6 +10,7 @@ import pytest
 from depth_images import FOCAL, HEIGHT, WIDTH, calibration, depth_image, header
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -81,7 +82,7 @@ class Rig:
         def told():
             self.see(depth(), camera_info)
             return [state for array in states for state in array.status
-                    if state.name.endswith(': depth') and cause in state.message]
+                    if state.name.endswith(' depth') and cause in state.message]
         return self.bench.wait(told, f'diagnostics with {cause!r}')[-1]
 
 
@@ -151,6 +152,20 @@ def test_a_depth_topic_that_nobody_publishes_is_named(new_bench):
         assert bench.wait(told, 'the reason')[0].name == 'yolact: depth'
 
 
+@pytest.mark.parametrize(('has_depth', 'words'), [
+    (False, '(-r front/depth:=)'), (True, '(-r front/camera_info:=)')])
+def test_cures_for_one_of_several_cameras_name_its_own_inputs(new_bench, has_depth, words):
+    with new_bench(use_depth=True, cameras=['front']) as bench:
+        assert bench.start()
+        bench.models.predictor.predict = a_mug
+        rig = Rig(bench, 'front/', 'yolact/front/')
+        if not has_depth:
+            bench.peer.destroy_publisher(rig.depths)
+            rig.depths = None
+        state = rig.reason(lambda: depth_image(WALL) if has_depth else None, None, words)
+    assert state.name == 'yolact: front depth'
+
+
 def test_a_healthy_camera_says_so_and_a_lens_that_bends_is_named(rig):
     assert rig.reason(lambda: depth_image(WALL), calibration(), 'places come from /depth'
                       ).level == b'\0'
@@ -198,9 +213,11 @@ def test_points_and_markers_come_for_those_who_listen(rig):
 
 
 def test_cloud_and_class_image_are_aligned_and_of_one_moment_as_nav2_wants_them(rig):
-    clouds = rig.bench.listen('yolact/points', PointCloud2)
-    classes = rig.bench.listen('yolact/class_image', Image)
-    confidences = rig.bench.listen('yolact/confidence_image', Image)
+    clouds, classes, confidences = [], [], []
+    for topic, kind, messages in (('points', PointCloud2, clouds), ('class_image', Image, classes),
+                                  ('confidence_image', Image, confidences)):
+        rig.bench.peer.create_subscription(kind, f'yolact/{topic}', messages.append,
+                                           qos_profile_sensor_data)  # best effort
 
     def of_one_moment():
         rig.see_depth(lambda: depth_image(WALL), calibration())

@@ -45,6 +45,26 @@ def test_rectified_images_use_p_and_raw_ones_k():
     assert (distorts(info), distorts(calibration(d=[0.0] * 5))) == (True, False)
 
 
+def test_binning_and_window_of_the_calibration_hold():
+    # A sensor of 256x192 px, of which 128x96 from (40, 20) on are read and binned 2x2 to 64x48.
+    info = calibration((4 * HEIGHT, 4 * WIDTH), focal=2 * FOCAL)
+    info.binning_x = info.binning_y = 2
+    info.roi.x_offset, info.roi.y_offset = 40, 20
+    info.roi.width, info.roi.height = 2 * WIDTH, 2 * HEIGHT
+    matrix = read(depth_image(), info).matrix
+    # The middle of the sensor is pixel (127.5, 95.5), in the window (87.5, 75.5); binned, a pixel
+    # covers two: (87.5 + 0.5) / 2 - 0.5 = 43.5 and (75.5 + 0.5) / 2 - 0.5 = 37.5.
+    np.testing.assert_allclose(matrix, [[FOCAL, 0, 43.5], [0, FOCAL, 37.5], [0, 0, 1]])
+
+
+def test_a_window_that_is_binned_to_another_shape_is_refused():
+    info = calibration((4 * HEIGHT, 4 * WIDTH))
+    info.roi.width, info.roi.height = 2 * WIDTH, HEIGHT
+    with pytest.raises(DepthError, match='camera_info') as caught:
+        read(depth_image(), info)
+    assert caught.value.cause == 'no calibration'
+
+
 def mislabelled():
     message = depth_image(1.5)
     message.encoding = '32FC1'

@@ -124,6 +124,28 @@ def test_layer_is_told_topics_that_exist_and_classes_of_the_packaged_model():
                                      'samples_to_max_cost'} for kind in source['class_types'])
 
 
+# What the layer's sources declare (of 2026), but for what is left at its default here.
+DECLARED = {'enabled': bool, 'observation_sources': str, 'use_approximate_time_sync': bool,
+            'plugin': str}
+OF_A_SOURCE = {'segmentation_topic': str, 'confidence_topic': str, 'labels_topic': str,
+               'pointcloud_topic': str, 'observation_persistence': float,
+               'expected_update_rate': float, 'use_cost_selection': bool,
+               'max_obstacle_distance': float, 'min_obstacle_distance': float,
+               'tile_map_decay_time': float, 'class_types': list}
+OF_A_CLASS_TYPE = {'classes': list, 'base_cost': int, 'max_cost': int, 'mark_confidence': int,
+                   'samples_to_max_cost': int, 'dominant_priority': bool}
+
+
+def test_every_setting_is_one_that_the_layer_declares_and_of_its_type():
+    layer = yaml.safe_load(LAYER.read_text())['local_costmap']['local_costmap'][
+        'ros__parameters']['semantic_segmentation_layer']
+    source = layer.pop(layer['observation_sources'])
+    kinds = [source.pop(name) for name in source['class_types']]
+    for settings, declared in ((layer, DECLARED), (source, OF_A_SOURCE),
+                               *((kind, OF_A_CLASS_TYPE) for kind in kinds)):
+        assert {name: type(value) for name, value in settings.items()} == declared
+
+
 def test_label_info_is_latched_and_reliable():
     assert (LATCHED.durability.name, LATCHED.reliability.name) == ('TRANSIENT_LOCAL', 'RELIABLE')
 

@@ -88,9 +88,20 @@ def test_box_is_given_by_centre_and_size():
     detection = array.detections[0]
     assert (detection.bbox.center.position.x, detection.bbox.center.position.y) == (5.0, 5.0)
     assert (detection.bbox.size_x, detection.bbox.size_y) == (6.0, 2.0)
-    assert detection.id == '1'
     hypothesis = detection.results[0].hypothesis
     assert (hypothesis.class_id, hypothesis.score) == ('bowl', 0.5)
+
+
+@pytest.mark.parametrize(('track_ids', 'number'), [((), ''), ((0,), ''), ((17,), '17')],
+                         ids=['not followed', 'not yet', 'followed'])
+def test_detections_of_one_object_have_its_number_in_every_message(track_ids, number):
+    places = replace(Places.unknown(1), points=np.array([9]), positions=np.ones((1, 3)),
+                     box_centers=np.ones((1, 3)), box_rotations=np.eye(3)[None],
+                     box_sizes=np.ones((1, 3)))
+    vision = VisionMessages(TYPES)
+    flat = vision.detections(ONE, ['mug', 'bowl'], Header(), track_ids)
+    deep = vision.detections_3d(places, ONE, ['mug', 'bowl'], Header(), track_ids)
+    assert (flat.detections[0].id, deep.detections[0].id) == (number, number)
 
 
 def test_score_leaves_within_its_range():

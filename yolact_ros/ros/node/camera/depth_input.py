@@ -128,7 +128,7 @@ class DepthInput:
         if self._info is None:
             raise DepthError('no calibration', f'no camera_info has arrived on {self.info_topic}; '
                              'start the driver with its calibration, or name its topic '
-                             '(camera_info_topic:=)')
+                             f'({self._renaming(self._info_name)})')
         return self._info
 
     def _healthy(self) -> Finding:
@@ -160,7 +160,7 @@ class DepthInput:
         topic, publishers = self._input.topic, self._input.publishers()
         if not publishers:
             return (f"no publisher on {topic}; start the camera's depth stream, or name its topic "
-                    '(depth_topic:=, or -r depth:=)')
+                    f'({self._renaming(self._input.name)})')
         names = ', '.join(sorted({each.node for each in publishers}))
         types = {each.type_name for each in publishers}
         if self._input.type_name not in types:
@@ -169,6 +169,11 @@ class DepthInput:
         return (f'{names} announces {topic}, but nothing arrives: it sends nothing, or its '
                 'pictures do not fit the shared memory of the sender; start the camera with '
                 f'{profile_variable()}={fastdds_profile()}, or let it publish reliable')
+
+    @staticmethod
+    def _renaming(name: str) -> str:
+        """Return how to name a topic; the launch argument is that of a lone camera."""
+        return f'-r {name}:=' if '/' in name else f'{name}_topic:=, or -r {name}:='
 
 
 def _numbers(message: CameraInfo) -> tuple:

@@ -23,6 +23,8 @@ class ImageInput:
     Subscribes to the camera as long as somebody wants its images.
 
     All methods belong to the executor's thread.
+
+    :ivar name: relative topic of the raw images, before remapping.
     """
 
     def __init__(self, node: Node, name: str, transport: str, receive: Callable[[object], None],
@@ -37,6 +39,7 @@ class ImageInput:
             `follow` to be called soon.
         :param queue: how many messages may wait; of images an older one would only be late.
         """
+        self.name = name
         self._node, self._receive, self._look_again = node, receive, look_again
         self._queue = queue
         self._type, self.type_name = TYPES[transport], TYPE_NAMES[transport]

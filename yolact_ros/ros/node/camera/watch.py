@@ -58,19 +58,27 @@ class Watch:
             self._node.get_fully_qualified_name(), source.topic, source.type_name,
             tuple(status.outputs), status.active, status.parameters.enabled,
             status.listeners, source.arrived, source.silent_s, source.reliable, publishers,
-            () if publishers else self._other_image_topics(status),
+            () if publishers else self._image_topics_of_others(),
             image_bytes=source.image_bytes,
             mostly_lost=lost > max(LOST_AT_LEAST, figures.received - before.received),
             too_old=too_old and figures.processed == before.processed,
             error=figures.last_error if figures.failing else '',
-            rivals=any(self._node.count_publishers(topic) > 1 for topic in status.outputs[:1]))
+            rivals=any(self._node.count_publishers(topic) > 1 for topic in status.outputs[:1]),
+            input=source.name)
 
-    def _other_image_topics(self, status: CameraStatus) -> tuple[tuple[str, str], ...]:
-        """Return topics that somebody publishes images on, but not the node's own."""
+    def _image_topics_of_others(self) -> tuple[tuple[str, str], ...]:
+        """Return topics that others publish images on, but none that the node listens to."""
         return tuple((topic, kind)
                      for topic, kinds in self._node.get_topic_names_and_types() for kind in kinds
-                     if kind in TYPE_NAMES.values() and topic not in status.outputs
-                     and self._node.count_publishers(topic) > 0)
+                     if kind in TYPE_NAMES.values() and self._node.count_publishers(topic) > 0
+                     and not self._is_ours(topic))
+
+    def _is_ours(self, topic: str) -> bool:
+        """Return whether the node publishes or receives a topic."""
+        ends = (*self._node.get_publishers_info_by_topic(topic),
+                *self._node.get_subscriptions_info_by_topic(topic))
+        return any((end.node_name, end.node_namespace)
+                   == (self._node.get_name(), self._node.get_namespace()) for end in ends)
 
 
 class News:

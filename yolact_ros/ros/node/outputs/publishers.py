@@ -153,7 +153,7 @@ class Publishers:
         """Publish everything that is derived from the instances, as far as it is wanted."""
         if 'detections' in wanted and self._vision is not None:
             self._publishers['detections'].publish(self._vision.detections(
-                result.instances, result.class_names, result.header))
+                result.instances, result.class_names, result.header, result.track_ids))
         if wanted & {'label_image', 'class_image', 'confidence_image'}:
             self._publish_pixels(result, wanted)
         if wanted & {'overlay', 'overlay_compressed'}:
@@ -201,7 +201,8 @@ class Publishers:
                 result.header))
         if 'detections_3d' in wanted and self._vision is not None and result.places is not None:
             self._publishers['detections_3d'].publish(self._vision.detections_3d(
-                result.places, result.instances, result.class_names, result.header))
+                result.places, result.instances, result.class_names, result.header,
+                result.track_ids))
 
     def destroy(self) -> None:
         """Take the topics back."""

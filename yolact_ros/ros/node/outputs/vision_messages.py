@@ -17,7 +17,7 @@ class VisionMessages:
     """Builds messages of vision_msgs 4 (ROS Humble and later)."""
 
     DETECTIONS = ('Detection2DArray', '~/detections', 'The boxes for consumers that know '
-                  'vision_msgs (only where that package is installed).')
+                  'vision_msgs (only where that package is installed); id is track_id.')
     DETECTIONS_3D = ('Detection3DArray', '~/detections_3d', 'With `use_depth`: the boxes of '
                      'objects whose place is known (only where vision_msgs is installed).')
     LABEL_INFO = ('LabelInfo', '~/label_info', 'Latched: class id and name of every class (only '
@@ -53,22 +53,24 @@ class VisionMessages:
         return info
 
     def detections(self, instances: Instances, class_names: Sequence[str],
-                   header: Header) -> Any:
+                   header: Header, track_ids: Sequence[int] = ()) -> Any:
         """
-        Return the boxes as Detection2DArray.
+        Return the boxes as Detection2DArray; class_id is the name of the class.
 
-        `id` is the pixel value in the label image, class_id the name of the class.
+        :param track_ids: a number for each instance, 0 for none; empty when nobody follows them.
         """
         array = self._types.Detection2DArray(header=header)
         for row in range(len(instances)):
-            array.detections.append(self._detection(instances, row, class_names, header))
+            detection = self._detection(instances, row, class_names, header)
+            detection.id = _identity(track_ids, row)
+            array.detections.append(detection)
         return array
 
     def _detection(self, instances: Instances, row: int, class_names: Sequence[str],
                    header: Header) -> Any:
         """Return one instance as Detection2D."""
         x_min, y_min, x_max, y_max = instances.boxes[row].tolist()
-        detection = self._types.Detection2D(header=header, id=str(row + 1))
+        detection = self._types.Detection2D(header=header)
         detection.bbox.center.position.x = (x_min + x_max) / 2
         detection.bbox.center.position.y = (y_min + y_max) / 2
         detection.bbox.size_x, detection.bbox.size_y = x_max - x_min, y_max - y_min
@@ -76,12 +78,12 @@ class VisionMessages:
         return detection
 
     def detections_3d(self, places: Places, instances: Instances, class_names: Sequence[str],
-                      header: Header) -> Any:
+                      header: Header, track_ids: Sequence[int] = ()) -> Any:
         """Return the boxes in space as Detection3DArray, without objects of unknown place."""
         array = self._types.Detection3DArray(header=header)
         turns = places.box_quaternions
         for row in places.known.nonzero()[0].tolist():
-            detection = self._types.Detection3D(header=header, id=str(row + 1))
+            detection = self._types.Detection3D(header=header, id=_identity(track_ids, row))
             pose, size = detection.bbox.center, detection.bbox.size
             pose.position.x, pose.position.y, pose.position.z = places.box_centers[row].tolist()
             (pose.orientation.x, pose.orientation.y, pose.orientation.z,
@@ -100,3 +102,8 @@ class VisionMessages:
         hypothesis.hypothesis.class_id = class_names[int(instances.class_ids[row])]
         hypothesis.hypothesis.score = min(max(float(instances.scores[row]), 0.0), 1.0)
         return hypothesis
+
+
+def _identity(track_ids: Sequence[int], row: int) -> str:
+    """Return the id that detections of one object share in all messages, '' without a number."""
+    return str(track_ids[row]) if len(track_ids) and track_ids[row] else ''

@@ -31,7 +31,7 @@ help:
 	@echo 'make demo [SOURCE=video.mp4] [WEIGHTS=file.pth] [DEPTH=1] [DURATION=20]   camera -> node -> masks'
 	@echo 'make demo VIEWER=1                    the same in a browser'
 	@echo 'make test [ROS=jazzy]                 the tests, but for the slow ones'
-	@echo 'make test-all | coverage              every test, without or with its share of lines'
+	@echo 'make test-all | coverage              every test; that 90 % of the lines are run'
 	@echo 'make test-oldest [PYTHON=python3.10]  the oldest packages that pip may bring'
 	@echo 'make setup | lint | clean'
 
@@ -53,7 +53,7 @@ test-oldest:
 	tools/test_oldest
 
 coverage: setup
-	$(pytest) --cov --cov-report=term:skip-covered
+	$(pytest) --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: setup
 	$(venv)/bin/ruff check .

@@ -1,12 +1,17 @@
 """`yolact check`: what it prints, draws and returns."""
 
 import json
+import re
+import shutil
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
+from yolact_ros.commands import check as check_module
 from yolact_ros.commands.main import main
+from yolact_ros.config import yolact_plus_tiny
 
 
 @pytest.fixture
@@ -53,6 +58,36 @@ def test_a_damaged_photo_is_an_error_only_when_strict(data, capsys, flags, code)
     data.with_name('3.png').write_bytes(b'')
     assert check(data, *flags) == code
     assert 'left out: 1 pictures cannot be read' in capsys.readouterr().out
+
+
+def test_a_part_named_val_or_a_file_of_its_own_is_measured_on(data, capsys):
+    for name in ('train', 'val'):
+        (data.parent / f'set/{name}').mkdir(parents=True)
+        for file in (data, *data.parent.glob('*.png')):
+            shutil.copy(file, data.parent / f'set/{name}')
+    for flags in ((data.parent / 'set',), (data, '--val', data.parent / 'set/val/data.json',
+                                           '--ignore-exif')):
+        assert check(flags[0], *map(str, flags[1:])) == 0
+        shown = capsys.readouterr().out
+        assert shown.count('12 images (0 without objects)') == 2
+        assert '12 of 12 pictures to measure on are (nearly) learnt' in shown
+
+
+def test_objects_too_small_for_the_input_get_the_price_of_a_larger_one(data, capsys, monkeypatch):
+    monkeypatch.setattr(check_module, 'frame_ms', lambda model: model.input_size / 10)
+    content = json.loads(data.read_text())
+    for item in content['annotations']:
+        item.update(bbox=[20, 20, 8, 8], segmentation=[[20, 20, 28, 20, 24, 28]])
+    data.write_text(json.dumps(content))
+    assert check(data, '--input-size', '64', '--preset', 'yolact_plus_tiny') == 0
+    # 8 of 96 px are 5.3 at input 64; 12 px need an input of 144, the next multiple of 32 is 160.
+    line, = re.findall('the network takes .*', capsys.readouterr().out)
+    assert '6 ms at input 64' in line and '16 ms at input 160' in line
+
+
+def test_the_time_of_a_network_is_measured():
+    small = replace(yolact_plus_tiny(1), input_size=64, mask_rescoring=False)
+    assert check_module.frame_ms(small) > 0
 
 
 def test_a_share_is_measured_on(data, capsys):

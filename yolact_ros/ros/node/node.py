@@ -136,7 +136,8 @@ class YolactNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Leave the graph; rclpy alone keeps the whole DDS participant until the node is freed."""
         super().destroy_node()
-        self._state_machine.destroy_when_not_in_use()
+        if hasattr(self, '_state_machine'):  # not where a signal came while rclpy built the node
+            self._state_machine.destroy_when_not_in_use()
 
     # lifecycle
 

@@ -25,13 +25,14 @@ pytest = $(venv)/bin/python -m pytest -q $(PARALLEL)
 unexport LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: help setup demo test test-all test-oldest coverage lint clean
+.PHONY: help setup demo test test-slow test-all test-oldest coverage lint clean
 
 help:
 	@echo 'make demo [SOURCE=video.mp4] [WEIGHTS=file.pth] [DEPTH=1] [DURATION=20]   camera -> node -> masks'
 	@echo 'make demo VIEWER=1                    the same in a browser'
 	@echo 'make test [ROS=jazzy]                 the tests, but for the slow ones'
-	@echo 'make test-all | coverage              every test; that 90 % of the lines are run'
+	@echo 'make test-slow | test-all             the slow tests; every test'
+	@echo 'make coverage                         every test; that 90 % of the lines are run'
 	@echo 'make test-oldest [PYTHON=python3.10]  the oldest packages that pip may bring'
 	@echo 'make setup | lint | clean'
 
@@ -45,6 +46,9 @@ demo: setup
 
 test: setup
 	$(pytest) -m 'not slow'
+
+test-slow: setup
+	$(pytest) -m slow
 
 test-all: setup
 	$(pytest)

@@ -216,7 +216,7 @@ def _run_lengths(crop: np.ndarray, roi: Sequence[int], size: ImageSize) -> list[
     edges = np.stack([starts, ends], axis=1) + x0 * size.height + y0
     joined = np.flatnonzero(edges[1:, 0] == edges[:-1, 1])  # full columns touch the next one
     flat = np.delete(edges.reshape(-1), np.concatenate([2 * joined + 1, 2 * joined + 2]))
-    behind = size.height * size.width  # a last run of length zero is not written
+    behind = size.pixels  # a last run of length zero is not written
     last = [behind] if len(flat) == 0 or flat[-1] < behind else []
     return np.diff(np.concatenate([[0], flat, last])).astype(int).tolist()
 

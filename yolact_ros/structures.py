@@ -21,6 +21,11 @@ class ImageSize:
         if self.height < 1 or self.width < 1:
             raise ValueError(f'an image has at least 1x1 pixels, got {self.height}x{self.width}')
 
+    @property
+    def pixels(self) -> int:
+        """Return how many pixels there are."""
+        return self.height * self.width
+
 
 @dataclass(frozen=True, eq=False)
 class Instances:

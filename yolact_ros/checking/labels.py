@@ -60,7 +60,7 @@ def object_findings(data: CocoDataset) -> Iterator[Finding]:
          lambda record, item: rle_area(item.truth.rle) < LEAST_PIXELS),
         ('masks cover the whole picture', 'a slip of the tool, most often: delete them',
          lambda record, item: rle_area(item.truth.rle)
-         >= FULL * record.size.height * record.size.width))
+         >= FULL * record.size.pixels))
     for text, cure, applies in rules:
         bad = [(record, item) for record, item in objects if applies(record, item)]
         if bad:

@@ -9,6 +9,7 @@ import numpy as np
 from yolact_ros.checking.findings import LOOK, Finding
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.structures import (
+    INPUT_STEP,
     ImageSize,
     InputSize,
     change_sides,
@@ -18,7 +19,6 @@ from yolact_ros.structures import (
 
 SMALL = 8          # [px of the input] two cells of the prototype grid: less has no shape
 SEEN = 12          # [px of the input] three of them
-STEP = 32          # inputs are multiples of it
 LARGEST_INPUT = 1024
 FEW_OBJECTS = 0.05  # share that may stay small
 MOST_OBJECTS = 100  # found in an image unless max_instances is raised
@@ -33,7 +33,7 @@ def object_sides(data: CocoDataset, input_size: InputSize) -> np.ndarray:
 def size_lines(data: CocoDataset, input_size: InputSize) -> list[str]:
     """Return what images and objects are like, for people."""
     pixels = sorted((record.size for record in data.records),
-                    key=lambda size: size.height * size.width)
+                    key=lambda size: size.pixels)
     counts = _counts(data)
     sides = np.percentile(object_sides(data, input_size), (5, 50, 95))
     small, middle, large = (f'{size.width}x{size.height}'
@@ -51,14 +51,15 @@ def size_findings(data: CocoDataset, input_size: InputSize) -> Iterator[Finding]
     small = int((sides < SMALL).sum())
     if small > FEW_OBJECTS * len(sides):
         wanted = needed_input(sides, input_size)
+        work = input_shape(wanted).pixels / input_shape(input_size).pixels
         first = next((record, item) for record in data.records for item in record.objects
                      if not item.truth.crowd
                      and _side(record.size, item.box, input_size) < SMALL)
         yield Finding(LOOK, f'{small} of {len(sides)} objects are narrower than {SMALL} px at '
                             f'input {format_input_size(input_size)}, too small for a mask',
                       f'--model input_size={format_input_size(wanted)} '
-                      f'({_area(wanted) / _area(input_size):.1f} times the work), or photos '
-                      'from nearer', first[0].path, first[1].name)
+                      f'({work:.1f} times the work), or photos from nearer',
+                      first[0].path, first[1].name)
     counts = _counts(data)
     crowded = [record for record, count in zip(data.records, counts) if count > MOST_OBJECTS]
     if crowded:
@@ -77,7 +78,7 @@ def needed_input(sides: np.ndarray, input_size: InputSize) -> InputSize:
 
 def _enlarged(side: int, factor: float) -> int:
     """Return a side times a factor, in whole steps; never smaller than it was."""
-    wanted = int(np.ceil(side * factor / STEP)) * STEP
+    wanted = int(np.ceil(side * factor / INPUT_STEP)) * INPUT_STEP
     return min(max(wanted, side), LARGEST_INPUT)
 
 
@@ -87,12 +88,6 @@ def _side(size: ImageSize, box: tuple[float, float, float, float],
     shape = input_shape(input_size)
     return min((box[2] - box[0]) / size.width * shape.width,
                (box[3] - box[1]) / size.height * shape.height)
-
-
-def _area(input_size: InputSize) -> int:
-    """Return the pixels of an input."""
-    shape = input_shape(input_size)
-    return shape.height * shape.width
 
 
 def _counts(data: CocoDataset) -> np.ndarray:

@@ -94,6 +94,6 @@ def _read_rle(rle: Mapping[str, Any], size: ImageSize) -> Rle:
             raise LeftOut('the counts of the RLE are damaged') from error
     else:
         raise LeftOut('the RLE has no counts')
-    if sum(runs.tolist()) != size.height * size.width or min(runs.tolist(), default=0) < 0:
+    if sum(runs.tolist()) != size.pixels or min(runs.tolist(), default=0) < 0:
         raise LeftOut('the counts of the RLE do not add up to the picture')
     return compress_runs(runs.tolist(), size)

@@ -87,7 +87,7 @@ def report_anchors(config: ModelConfig, source: SampleSource,
         better = max(recalls, key=recalls.__getitem__)
         if recalls[better] > max(best.better_recall, recall) + (LEAST_GAIN if factor > 1 else 0):
             best = AnchorReport(recall, better, recalls[better],
-                                _area(better) / _area(config))
+                                better.input_shape.pixels / config.input_shape.pixels)
         if best.better_recall >= GOOD_RECALL:
             break
     return best
@@ -109,11 +109,6 @@ def anchor_recall(config: ModelConfig, boxes: Tensor, positive_iou: float) -> fl
 def _times(input_size: InputSize, factor: float) -> InputSize:
     """Return a larger input of the same shape, in steps of INPUT_STEP."""
     return change_sides(input_size, lambda side: round(side * factor / INPUT_STEP) * INPUT_STEP)
-
-
-def _area(config: ModelConfig) -> int:
-    """Return the pixels of the network's input."""
-    return config.input_shape.height * config.input_shape.width
 
 
 def collect_boxes(source: SampleSource, size: InputSize) -> np.ndarray:

@@ -105,7 +105,7 @@ def _check_shapes(config: ModelConfig, shapes: Sequence[Sequence[object]], path:
     shape = config.input_shape
     wanted = [(3, shape.height, shape.width), (anchors, 4),
               (anchors, config.num_classes + 1), (anchors, config.num_prototypes)]
-    found = [tuple(shape[1:]) for shape in shapes[:4]]
+    found = [tuple(each[1:]) for each in shapes[:4]]
     if found != wanted:
         raise ValueError(f'{path} does not fit the configuration {config.name} it carries: its '
                          f'input and outputs are {found}, wanted {wanted}; export it again')

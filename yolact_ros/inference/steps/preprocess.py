@@ -68,7 +68,7 @@ def _stretch(rgb: np.ndarray, shape: ImageSize, device: torch.device) -> Tensor:
 def _needs_few_pixels(rgb: np.ndarray, shape: ImageSize) -> bool:
     """Return whether the four neighbours of every input pixel are less than half of an image."""
     height, width = rgb.shape[:2]
-    return (8 * shape.height * shape.width <= height * width
+    return (8 * shape.pixels <= height * width
             and max(height, width) <= np.iinfo(np.int16).max)
 
 
@@ -81,7 +81,7 @@ def _stretch_few_pixels(rgb: np.ndarray, shape: ImageSize) -> Tensor:
     return torch.lerp(rows[:, 0], rows[:, 1], share_y).view(shape.height, shape.width, 3)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)  # sizes of images: cameras that share a model may all differ
 def _neighbours(image: ImageSize, shape: ImageSize) -> tuple[np.ndarray, Tensor, Tensor]:
     """
     Return which pixels of an image make its stretch, and how much of each.

@@ -81,6 +81,47 @@ def test_a_signal_amid_an_import_waits_for_its_end(tmp_path):
     assert (ran.returncode, ran.stdout, ran.stderr) == (signal.SIGTERM, 'imported\n', '')
 
 
+@pytest.mark.parametrize('lose', [
+    'class Lost:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGTERM)\n'
+    '        time.sleep(0.01)\nLost()\ntime.sleep(30)',
+    'try:\n    os.kill(os.getpid(), signal.SIGTERM)\n    time.sleep(0.01)\nexcept Interrupted:\n'
+    '    pass\ntime.sleep(30)'], ids=['in __del__', 'in a library'])
+def test_an_interrupt_that_vanishes_comes_again(lose):
+    program = ('import os, signal, sys, time\n'
+               'from yolact_ros.signals import Interrupted, interrupt_once\ninterrupt_once()\n'
+               f'exec({lose!r})')
+    ran = subprocess.run([sys.executable, '-c', program], text=True, check=False,
+                         capture_output=True, timeout=20, env={'PYTHONPATH': str(ROOT)})
+    assert ran.returncode != 0
+    assert ran.stderr.splitlines()[-1] == f'yolact_ros.signals.Interrupted: {signal.SIGTERM.value}'
+
+
+def test_an_interrupt_comes_once_while_it_is_tidied_up():
+    program = ('import os, signal, sys, time\n'
+               'from yolact_ros.signals import Interrupted, interrupt_caught, interrupt_once\n'
+               'interrupt_once()\ntry:\n    try:\n        os.kill(os.getpid(), signal.SIGTERM)\n'
+               '        time.sleep(1)\n    finally:\n        time.sleep(0.3)\n'
+               '        print("tidied up")\nexcept Interrupted:\n    interrupt_caught()\n'
+               'time.sleep(0.3)\nprint("went on")')
+    ran = subprocess.run([sys.executable, '-c', program], text=True, check=False,
+                         capture_output=True, timeout=20, env={'PYTHONPATH': str(ROOT)})
+    assert (ran.stdout, ran.stderr) == ('tidied up\nwent on\n', '')
+
+
+def test_an_interrupt_that_a_library_tells_as_an_error_is_an_interrupt(tmp_path):
+    program = PROGRAM.replace('time.sleep(0.01)', """try:
+                    time.sleep(0.01)
+                except BaseException:
+                    raise ValueError('could not determine the shape')""")
+    process = subprocess.Popen([sys.executable, '-c', program], cwd=tmp_path, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env={'PYTHONPATH': str(ROOT), 'PATH': '/usr/bin:/bin'})
+    assert process.stdout.readline() == 'at work\n'
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.strip()) == (143, 'yolact segment: interrupted')
+
+
 def test_what_is_ignored_from_the_start_stays_ignored():
     program = ('import os, signal\nfrom yolact_ros.signals import interrupt_once\n'
                'signal.signal(signal.SIGHUP, signal.SIG_IGN)\ninterrupt_once()\n'

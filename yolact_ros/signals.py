@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Collection
+import weakref
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-AGAIN_S = 0.05  # until it is seen whether an import is over
+AGAIN_S = 0.05  # until it is seen whether an import is over, or whether an interrupt got lost
+
+_raised: list[int] = []  # the signals that have interrupted
 
 
 class Interrupted(KeyboardInterrupt):
@@ -43,13 +47,54 @@ def ignore_signals() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def interrupt_caught() -> None:
+    """Tell that Interrupted has not got lost; whoever catches it says so first."""
+    if _raised:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@contextmanager
+def keep_interrupt() -> Iterator[None]:
+    """
+    Raise Interrupted again where an error has taken its place.
+
+    Libraries in C call Python on their way and may tell of any failure there in words of their
+    own: torch "could not determine the shape" of what it was just reading.
+    """
+    try:
+        yield
+    except Exception:
+        if _raised:
+            raise Interrupted(_raised[-1]) from None
+        raise
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """End what the main thread is doing, as Ctrl-C does in any Python program."""
     ignore_signals()
-    if not _is_importing(frame):
-        raise Interrupted(number)
-    signal.signal(signal.SIGALRM, lambda _, later: _interrupt(number, later))
-    signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+    if _is_importing(frame):
+        _look_again(lambda later: _interrupt(number, later))
+        return
+    raise _watched(number)
+
+
+def _watched(number: int) -> Interrupted:
+    """
+    Return an interrupt that comes again should it vanish.
+
+    In __del__ and in libraries in C an exception may get lost; the work would go on for ever.
+    """
+    interrupt = Interrupted(number)
+    alive = weakref.ref(interrupt)
+    _raised.append(number)
+    _look_again(lambda later: _interrupt(number, later) if alive() is None else None)
+    return interrupt
+
+
+def _look_again(look: Callable[[FrameType | None], None]) -> None:
+    """Call look every few milliseconds with what the main thread is doing."""
+    signal.signal(signal.SIGALRM, lambda _, frame: look(frame))
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_S, AGAIN_S)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -12,7 +12,13 @@ from collections.abc import Sequence
 from importlib import metadata
 
 from yolact_ros.memory import keep_freed_memory
-from yolact_ros.signals import Interrupted, ignore_signals, interrupt_once
+from yolact_ros.signals import (
+    Interrupted,
+    ignore_signals,
+    interrupt_caught,
+    interrupt_once,
+    keep_interrupt,
+)
 
 # name -> (module with add_arguments(parser) and run(args) -> exit code, what it does)
 # A module of this room for each; only that of the chosen command is imported.
@@ -62,12 +68,20 @@ def _main(argv: Sequence[str]) -> int:
         code = _run_command(name, argv[1:]) if name in COMMANDS else _run_without_command(argv)
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt as interrupt:
-        print(f'\nyolact {name}: interrupted', file=sys.stderr)
-        return 128 + interrupt.args[0] if isinstance(interrupt, Interrupted) else INTERRUPTED
+    except Interrupted as interrupt:
+        interrupt_caught()
+        return _end(name, 128 + interrupt.args[0])
+    except KeyboardInterrupt:
+        return _end(name, INTERRUPTED)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return FAILED
+
+
+def _end(name: str, code: int) -> int:
+    """Tell of an interrupt; return the exit code."""
+    print(f'\nyolact {name}: interrupted', file=sys.stderr)
+    return code
 
 
 def _run_without_command(argv: Sequence[str]) -> int:
@@ -108,7 +122,8 @@ def _run_command(name: str, argv: Sequence[str]) -> int:
             logging.getLogger('yolact_ros').setLevel(logging.DEBUG)
         if name in PREDICTING:
             keep_freed_memory()
-        return module.run(args)
+        with keep_interrupt():
+            return module.run(args)
     except argparse.ArgumentError as error:  # what only run() can find out about the arguments
         return _report(name, error, MISUSED, debug)
     except (OSError, ValueError, RuntimeError, ImportError, MemoryError) as error:

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from yolact_ros.signals import ignore_signals, interrupt_once
+from yolact_ros.signals import ignore_signals, interrupt_caught, interrupt_once, keep_interrupt
 
 JOIN_TIMEOUT_S = 0.5
 
@@ -74,6 +74,7 @@ def until_interrupted(work: Callable[[], int]) -> int:
         ignore_signals()
         return status
     except KeyboardInterrupt:  # there is only one, so it cannot come outside of this block
+        interrupt_caught()
         return 0
 
 
@@ -81,9 +82,10 @@ def _serve(build: Callable[[], RunnableNode], args: list[str] | None, running: _
     """Start a node and wait for its end; return the exit status."""
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        running.node = build()
-        if not running.node.start():
-            return 1
+        with keep_interrupt():
+            running.node = build()
+            if not running.node.start():
+                return 1
         running.spinning = Spinning(running.node)
         running.spinning.start()
         return running.spinning.wait()

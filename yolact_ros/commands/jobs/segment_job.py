@@ -20,6 +20,7 @@ from yolact_ros.media.cut_outs import CropFolder, unique_stems
 from yolact_ros.media.images import Images, read_image
 from yolact_ros.media.video import DEFAULT_FPS, VideoReader, VideoWriter
 from yolact_ros.overlay import OverlayStyle, TrackMarks, draw_instances
+from yolact_ros.signals import interrupt_caught
 from yolact_ros.structures import Instances
 
 logger = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ class SegmentJob:
             except KeyboardInterrupt:
                 if not reader.video.live:
                     raise
+                interrupt_caught()
                 logger.info('stopped by Ctrl-C')
         return reader.problem
 

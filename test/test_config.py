@@ -96,6 +96,16 @@ def test_sizes_that_no_memory_holds_are_refused(name):
         ModelConfig('a', 'resnet50', ('cup',), **{name: 10 ** 9})
 
 
+@pytest.mark.parametrize('name, value', [
+    ('anchor_scales', ((),) * 5), ('anchor_scales', ((0.0,),) * 5), ('anchor_ratios', ()),
+    ('anchor_ratios', (1.0, -1.0)), ('anchor_ratios', (float('nan'),)), ('pixel_std', (1.0,)),
+    ('pixel_std', (0.0, 1.0, 1.0)), ('pixel_mean', ()), ('pixel_mean', (float('inf'), 0.0, 0.0)),
+    ('dcn_blocks', (0, 0, 2)), ('dcn_blocks', (0, 0, -1, 2)), ('dcn_interval', 0)], ids=str)
+def test_numbers_that_no_network_computes_with_are_refused(name, value):
+    with pytest.raises(ValueError, match=f'^{name} (must be|needs)'):
+        ModelConfig('a', 'resnet50', ('cup',), **{name: value})
+
+
 @pytest.mark.parametrize('value, expected', [
     (256, 256), ('256', 256), ('192x352', (192, 352)), ('192X352', (192, 352)),
     ([192, 352], (192, 352)), ((192.0, 352), (192, 352)), ([256, 256], 256)], ids=str)

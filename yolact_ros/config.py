@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from yolact_ros.structures import ImageSize, InputSize, check_input_size, input_shape
+from yolact_ros.structures import (
+    ImageSize,
+    InputSize,
+    check_input_size,
+    check_positive,
+    input_shape,
+)
 
 COCO_CLASSES = tuple(
     'person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,'
@@ -29,7 +37,7 @@ NMS_KINDS = ('fast', 'cross_class', 'traditional', 'soft_cluster')
 BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
 
 # A file may claim anything, and memory is taken before its tensors are compared.
-LARGEST = {'fpn_channels': 4096, 'num_prototypes': 1024}
+LARGEST = {'fpn_channels': 4096, 'num_prototypes': 1024, 'dcn_interval': 1024}
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,14 @@ class ModelConfig:
         if len({len(scales) for scales in self.anchor_scales}) != 1:
             raise ValueError('the head is shared: every level needs the same number of scales, '
                              f'got {[len(scales) for scales in self.anchor_scales]}')
+        check_positive('anchor_scales', [*chain(*self.anchor_scales)])
+        check_positive('anchor_ratios', self.anchor_ratios)
+        check_positive('pixel_std', self.pixel_std, 3)
+        if len(self.pixel_mean) != 3 or not all(map(math.isfinite, self.pixel_mean)):
+            raise ValueError(f'pixel_mean must be three numbers, got {list(self.pixel_mean)}')
+        if len(self.dcn_blocks) not in (0, 4) or min(self.dcn_blocks, default=0) < 0:
+            raise ValueError('dcn_blocks needs a number of blocks for each of the four stages, or '
+                             f'nothing, got {list(self.dcn_blocks)}')
 
     @property
     def input_shape(self) -> ImageSize:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,6 +166,18 @@ def parse_input_size(value: object) -> InputSize:
 def format_input_size(input_size: InputSize) -> str:
     """Return what parse_input_size reads: '256', or '192x352' for height and width."""
     return str(input_size) if isinstance(input_size, int) else 'x'.join(map(str, input_size))
+
+
+def check_positive(name: str, values: Sequence[float], count: int | None = None) -> None:
+    """
+    Check numbers that are divided by or multiplied with.
+
+    :param count: of the numbers; None takes any but zero.
+    :raises ValueError: naming what they are.
+    """
+    if not all(value > 0 and math.isfinite(value) for value in values) or (
+            len(values) != count if count else not values):
+        raise ValueError(f'{name} must be {count or "some"} numbers above 0, got {list(values)}')
 
 
 def check_input_size(input_size: InputSize) -> None:

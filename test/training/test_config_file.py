@@ -113,9 +113,10 @@ def test_flags_are_a_start_of_their_own(tmp_path, flags, wanted):
     assert (config.start, config.preset, config.weights) == wanted
 
 
-def test_an_unknown_start_is_refused(tmp_path):
-    with pytest.raises(ValueError, match='start must be one of .*auto, lite, demo'):
-        load_train_config(yaml_file(tmp_path, 'start: heavy'))
+@pytest.mark.parametrize('start', ['heavy', '[lite]', '{a: 1}', '3'])
+def test_an_unknown_start_is_refused(tmp_path, start):
+    with pytest.raises(ValueError, match='start must be (one of .*auto, lite, demo|str, got)'):
+        load_train_config(yaml_file(tmp_path, f'start: {start}'))
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.name)

@@ -58,7 +58,8 @@ def _start_values(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> d
         return _values_of_weights(overrides)
     if start == 'auto':
         start = 'lite' if has_lite_weights() else 'demo'
-    return {'start': start, **STARTS.get(start, {})}
+    known = STARTS.get(start, {}) if isinstance(start, str) else {}
+    return {'start': start, **known}
 
 
 def _values_of_weights(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Target:
     :param consume: reads an input; checks by assert what it must have become.
     :param refusals: errors that are right for a damaged input.
     :param mutate: damages an input.
-    :param slow_s: an input that takes longer is a finding [s].
+    :param slow_s: an input that takes more processor time is a finding [s].
     """
 
     name: str

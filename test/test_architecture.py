@@ -279,3 +279,14 @@ def test_a_room_says_in_a_sentence_what_it_is_for_and_is_no_drawer(folder):
 def test_a_file_tells_one_story():
     assert [str(path) for path in MODULES
             if len(path.read_text(encoding='utf-8').splitlines()) >= 300] == []
+
+
+def test_the_drawing_of_the_rooms_shows_every_arrow_pointing_down():
+    drawing = (PACKAGE.parent / 'docs' / 'rooms.svg').read_text(encoding='utf-8')
+    row = {name: int(y) for y, name in re.findall(r'class="room" x="\d+" y="(\d+)"[^>]*>(\w+)<',
+                                                  drawing)}
+    assert set(row) == {room.split('.')[0] for room in ARROWS}
+    wrong = [f'{room} to {target}' for room, targets in ARROWS.items() for target in targets
+             if (one := room.split('.')[0]) != (other := target.split('.')[0])
+             and other in row and row[one] >= row[other]]
+    assert wrong == []

@@ -98,8 +98,7 @@ def _set_profile(context):
 
 def _start_node(context):
     """Return the node, with parameters only for the arguments that were given."""
-    given = {name: _typed(LaunchConfiguration(name).perform(context), kind)
-             for name, (kind, _, _) in OVERRIDES.items()
+    given = {name: _typed(name, kind, context) for name, (kind, _, _) in OVERRIDES.items()
              if LaunchConfiguration(name).perform(context) != ''}
     respawn = LaunchConfiguration('respawn').perform(context).lower() == 'true'
     ends = not respawn and LaunchConfiguration('on_exit').perform(context) == 'shutdown'
@@ -121,11 +120,16 @@ def _inputs(context):
     return [('image', image), ('depth', depth), ('camera_info', camera_info)]
 
 
-def _typed(text, kind):
+def _typed(name, kind, context):
     """Return an argument as its parameter's type: 1 is a score_threshold, front,left a list."""
+    text = LaunchConfiguration(name).perform(context)
     if kind is tuple:
-        return [name.strip(' \'"') for name in text.strip(' []').split(',')]
-    return text.lower() == 'true' if kind is bool else kind(text)
+        return [part.strip(' \'"') for part in text.strip(' []').split(',')]
+    try:
+        return text.lower() == 'true' if kind is bool else kind(text)
+    except ValueError:
+        number = 'whole number' if kind is int else 'number'
+        raise ValueError(f'{name} must be a {number}, got {name}:={text}') from None
 
 
 def _end(event, context):
@@ -153,7 +157,7 @@ def _start_viewers(context):
 
 def _cameras(context):
     """Return the names of the cameras; '' for the only one, whose topics have no name in them."""
-    return _typed(LaunchConfiguration('cameras').perform(context), tuple)
+    return _typed('cameras', tuple, context)
 
 
 def _rqt(camera):

@@ -72,20 +72,31 @@ def exec_function(name, names):
             exec(compile(ast.Module([statement], []), LAUNCH_FILE, 'exec'), names)
 
 
-def test_switch_in_capitals_means_the_same():
-    names = {}
+def typed(text, kind):
+    """Return what becomes of an argument `x:=text`."""
+    names = {'LaunchConfiguration': Given}
     exec_function('_typed', names)
-    assert [names['_typed'](text, bool) for text in ('true', 'True', 'TRUE', 'False')] \
+    return names['_typed']('x', kind, {'x': text})
+
+
+def test_switch_in_capitals_means_the_same():
+    assert [typed(text, bool) for text in ('true', 'True', 'TRUE', 'False')] \
         == [True, True, True, False]
-    assert names['_typed']('1', float) == 1.0
+    assert typed('1', float) == 1.0
+
+
+@pytest.mark.parametrize('text, kind, words', [
+    ('half', float, 'x must be a number, got x:=half'),
+    ('2.5', int, 'x must be a whole number, got x:=2.5')])
+def test_what_is_no_number_is_named_with_its_argument(text, kind, words):
+    with pytest.raises(ValueError, match=words):
+        typed(text, kind)
 
 
 @pytest.mark.parametrize('text', ['front,left', 'front, left', "['front', 'left']",
                                   '["front","left"]'])
 def test_list_may_be_written_with_and_without_brackets(text):
-    names = {}
-    exec_function('_typed', names)
-    assert names['_typed'](text, tuple) == ['front', 'left']
+    assert typed(text, tuple) == ['front', 'left']
 
 
 class Given:

@@ -123,6 +123,8 @@ def convert(value: Any, kind: Any, label: str) -> Any:
     if get_origin(kind) is tuple:
         items = value if isinstance(value, (list, tuple)) else [value]
         return tuple(convert(item, get_args(kind)[0], label) for item in items)
+    if isinstance(value, (list, tuple, dict)):
+        raise ValueError(f'{label} must be {kind.__name__}, got {_shown(value)}')
     text = str(value).strip().lower()
     try:
         if kind is bool and (isinstance(value, bool) or text in TRUE + FALSE):
@@ -141,12 +143,18 @@ def convert(value: Any, kind: Any, label: str) -> Any:
     raise ValueError(f'{label} must be {kind.__name__}, got {value!r}')
 
 
+def _shown(value: Any) -> str:
+    """Return a value for people; the content of a list would only hide what is wrong."""
+    return f'a {type(value).__name__}' if isinstance(value, (list, tuple, dict)) else repr(value)
+
+
 def _mapping(value: Any, where: str, key: str) -> Mapping[str, Any]:
     """Return a section's values."""
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise ValueError(f'{where}: {key} must hold "name: value" entries, got {value!r}')
+        raise ValueError(f'{where}: {key} must hold "name: value" entries, '
+                         f'got {_shown(value)}')
     return value
 
 

@@ -84,6 +84,13 @@ def test_a_mixed_list_keeps_what_loops_over_its_classes_keep(count, classes):
         for i in range(count)]
 
 
+def test_a_mixed_list_removes_the_second_of_two_boxes_without_area(recwarn):
+    boxes = torch.tensor([[0.5, 0.5, 0.5, 0.5]] * 3)
+
+    assert fast_nms_mixed(boxes, torch.tensor([1, 0, 1]), 0.5, 20).tolist() == [True, True, False]
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize('variant', VARIANTS)
 @pytest.mark.parametrize('classes', [0, 3])
 def test_no_candidates_give_no_detections(variant, classes):

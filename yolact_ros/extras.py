@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from types import ModuleType
 
 # What setup.py requires and no system package brings in the version that is needed.
@@ -25,9 +26,14 @@ def require(package: str, extra: str) -> ModuleType:
     """
     Return an optional package.
 
+    OpenVINO and NNCF report their use over the network, unasked, from a forked process for every
+    step. Without the package that sends they do not, and nothing else changes.
+
     :param extra: of this project's pip package that brings it.
     :raises ImportError: when it is not installed, with the line that installs it.
     """
+    # None makes its import fail as if it were not installed; who has imported it keeps it.
+    sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
     try:
         return importlib.import_module(package)
     except ImportError as error:

@@ -157,6 +157,24 @@ def test_the_command_writes_json_and_a_plot(tmp_path, capsys):
     assert 'x baseline' in capsys.readouterr().out
 
 
+def test_a_variant_has_the_accuracy_that_eval_measures(tmp_path, capsys):
+    data = ['--max-images', '2', '--device', 'cpu']
+    assert main(['eval', '--data', 'synthetic:easy', '--precision', 'float32', '--no-plots',
+                 '--worst', '0', '--out', str(tmp_path / 'eval'), *data]) == 0
+
+    code = main(['benchmark', 'demo', '--accuracy', 'synthetic:easy', '--rounds', '1',
+                 '--warmup', '0', '--sizes', '64x48', '--precisions', 'float32',
+                 '-o', str(tmp_path / 'out'), *data])
+
+    wanted = json.loads((tmp_path / 'eval' / 'result.json').read_text())['mask']['AP']
+    baseline, row = json.loads((tmp_path / 'out' / 'benchmark.json').read_text())['frames']
+    assert code == 0 and 'mask_ap' not in baseline
+    assert row['mask_ap'] == {'synthetic:easy': pytest.approx(wanted, abs=1e-3)}  # as rounded
+    assert f'mask AP {row["mask_ap"]["synthetic:easy"]:.3f}' in capsys.readouterr().out
+    # The baseline's upright line
+    assert count_pixels(tmp_path / 'out' / 'accuracy.png', (31, 119, 180)) > 300
+
+
 def test_scaling_has_every_axis(tmp_path, monkeypatch):
     monkeypatch.setattr('yolact_ros.benchmark.scaling.SIZES', ((64, 48), (128, 96)))
     monkeypatch.setattr('yolact_ros.benchmark.scaling.USUAL_SIZE', (64, 48))
@@ -173,7 +191,7 @@ def test_scaling_has_every_axis(tmp_path, monkeypatch):
 @pytest.mark.parametrize(('options', 'code'), [
     (['--sizes', '1280'], 2), (['--instances', 'many'], 2), (['--rounds', '0'], 1),
     (['--backends', 'tensorrt'], 1), (['--precisions', 'int4'], 1), (['nothing.pth'], 1),
-    (['--busy', '-1'], 1), (['--precisions', 'int8'], 1)])
+    (['--busy', '-1'], 1), (['--max-images', '0'], 1), (['--precisions', 'int8'], 1)])
 def test_wrong_options_are_refused(tmp_path, options, code):
     assert main(['benchmark', '-o', str(tmp_path), *(['yolact_plus_tiny'] if options[0][0]
                                                          == '-' else []), *options]) == code

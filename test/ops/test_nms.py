@@ -9,7 +9,6 @@ from yolact_ros.ops.nms import (
     cross_class_nms,
     fast_nms,
     fast_nms_keep,
-    fast_nms_mixed,
     soft_cluster_scores,
     traditional_nms,
 )
@@ -67,21 +66,6 @@ VARIANTS = {
     'cross_class': lambda boxes, scores: cross_class_nms(boxes, scores, 0.5, 200),
     'traditional': lambda boxes, scores: traditional_nms(boxes, scores, 0.5, 0.05, 550),
 }
-
-
-@pytest.mark.parametrize('classes', [1, 3, 400])
-@pytest.mark.parametrize('count', [0, 1, 128, 300])
-def test_a_mixed_list_keeps_what_loops_over_its_classes_keep(count, classes):
-    boxes, _ = random_candidates(0, count)
-    class_ids = torch.randint(classes, (count,), generator=torch.Generator().manual_seed(1))
-
-    keep = fast_nms_mixed(boxes, class_ids, 0.4, 20)
-
-    rows, kinds = boxes.tolist(), class_ids.tolist()
-    better = [[j for j in range(i) if kinds[j] == kinds[i]] for i in range(count)]
-    assert keep.tolist() == [
-        len(better[i]) < 20 and all(iou(rows[i], rows[j]) <= 0.4 for j in better[i])
-        for i in range(count)]
 
 
 @pytest.mark.parametrize('variant', VARIANTS)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
+from yolact_ros.benchmark.accuracy import measure_accuracy
 from yolact_ros.benchmark.baseline import PlainPredictor
 from yolact_ros.benchmark.busy import busy_neighbours, with_neighbours
 from yolact_ros.benchmark.measure import Timing, Work, count_flop, measure, speedup
@@ -88,11 +89,15 @@ def measure_frames(args: argparse.Namespace, device: torch.device,
                     if precision != 'int8'}
         if 'int8' in args.precisions:
             backends['openvino int8'] = int8_backend(name)
+        accuracy = measure_accuracy(backends, args.accuracy, args.max_images)
         for size in args.sizes:
             for count in args.instances:
                 for batch in args.batches:
-                    yield from _measure_case(args, device, name, model, backends, size, count,
-                                             batch, flop, peaks)
+                    for row in _measure_case(args, device, name, model, backends, size, count,
+                                             batch, flop, peaks):
+                        if of_variant := accuracy.get(row['variant']):
+                            row['mask_ap'] = of_variant
+                        yield row
 
 
 def _measure_case(args: argparse.Namespace, device: torch.device, name: str, model: Yolact,

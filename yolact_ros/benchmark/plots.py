@@ -10,6 +10,7 @@ from yolact_ros.figures import open_figure
 STAGE_COLORS = {'upload': '#c9d6df', 'preprocess': '#8fb8de', 'network': '#2f5d8a',
                 'detect': '#e0a458', 'assemble': '#d9826b', 'rescore': '#b5485d',
                 'pixels': '#7d3c60', 'download': '#a9b8a3', 'unpack': '#6b8f71'}
+MARKERS = 'os^Dv'
 AXES = (('picture', 'picture size [px]'), ('instances', 'instances'), ('classes', 'classes'),
         ('batch', 'pictures in a call'))
 
@@ -40,6 +41,42 @@ def plot_frames(rows: Sequence[dict], path: Path) -> None:
         axes.set_xlabel('milliseconds for one picture, median of each stage')
         figure.legend(loc='outside upper center', ncols=max(len(used), 1), fontsize=8)
         axes.spines[['top', 'right']].set_visible(False)
+
+
+def plot_accuracy(rows: Sequence[dict], path: Path) -> None:
+    """
+    Draw mask AP over the median of a frame: one colour a variant, one line a data set.
+
+    :param rows: what has no AP but the same work, the baseline for instance, becomes an upright
+        line; other work than that of the first row is left out.
+    """
+    work = 'width', 'height', 'instances', 'batch'
+    shown = [row for row in rows if all(row[key] == rows[0][key] for key in work)]
+    with open_figure(path, 8, 4.5) as figure:
+        axes = figure.subplots()
+        for index, row in enumerate(shown):
+            at, color = row['frame_ms']['median'] / row['batch'], f'C{index}'
+            label = f'{row["network"]}, {row["variant"]}: {at:.0f} ms'
+            if 'mask_ap' in row:
+                axes.plot([at] * len(row['mask_ap']), list(row['mask_ap'].values()),
+                          MARKERS[index % len(MARKERS)], color=color, alpha=0.7, label=label)
+            else:
+                axes.axvline(at, color=color, linestyle='--', label=label)
+        scored = sorted((row for row in shown if 'mask_ap' in row),
+                        key=lambda row: row['frame_ms']['median'])
+        for data in dict.fromkeys(name for row in scored for name in row['mask_ap']):
+            points = [(row['frame_ms']['median'] / row['batch'], row['mask_ap'][data])
+                      for row in scored]
+            axes.plot(*zip(*points), color='#999999', linewidth=0.8, zorder=0)
+            axes.annotate(data, points[-1], (6, 0), textcoords='offset points', va='center',
+                          fontsize=8)
+        axes.set_xlim(left=0)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel('milliseconds for one picture of {width}x{height} with {instances} '
+                        'objects, median'.format(**shown[0]))
+        axes.set_ylabel('mask AP')
+        axes.spines[['top', 'right']].set_visible(False)
+        figure.legend(loc='outside upper center', ncols=2, fontsize=8)
 
 
 def plot_scaling(rows: Sequence[dict], path: Path) -> None:

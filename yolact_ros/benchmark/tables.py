@@ -18,6 +18,9 @@ def format_row(row: dict) -> str:
                  f'network {100 * row["network_share"]:.0f} %')
     if 'speedup' in row:
         text += f'  {row["speedup"]["wall"]:.2f} x baseline'
+    if 'mask_ap' in row:
+        text += '  mask AP ' + ', '.join(f'{value:.3f} on {name}'
+                                         for name, value in row['mask_ap'].items())
     if 'busy_ratio' in row:
         text += f'  {row["busy_ratio"]:.2f} x the quiet frame'
     if 'paced' in row:

@@ -19,7 +19,7 @@ from yolact_ros.benchmark.frames import (
     open_network,
 )
 from yolact_ros.benchmark.measure import Machine, measure, measured_peak
-from yolact_ros.benchmark.plots import plot_frames, plot_scaling
+from yolact_ros.benchmark.plots import plot_accuracy, plot_frames, plot_scaling
 from yolact_ros.benchmark.scaling import measure_scaling
 from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.benchmark.tables import format_heading, format_node, format_row, format_scaling
@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rate', type=float, default=0.0, metavar='HZ',
                         help='also frames per second and latency of frames that come at this '
                              'rate, 30 for instance; --rounds tells how many come')
+    parser.add_argument('--accuracy', type=words, default=[], metavar='DATA,...',
+                        help='also the mask AP of every variant on COCO annotation files or on '
+                             'synthetic:easy, synthetic:hard, synthetic:mixed')
+    parser.add_argument('--max-images', type=int, metavar='N',
+                        help='of the data for --accuracy use at most N pictures')
     parser.add_argument('--no-baseline', action='store_true', help='leave the plain way out')
     parser.add_argument('--node', action='store_true',
                         help='also through ROS messages: image in, masks out, published')
@@ -72,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     if args.rounds < 1 or args.warmup < 0:
         raise ValueError(f'rounds must be at least 1 and warmup at least 0, got {args.rounds} '
                          f'and {args.warmup}')
+    if args.max_images is not None and args.max_images < 1:
+        raise ValueError(f'--max-images must be at least 1, got {args.max_images}')
     if args.threads:
         torch.set_num_threads(args.threads)
     device = choose_device(args.device)
@@ -104,6 +111,8 @@ def run(args: argparse.Namespace) -> int:
     print(f'written: {path}')
     # Last: without matplotlib only the plots are missing.
     plot_frames(report['frames'], args.output / 'frames.png')
+    if args.accuracy:
+        plot_accuracy(report['frames'], args.output / 'accuracy.png')
     if args.scaling:
         plot_scaling(report['scaling'], args.output / 'scaling.png')
     return 0

@@ -7,8 +7,6 @@ from torch import Tensor
 
 from yolact_ros.ops.boxes import box_iou
 
-NMS_BLOCK = 128  # boxes compared at once on a CPU: the matrices stay in its cache
-
 
 def fast_nms_keep(boxes: Tensor, iou_threshold: float | Tensor) -> Tensor:
     """
@@ -68,36 +66,6 @@ def fast_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,
     keep = fast_nms_keep(boxes[order], iou_threshold)
     class_ids, ranks = keep.nonzero(as_tuple=True)
     return _best_first(order[class_ids, ranks], class_ids, class_scores[class_ids, ranks])
-
-
-def fast_nms_mixed(boxes: Tensor, class_ids: Tensor, iou_threshold: float, top_k: int) -> Tensor:
-    """
-    Mark what fast_nms keeps of a list that holds all classes, best score first.
-
-    The way to go when the list is short, whatever the number of classes: with the classes one
-    after another a block of boxes meets only the boxes from its own start to the end of its last
-    class. The verdict on a box depends only on better ones, so a list may be cut off anywhere.
-
-    :param boxes: (E, 4) corners; a box may appear once for each of its classes.
-    :param class_ids: (E,).
-    :returns: (E,) bool.
-    """
-    count, device = len(class_ids), boxes.device
-    if count == 0:
-        return class_ids.bool()
-    class_ids, order = class_ids.sort(stable=True)
-    boxes = boxes.index_select(0, order)
-    rank = torch.arange(count, device=device) - torch.searchsorted(class_ids, class_ids)
-    keep = rank < top_k
-    block = NMS_BLOCK if device.type == 'cpu' else max(count, 1)
-    last = class_ids[block - 1::block].contiguous()
-    stops = [*torch.searchsorted(class_ids, last, right=True).tolist(), count]
-    for start, stop in zip(range(0, count, block), stops):
-        rows, columns = slice(start, start + block), slice(start, stop)
-        worse = (class_ids[rows, None] == class_ids[None, columns]).triu_(diagonal=1)
-        overlaps = box_iou(boxes[rows], boxes[columns]).masked_fill_(~worse, 0.0)
-        keep[columns] &= overlaps.amax(0) <= iou_threshold
-    return torch.empty_like(keep).scatter_(0, order, keep)
 
 
 def cross_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float,

@@ -1,11 +1,11 @@
-"""The Fast NMS kernel against Fast NMS in torch."""
+"""The Fast NMS kernel against Fast NMS on the host."""
 
 import math
 
 import pytest
 import torch
 
-from yolact_ros.ops.nms import fast_nms_mixed
+from yolact_ros.inference.steps.mixed_nms import fast_nms_mixed
 
 kernel = pytest.importorskip('yolact_ros.ops.kernels.nms', reason='needs Triton')
 

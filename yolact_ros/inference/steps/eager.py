@@ -12,6 +12,7 @@ from torch import Tensor
 from yolact_ros.config import PostprocessConfig
 from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.steps.candidates import candidate_scores
+from yolact_ros.inference.steps.mixed_nms import fast_nms_mixed
 from yolact_ros.inference.steps.operators import Operators
 from yolact_ros.inference.steps.preprocess import preprocess
 from yolact_ros.inference.steps.select import (
@@ -25,7 +26,6 @@ from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.inference.steps.to_masks import eager_instances
 from yolact_ros.model.yolact import RawPredictions
 from yolact_ros.ops.masks import assemble_masks, crop_masks
-from yolact_ros.ops.nms import fast_nms_mixed
 from yolact_ros.structures import ImageSize, Instances
 
 # How many of the best anchors are tried before all are. A hundred objects fire at a thousand;

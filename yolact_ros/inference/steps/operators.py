@@ -25,7 +25,7 @@ class Operators(NamedTuple):
         row, best first, equal ones in their order. Zeros may be left out.
     :param rows: (B, M, ...) values and (B, n) rows -> (B, n, ...).
     :param nms_keep: (B, E, 4) boxes best first, (B, E) class ids and which take part, threshold
-        of the IoU, top_k -> (B, E) bool, see ops.nms.fast_nms_mixed.
+        of the IoU, top_k -> (B, E) bool, see mixed_nms.fast_nms_mixed.
     :param first_kept: (B, E) bool and N -> (B, N) places of the first that are True.
     :param assemble: (B, Hp, Wp, K) prototypes, (B, N, K) coefficients, (B, N, 4) boxes and (B,)
         counts -> (B, N, Hp, Wp) soft masks, zero outside their boxes.

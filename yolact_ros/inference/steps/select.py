@@ -104,14 +104,19 @@ def select_all(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms:
     classes = thresholds.classes
     anchors, scores = candidate_scores(raw.class_logits[0], thresholds.candidate)
     boxes = decode_boxes(raw.box_offsets[0, anchors].float(), priors[anchors])
-    allowed = (classes.isfinite() | (nms == 'cross_class')).nonzero()[:, 0]
+    # What cannot pass lowers or suppresses only what is worse, which cannot pass either; across
+    # classes it may be of a class that another threshold lets pass.
+    passing = (scores > classes).sum(0)                                       # (C,)
+    allowed = ((passing > 0) | (nms == 'cross_class')).nonzero()[:, 0]
     some = scores.T[allowed]                                                  # (C, n)
     if nms == 'traditional':
         pixels = boxes.new_tensor([shape.width, shape.height] * 2)
         rows, class_ids, scores = traditional_nms(boxes, some, thresholds.iou,
                                                   thresholds.candidate, pixels)
     else:
-        rows, class_ids, scores = VARIANTS[nms](boxes, some, thresholds.iou, thresholds.top_k)
+        top_k = thresholds.top_k if nms == 'cross_class' else min(thresholds.top_k,
+                                                                  int(passing.max()))
+        rows, class_ids, scores = VARIANTS[nms](boxes, some, thresholds.iou, top_k)
     class_ids = allowed[class_ids]
     chosen = (scores > classes[class_ids]).nonzero()[:thresholds.max_instances, 0]
     rows = rows[chosen]

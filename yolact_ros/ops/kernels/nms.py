@@ -14,7 +14,7 @@ ROWS = 128    # better ones it compares at once
 def fast_nms_keep(boxes: Tensor, class_ids: Tensor, valid: Tensor, iou_threshold: Tensor,
                   top_k: Tensor) -> Tensor:
     """
-    Mark the candidates that Fast NMS keeps (Bolya et al. 2019), as ops.nms.fast_nms_mixed.
+    Mark the candidates that Fast NMS keeps (Bolya et al. 2019), as steps.mixed_nms.fast_nms_mixed.
 
     A candidate is better than another one of its class when it comes earlier. It loses against
     any better one that overlaps it by more than the threshold or by an undefined amount, and

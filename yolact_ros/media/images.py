@@ -15,6 +15,7 @@ from yolact_ros.coded_images import (
     JPEG_START,
     PNG_SIGNATURE,
     ImageError,
+    check_runs,
     decode_jpeg,
     pure_png,
 )
@@ -136,9 +137,7 @@ def decode_image(data: bytes, name: str, upright: bool = True) -> np.ndarray:
         rgb = _decode_photo(data, name)
         if rgb is not None and not (upright and TURNED.search(data, 0, EXIF_BYTES)):
             return rgb
-    if data.startswith(PNG_SIGNATURE):
-        data = _whole_png(data, name)
-    image = _decode(data, upright)
+    image = _decode(_checked(data, name), upright)
     if image is None:
         raise ValueError(f'{name!r} cannot be read as a picture ({len(data)} bytes): it is '
                          'damaged or of a kind that OpenCV does not know; copy it again or '
@@ -199,16 +198,19 @@ def _decode_photo(data: bytes, name: str) -> np.ndarray | None:
         raise _damaged(error, name) from error
 
 
-def _whole_png(data: bytes, name: str) -> bytes:
+def _checked(data: bytes, name: str) -> bytes:
     """
-    Return a PNG without what its pixels do not need.
+    Return what a decoder may get: of a PNG, what its pixels are made of.
 
-    :raises ValueError: when a part of it is damaged.
+    :raises ValueError: when a part is damaged, or claims more pixels than it can hold.
     """
     try:
-        return pure_png(data)
+        if data.startswith(PNG_SIGNATURE):
+            return pure_png(data)
+        check_runs(data)
     except ImageError as error:
         raise _damaged(error, name) from error
+    return data
 
 
 def _damaged(error: ImageError, name: str) -> ImageError:

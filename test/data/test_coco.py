@@ -201,6 +201,7 @@ def test_without_a_box_the_mask_gives_it(write):
     ({'images': ((7, 'a'), (7, 'b'))}, 'image id 7 exists twice'),
     ({'categories': ((3, 'cup'), (3, 'pen'))}, 'every category needs a id of its own'),
     ({'categories': ((3, 'cup'), (9, 'cup'))}, 'every category needs a name of its own'),
+    ({'categories': ((3, 'cup'), (9, ''))}, 'every category needs a name of its own'),
     ({'categories': ()}, 'no categories')])
 def test_a_broken_data_set_is_refused_with_the_reason(write, arguments, message):
     with pytest.raises(ValueError, match=message):

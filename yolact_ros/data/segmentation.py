@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -26,6 +27,11 @@ class LeftOut(Exception):
 
 class NoMask(LeftOut):
     """An annotation has no mask at all."""
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Return whether this is a number that float64 holds; JSON knows larger ones."""
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
 def read_segmentation(segmentation: Any, size: ImageSize) -> Rle:
@@ -57,8 +63,7 @@ def _read_polygons(segmentation: list, size: ImageSize) -> list[list[float]]:
         raise LeftOut('polygons of fewer than three points')
     limit = FARTHEST * max(size.height, size.width)
     for polygon in usable:
-        numbers = all(isinstance(value, (int, float)) for value in polygon)
-        if len(polygon) % 2 or not numbers or not np.all(np.isfinite(np.array(polygon, float))):
+        if len(polygon) % 2 or not all(map(is_number, polygon)):
             raise LeftOut('a polygon is not pairs of finite numbers')
         if np.abs(polygon).max() > limit:
             raise LeftOut(f'a polygon reaches more than {FARTHEST} picture sizes outside')

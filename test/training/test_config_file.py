@@ -71,6 +71,20 @@ def test_errors_name_file_key_and_what_is_allowed(tmp_path, text, message):
         load_train_config(yaml_file(tmp_path, text))
 
 
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_a_file_of_windows_is_read(tmp_path, encoding):
+    path = yaml_file(tmp_path, 'iterations: 7')
+    path.write_text(path.read_text(), encoding=encoding)
+    assert load_train_config(path).iterations == 7
+
+
+def test_a_file_in_an_older_encoding_is_named(tmp_path):
+    path = yaml_file(tmp_path, '')
+    path.write_bytes('classes: [Fußball]'.encode('latin-1'))
+    with pytest.raises(ValueError, match=f'{path.name} is no text in UTF-8'):
+        load_train_config(path)
+
+
 def test_a_missing_file_is_named():
     with pytest.raises(FileNotFoundError, match='no.yaml'):
         load_train_config('no.yaml')

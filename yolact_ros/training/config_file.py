@@ -13,7 +13,7 @@ import yaml
 
 from yolact_ros.checkpoint import resolve_weights
 from yolact_ros.config import MODEL_PRESETS
-from yolact_ros.files import replace_file
+from yolact_ros.files import read_text, replace_file
 from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.config import CHOICES, STARTS, TrainConfig
 from yolact_ros.training.losses import LossConfig
@@ -78,8 +78,8 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         raise FileNotFoundError(f'training configuration {path} not found; the package has '
                                 'examples, config/train_*.yaml')
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
         raise ValueError(f'{path} is not valid YAML: {error}') from error
     if content is not None and not isinstance(content, dict):
         raise ValueError(f'{path} must hold "key: value" lines, got {type(content).__name__}')

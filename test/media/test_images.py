@@ -1,5 +1,6 @@
 """Images in every shape that files have, and sources as users name them."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -246,6 +247,12 @@ def test_a_image_is_known_by_its_ending_or_its_content(tmp_path, name):
 def test_any_other_file_is_taken_for_a_video(tmp_path, name):
     (tmp_path / name).write_bytes(b'\0' * 100)
     assert find_source(str(tmp_path / name)) == Video(str(tmp_path / name))
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(ValueError, match='/pipe. is a pipe, socket or disk; wanted a regular'):
+        find_source(str(tmp_path / 'pipe'))
 
 
 def test_a_missing_source_is_answered_with_what_would_do(tmp_path):

@@ -73,13 +73,14 @@ def find_source(text: str) -> Images | Video:
     file '0' exists. Files with an unknown ending are told apart by their content.
 
     :raises FileNotFoundError: when there is nothing of that name.
-    :raises ValueError: when a folder has no images.
+    :raises ValueError: when a folder has no images, or it is a pipe or the like.
     """
     path = Path(text)
     if path.is_dir():
         return Images(list_images(path), path)
     if path.is_char_device():
         return Video(text, live=True)
+    check_regular(path)
     if path.exists():
         return Images((path,)) if _is_image(path) else Video(text)
     if text.isdecimal():
@@ -88,6 +89,17 @@ def find_source(text: str) -> Images | Video:
         return Video(text, live=True)
     raise FileNotFoundError(f'{text!r} does not exist; give a picture, a folder of pictures, a '
                             'video, a stream URL or the number of a camera (0 is the first)')
+
+
+def check_regular(path: Path) -> None:
+    """
+    Refuse what would be waited for without end.
+
+    :raises ValueError: for a pipe, socket or disk; a path of nothing is left to its reader.
+    """
+    if path.is_fifo() or path.is_socket() or path.is_block_device():
+        raise ValueError(f"'{path}' is a pipe, socket or disk; wanted a regular file, write it to "
+                         'one first')
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:

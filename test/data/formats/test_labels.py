@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 
 import cv2
@@ -360,6 +361,14 @@ def test_several_coco_files_are_not_chosen_between(tmp_path):
 def test_a_folder_of_nothing_says_what_was_looked_for(tmp_path):
     with pytest.raises(ValueError, match='no labels found.*labelme.*data.yaml.*SegmentationO'):
         CocoDataset(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['data.yaml', 'a.json', 'images/a.png'])
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path, name):
+    (tmp_path / 'images').mkdir()
+    os.mkfifo(tmp_path / name)
+    write_labelme(tmp_path / 'set', [shape()])
+    assert len(CocoDataset(tmp_path)) == 1
 
 
 # The same photos three times

@@ -53,7 +53,7 @@ def find_yolo(folder: Path) -> Path | None:
 
     :raises ValueError: when one that is named as such cannot be read.
     """
-    for path in sorted([*folder.glob('*.yaml'), *folder.glob('*.yml')],
+    for path in sorted(filter(Path.is_file, [*folder.glob('*.yaml'), *folder.glob('*.yml')]),
                        key=lambda path: (path.stem not in STEMS, path.name)):
         try:
             content = _load(path)

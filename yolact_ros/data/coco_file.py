@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,7 @@ def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSiz
     """Return the object of an annotation whose image and category exist."""
     size = sizes[annotation['image_id']]
     crowd = annotation.get('iscrowd')
+    crowd = crowd.lower() if isinstance(crowd, str) else crowd
     if crowd not in (*YES, *NO):
         raise LeftOut('iscrowd is neither 0 nor 1')
     box = annotation.get('bbox')
@@ -254,12 +256,18 @@ def is_box(box: Any) -> bool:
 
 def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[ImageId, ImageSize],
                   path: Path) -> None:
-    """Refuse a file whose boxes are all within one pixel: shares of the image, not pixels."""
-    boxes = [entry['bbox'] for entry in annotations if is_box(entry.get('bbox'))]
-    smallest = min((min(size.height, size.width) for size in sizes.values()), default=0)
-    if boxes and smallest > 4 and np.abs(np.array(boxes, float)).max() <= 1:
-        raise ValueError(f'{path}: all boxes lie between 0 and 1, so that they seem to be shares '
-                         'of the picture; COCO wants pixels, export it again')
+    """Refuse boxes or polygons that all lie in one pixel: shares of the image, not pixels."""
+    if min((min(size.height, size.width) for size in sizes.values()), default=0) <= 4:
+        return
+    boxes = (entry['bbox'] for entry in annotations if is_box(entry.get('bbox')))
+    polygons = (polygon for entry in annotations if isinstance(entry.get('segmentation'), list)
+                for polygon in entry['segmentation']
+                if isinstance(polygon, list) and polygon and all(map(is_number, polygon)))
+    for what, shapes in (('boxes', boxes), ('polygons', polygons)):
+        first = next(shapes, None)  # of a sound file one is looked at
+        if first and all(max(map(abs, shape)) <= 1 for shape in chain([first], shapes)):
+            raise ValueError(f'{path}: all {what} lie between 0 and 1, so that they seem to be '
+                             'shares of the picture; COCO wants pixels, export it again')
 
 
 def _size_of(entry: Mapping[str, Any], path: Path, file: Path) -> ImageSize:

@@ -49,13 +49,15 @@ def read_segmentation(segmentation: Any, size: ImageSize) -> Rle:
         return _read_rle(segmentation, size)
     if not isinstance(segmentation, list):
         raise LeftOut('segmentation is neither polygons nor RLE')
-    if all(isinstance(part, Mapping) for part in segmentation):
+    if all(isinstance(part, Mapping) and {'size', 'counts'} & {*part} for part in segmentation):
         return join_masks([_read_rle(part, size) for part in segmentation])
     return rasterise_polygons(_read_polygons(segmentation, size), size)
 
 
 def _read_polygons(segmentation: list, size: ImageSize) -> list[list[float]]:
     """Return the usable polygons, each as x0, y0, x1, y1, ..."""
+    if isinstance(segmentation[0], Mapping):
+        raise LeftOut('segmentation is neither polygons nor RLE')
     nested = isinstance(segmentation[0], list) and not _is_points(segmentation)
     polygons = [_flat(polygon) for polygon in (segmentation if nested else [segmentation])]
     usable = [polygon for polygon in polygons if len(polygon) >= 6]

@@ -59,6 +59,8 @@ def test_results_go_to_a_folder_named_after_the_file(tmp_path):
     ('batch_size: many', "train_cups.yaml: batch_size must be int, got 'many'"),
     ('batch_size: 2.5', 'batch_size must be int, got 2.5'),
     ('autoscale: maybe', "autoscale must be bool, got 'maybe'"),
+    ('hours: .nan', 'hours must be float, got nan'),
+    ('weight_decay: .inf', 'weight_decay must be float, got inf'),
     ('batch_size: 0', 'train_cups.yaml: batch_size must be at least 1, got 0'),
     ('optimizer: adam', "train_cups.yaml: optimizer must be one of sgd, adamw, got 'adam'"),
     ('loss: {masks_to_train: 0}', 'train_cups.yaml: loss.masks_to_train must be at least 1'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
@@ -128,7 +129,7 @@ def convert(value: Any, kind: Any, label: str) -> Any:
             return value if isinstance(value, bool) else text in TRUE
         if kind is int and not isinstance(value, bool) and float(text) == int(float(text)):
             return int(float(text))
-        if kind is float and not isinstance(value, bool):
+        if kind is float and not isinstance(value, bool) and math.isfinite(float(text)):
             return float(text)
         if kind is str:
             # YAML reads a bare yes or no as a truth value.

@@ -75,10 +75,3 @@ def test_a_pipe_is_left_to_ros_which_has_read_it(new_bench, tmp_path, capfd):
     with new_bench() as bench:
         warn_of_foreign_files(bench.node, ['--params-file', str(tmp_path / 'pipe')])
     assert 'none for' not in capfd.readouterr().err
-
-
-def test_a_value_that_no_parameter_takes_is_told(new_bench, capfd):
-    with new_bench(arguments=['-p', 'scor_threshold:=0.4', '-p', 'qos_overrides./image.x:=1']):
-        told = capfd.readouterr().err
-    assert "no parameter 'scor_threshold', its value is ignored; did you mean 'score_thre" in told
-    assert 'qos_overrides' not in told

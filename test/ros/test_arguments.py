@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from yolact_ros.ros.arguments import check_arguments, warn_of_foreign_files
+from yolact_ros.ros.node.node import main
 
 
 @pytest.mark.parametrize('args', [
@@ -75,3 +76,9 @@ def test_a_pipe_is_left_to_ros_which_has_read_it(new_bench, tmp_path, capfd):
     with new_bench() as bench:
         warn_of_foreign_files(bench.node, ['--params-file', str(tmp_path / 'pipe')])
     assert 'none for' not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('words, status', [(['--help'], 0), (['--nonsense'], 1)])
+def test_the_node_answers_before_it_starts(capsys, words, status):
+    assert main(['segment_node', *words]) == status
+    assert 'usage: segment_node' in ''.join(capsys.readouterr())

@@ -49,7 +49,7 @@ ARROWS = {
     'geometry': {'structures'},
     'messages': {'structures', 'coded_images'},
     'media': {'structures', 'masks', 'files', 'config', 'extras', 'coded_images', 'messages'},
-    'data': {'structures', 'masks', 'files', 'scenes', 'media'},
+    'data': {'structures', 'masks', 'files', 'coded_images', 'scenes', 'media'},
     'checking': {'structures', 'masks', 'files', 'coded_images', 'progress', 'overlay', 'media',
                  'data'},
     'evaluation': {'structures', 'progress', 'masks', 'files', 'overlay', 'data', 'figures'},

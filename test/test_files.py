@@ -11,6 +11,7 @@ from yolact_ros.files import (
     check_image_suffix,
     make_folder,
     plain_name,
+    read_text,
     replacing,
     sha256_of,
     write_image,
@@ -34,6 +35,19 @@ def test_a_image_written_is_the_image_read(tmp_path):
     write_image(tmp_path / 'a.png', IMAGE)
     np.testing.assert_array_equal(read_image(tmp_path / 'a.png'), IMAGE)
     assert [path.name for path in tmp_path.iterdir()] == ['a.png']
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-be'])
+def test_text_of_any_machine_is_read(tmp_path, encoding):
+    mark = '\ufeff' if encoding == 'utf-16-be' else ''
+    (tmp_path / 'a.txt').write_bytes((mark + 'Fußball\n杯').encode(encoding))
+    assert read_text(tmp_path / 'a.txt') == 'Fußball\n杯'
+
+
+def test_text_in_an_older_encoding_is_refused_with_its_file(tmp_path):
+    (tmp_path / 'a.txt').write_bytes('Fußball'.encode('latin-1'))
+    with pytest.raises(ValueError, match='a.txt is no text in UTF-8'):
+        read_text(tmp_path / 'a.txt')
 
 
 def test_a_failure_keeps_the_older_file_and_leaves_nothing_else(tmp_path):

@@ -1,7 +1,8 @@
-"""Write files that are whole or not there at all: under a temporary name, renamed at the end."""
+"""Files that are whole or not there at all, written under another name; text of any machine."""
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import re
@@ -57,6 +58,21 @@ def replace_file(path: str | Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         part.write_bytes(content)
+
+
+def read_text(path: Path) -> str:
+    """
+    Return the text of a file in UTF-8, or in UTF-16 with a mark in front as Windows writes it.
+
+    :raises OSError: when it cannot be opened.
+    :raises ValueError: when it is in another encoding, with its name.
+    """
+    data = path.read_bytes()
+    utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode('utf-16' if utf_16 else 'utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is no text in UTF-8 ({error}); save it as UTF-8') from error
 
 
 def sha256_of(path: Path) -> str:

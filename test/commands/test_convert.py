@@ -73,3 +73,14 @@ def test_classes_that_an_image_is_not_labelled_for_stay_so(yolo, tmp_path):
     assert main(['convert', str(plain), str(out), '--classes', 'pen', 'mug']) == 0
 
     assert CocoDataset(out).sample(0).unlabelled == (0,)
+
+
+@pytest.mark.parametrize('key', [[1], {}])
+def test_an_id_that_is_none_is_told(yolo, tmp_path, capsys, key):
+    plain = tmp_path / 'plain.train.json'
+    assert main(['convert', str(yolo), str(tmp_path / 'plain.json')]) == 0
+    content = json.loads(plain.read_text())
+    content['annotations'][0]['id'] = key
+    plain.write_text(json.dumps(content))
+    assert main(['convert', str(plain), str(tmp_path / 'out.json')]) == 1
+    assert 'an id must be a number or text' in capsys.readouterr().err

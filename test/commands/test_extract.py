@@ -146,3 +146,11 @@ def test_what_is_no_recording_is_refused(tmp_path, capsys):
     assert extract(tmp_path / 'a.txt', '-o', tmp_path / 'out') == 1
     assert extract(tmp_path / 'none', '-o', tmp_path / 'out') == 1
     assert 'neither a rosbag2 nor a video' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', ['pipe', 'pipe.mp4', 'pipe.mcap', 'bag/pipe.mcap'])
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path, capsys, name):
+    (tmp_path / 'bag').mkdir()
+    os.mkfifo(tmp_path / name)
+    assert extract((tmp_path / name.split('/')[0]), '-o', tmp_path / 'out') == 1
+    assert 'is a pipe, socket or disk' in capsys.readouterr().err

@@ -9,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from yolact_ros.checkpoint import load_model
+from yolact_ros.commands.main import main
 
 ROOT = Path(__file__).parents[2]
 SMALL = ['--preset', 'yolact_plus_tiny', '--model', 'input_size=96', 'fpn_channels=16',
@@ -117,3 +119,13 @@ def test_a_wide_input_is_learnt_measured_and_kept(tmp_path):
     assert done.returncode == 0, done.stderr
     assert load_model(tmp_path / 'run/last.safetensors')[1].input_size == (64, 96)
     assert (tmp_path / 'run/ap.csv').is_file()
+
+
+def test_a_refused_resume_leaves_the_configuration_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torch, 'set_num_threads', lambda count: None)
+    run = ['train', '--out', str(tmp_path / 'run'), '--workers', '0', *SMALL]
+    assert main([*run, str(write_data(tmp_path / 'data')), '--iterations', '1']) == 0
+    before = (tmp_path / 'run/config.yaml').read_text()
+    assert main([*run, str(write_data(tmp_path / 'other', 4)), '--resume']) == 1
+    assert 'not what this training began with: pictures 6 -> 4' in capsys.readouterr().err
+    assert (tmp_path / 'run/config.yaml').read_text() == before

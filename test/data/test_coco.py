@@ -144,14 +144,27 @@ def test_an_object_that_is_written_twice_is_learnt_once_and_said(write):
     assert any('second time' in line and '55' in line for line in dataset.report.lines())
 
 
-def test_shares_instead_of_pixels_are_refused(write):
-    path = write([annotation(bbox=[0.1, 0.2, 0.5, 0.5], segmentation=[[.1, .2, .6, .2, .6, .7]])])
-    with pytest.raises(ValueError, match='shares of the picture'):
+SHARES = [[.1, .2, .6, .2, .6, .7]]
+
+
+@pytest.mark.parametrize('changes, what', [
+    ({'bbox': [0.1, 0.2, 0.5, 0.5], 'segmentation': SHARES}, 'boxes'),
+    ({'bbox': None, 'segmentation': SHARES}, 'polygons'), ({'segmentation': SHARES}, 'polygons'),
+    ({'bbox': None, 'segmentation': [[.1, .2], [.6, .2], [.6, .7]]}, 'polygons')],
+    ids=['both', 'no boxes', 'boxes of pixels', 'points'])
+def test_shares_instead_of_pixels_are_refused(write, changes, what):
+    path = write([annotation(**changes), annotation(id=2, **changes)])
+    with pytest.raises(ValueError, match=f'all {what} lie between 0 and 1.*shares of the picture'):
         CocoDataset(path)
 
 
+def test_one_tiny_polygon_among_others_is_no_share(write):
+    path = write([annotation(id=2, segmentation=SHARES), annotation()])
+    assert len(CocoDataset(path).sample(0)) == 2
+
+
 @pytest.mark.parametrize('iscrowd, crowd', [('0', False), ('1', True), (False, False),
-                                            (1.0, True)])
+                                            (1.0, True), ('False', False), ('TRUE', True)])
 def test_text_says_whether_it_is_a_crowd(write, iscrowd, crowd):
     dataset = CocoDataset(write([annotation(), annotation(id=2, bbox=[5, 5, 9, 9],
                                                           iscrowd=iscrowd)]))
@@ -201,6 +214,7 @@ def test_without_a_box_the_mask_gives_it(write):
     ({'images': ((7, 'a'), (7, 'b'))}, 'image id 7 exists twice'),
     ({'categories': ((3, 'cup'), (3, 'pen'))}, 'every category needs a id of its own'),
     ({'categories': ((3, 'cup'), (9, 'cup'))}, 'every category needs a name of its own'),
+    ({'categories': ((3, 'cup'), (9, ''))}, 'every category needs a name of its own'),
     ({'categories': ()}, 'no categories')])
 def test_a_broken_data_set_is_refused_with_the_reason(write, arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -258,6 +272,11 @@ def test_chosen_classes_are_learnt_and_the_others_ignored(write, texts, names, c
     assert dataset.class_names == names
     assert dataset.sample(0).class_ids.tolist() == class_ids
     assert any('ignored' in line for line in dataset.report.lines()) is (len(class_ids) == 1)
+
+
+def test_a_choice_of_classes_that_are_not_there_names_those_that_are(write):
+    with pytest.raises(ValueError, match='none of the wanted classes cpu; it has cup, pen'):
+        CocoDataset(write(), class_names=parse_classes(['cpu']))
 
 
 @pytest.mark.parametrize('text', ['=cup', 'cup=', ''])

@@ -71,3 +71,10 @@ def test_size_that_no_image_has_is_refused_with_the_entry(tmp_path, height):
     content = {'images': [{'id': 7, 'file_name': 'b.png', 'height': height, 'width': 40}]}
     with pytest.raises(ValueError, match=r'image 7 \(b.png\) has height .* and width 40'):
         read_image_entries(content, tmp_path / 'a.json', tmp_path)
+
+
+@pytest.mark.parametrize('key, value', [('file_name', ''), ('file_name', None), ('id', None)])
+def test_an_entry_without_name_or_id_is_named(tmp_path, key, value):
+    content = {'images': [{'id': 7, 'file_name': 'b.png', 'height': 30, 'width': 40, key: value}]}
+    with pytest.raises(ValueError, match=f"a.json: image .* lacks '{key}'"):
+        read_image_entries(content, tmp_path / 'a.json', tmp_path)

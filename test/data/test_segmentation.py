@@ -48,9 +48,11 @@ def test_no_mask_is_told_apart_from_a_damaged_one(segmentation):
 @pytest.mark.parametrize('segmentation, reason', [
     ([[1e8, 5, 15, 5, 15, 15]], 'picture sizes outside'),
     ([[1, 1, 5, 5]], 'fewer than three'), ([[1, 1, 5, 5, 9, 'x']], 'finite numbers'),
-    ([FLAT[0], 7], 'finite numbers'), ([[1, 1, 5, 5, 9, float('nan')]], 'finite numbers'),
+    ([FLAT[0], 7], 'finite numbers'), ([[1, 1, 5, 5, 9, 10 ** 400]], 'finite numbers'),
+    ([[1, 1, 5, 5, 9, float('nan')]], 'finite numbers'),
     ({'size': [20, 30]}, 'no counts'), ({'size': [20, 30], 'counts': [600.0]}, 'no counts'),
     ({'size': None, 'counts': [600]}, 'size of the RLE'),
+    ([{'x': 1, 'y': 1}, {'x': 5, 'y': 5}, {'x': 9, 'y': 5}], 'neither polygons nor RLE'),
     ({'size': [20, 30], 'counts': [700, -100]}, 'add up'),
     ({'size': [20, 30], 'counts': compressed(MASK)['counts'][:-2]}, 'damaged|add up'),
     ({'size': [20, 30], 'counts': 'no counts!'}, 'damaged')])

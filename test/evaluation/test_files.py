@@ -218,6 +218,8 @@ def test_detections_that_the_truth_cannot_judge_are_left_out_and_said_so(dataset
      '"counts": "a"}}]', 'size of the RLE'),
     ('[{"image_id": 3, "category_id": 17, "score": 1, "segmentation": {"size": [100, 100], '
      '"counts": "damaged"}}]', 'entry 0.*counts of the RLE'),
+    *((f'[{{"image_id": 3, "category_id": 17, "score": {score}, "bbox": [0, 0, 1, 1]}}]',
+       'entry 0 needs a score') for score in ('null', 'NaN', 'Infinity', '1' * 400)),
     ('[7]', 'neither'), ('{"images": [{"image_id": 3}]}', 'image 0.*dets'),
     ('[{"image_id": [3], "category_id": 17, "score": 1, "bbox": [0, 0, 1, 1]}]', 'in common')])
 def test_a_broken_result_file_is_refused(dataset, tmp_path, content, message):

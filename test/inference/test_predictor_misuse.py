@@ -58,3 +58,10 @@ def test_one_image_is_no_list_of_images(predictor):
 def test_a_stack_of_images_is_a_list_of_images(predictor):
     assert len(predictor.predict_batch(np.stack([IMAGE, IMAGE]))) == 2
     assert predictor.predict_batch(np.zeros((0, 60, 80, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize('images', [None, 7, 'a.png', iter([IMAGE])],
+                         ids=['nothing', 'number', 'path', 'iterator'])
+def test_what_is_no_list_of_images_is_named(predictor, images):
+    with pytest.raises(TypeError, match=r'wants a list of pictures, got (NoneType|int|str|list_)'):
+        predictor.predict_batch(images)

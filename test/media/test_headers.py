@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolact_ros.media.headers import read_header
+from yolact_ros.media.headers import ON_ITS_SIDE, UPSIDE_DOWN, read_header
+from yolact_ros.media.images import read_image
 from yolact_ros.structures import ImageSize
 
 
@@ -39,6 +40,28 @@ def test_the_upright_size_is_what_the_decoder_gives(tmp_path, value, order):
     header = read_header(path)
     assert header.orientation == value
     assert header.upright_size == ImageSize(*cv2.imread(str(path)).shape[:2])
+
+
+def turned_webp(pixels, value):
+    """Return a WebP without loss in the extended form, whose EXIF tells the orientation."""
+    height, width = pixels.shape[:2]
+    plain = cv2.imencode('.webp', pixels, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+    exif = b'II' + struct.pack('<HIHHHIHHI', 42, 8, 1, 0x0112, 3, 1, value, 0, 0)
+    sides = struct.pack('<I', width - 1)[:3] + struct.pack('<I', height - 1)[:3]
+    chunks = b'VP8X' + struct.pack('<II', 10, 8) + sides + plain[12:]
+    chunks += b'EXIF' + struct.pack('<I', len(exif)) + exif
+    return b'RIFF' + struct.pack('<I', 4 + len(chunks)) + b'WEBP' + chunks
+
+
+@pytest.mark.parametrize('value, kinds', [(1, (1,)), (3, UPSIDE_DOWN), (6, ON_ITS_SIDE),
+                                          (8, ON_ITS_SIDE)])
+def test_a_webp_that_opencv_turns_is_known_to_be_turned(tmp_path, value, kinds):
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 50, 3), np.uint8)
+    path = tmp_path / 'a.webp'
+    path.write_bytes(turned_webp(pixels, value))
+    header = read_header(path)
+    assert header.size == ImageSize(30, 50) and header.orientation in kinds
+    assert header.upright_size == ImageSize(*read_image(path).shape[:2])
 
 
 @pytest.mark.parametrize('data', [b'', b'hello', b'\xff\xd8\xff\xe1', b'\x89PNG\r\n\x1a\n'],

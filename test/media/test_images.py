@@ -1,5 +1,7 @@
 """Images in every shape that files have, and sources as users name them."""
 
+import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -247,6 +249,12 @@ def test_any_other_file_is_taken_for_a_video(tmp_path, name):
     assert find_source(str(tmp_path / name)) == Video(str(tmp_path / name))
 
 
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(ValueError, match='/pipe. is a pipe, socket or disk; wanted a regular'):
+        find_source(str(tmp_path / 'pipe'))
+
+
 def test_a_missing_source_is_answered_with_what_would_do(tmp_path):
     with pytest.raises(FileNotFoundError, match='none.png.* does not exist; give a picture'):
         find_source(str(tmp_path / 'none.png'))
@@ -272,6 +280,23 @@ def test_a_png_whose_chunk_asks_for_gigabytes_is_refused_before_memory_is_taken(
     data[start - 4:start] = (0x7fffffff).to_bytes(4, 'big')
     with pytest.raises(ValueError, match='is cut off or damaged .*claims 2147483647 bytes'):
         decode_image(bytes(data), 'a.png')
+
+
+@pytest.mark.parametrize('data', [
+    b'GIF89a' + struct.pack('<HHBBB', 65000, 16000, 0x80, 0, 0) + b'\0\0\0\xff\xff\xff,'
+    + struct.pack('<4HB', 0, 0, 65000, 16000, 0) + b'\2\2\x44\1\0;',
+    b'BM' + struct.pack('<IHHI', 1084, 0, 0, 1078)
+    + struct.pack('<IiiHHIIiiII', 40, 30000, -30000, 1, 8, 1, 6, 0, 0, 256, 0) + bytes(1024)
+    + b'\0\1' * 3], ids=['GIF', 'BMP of runs'])
+def test_runs_that_claim_gigabytes_are_refused_before_memory_is_taken(data):
+    with pytest.raises(ValueError, match='a.gif.*cannot hold the .*pixels'):
+        decode_image(data, 'a.gif')
+
+
+def test_a_gif_of_one_colour_is_read(tmp_path):
+    image = np.full((2000, 3000, 3), 80, np.uint8)  # its strings are as long as they can be
+    cv2.imwrite(str(tmp_path / 'a.gif'), image)
+    assert read_image(tmp_path / 'a.gif').shape == image.shape
 
 
 def test_a_photo_with_damage_in_the_middle_is_refused():

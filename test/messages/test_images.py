@@ -17,8 +17,8 @@ def raw(encoding, values, width, step=None, **more):
                            data=data, is_bigendian=0, **more)
 
 
-def coded(ending, pixels, description):
-    data = cv2.imencode(ending, np.array(pixels, np.uint8))[1].ravel()
+def coded(ending, pixels, description, dtype=np.uint8):
+    data = cv2.imencode(ending, np.array(pixels, dtype))[1].ravel()
     return SimpleNamespace(format=description, data=data)
 
 
@@ -42,9 +42,10 @@ def test_a_compressed_image_is_read_in_the_order_of_colours_that_it_names():
     (raw('rgb8', [], 0, step=1), 'at least 1x1 pixels, got 0x0'),
     (raw('rgb8', [1, 2, 3], 2), 'takes 6 bytes, but step is 3'),
     (raw('h264', [1], 1), "unknown encoding 'h264'"),
+    (raw('32FC1', [0, 0, 128, 63], 1), '32FC1 is a depth picture.*colour camera'),
     (SimpleNamespace(format='jpeg', data=np.zeros(5, np.uint8)), '5 bytes of format .* neither'),
     (coded('.png', [[[1, 2, 3]]], '16UC1; compressedDepth png'), 'depth picture')],
-    ids=['empty', 'short rows', 'video', 'neither', 'depth'])
+    ids=['empty', 'short rows', 'video', 'metres', 'neither', 'depth'])
 def test_what_is_no_colour_image_is_refused_with_the_reason(message, complaint):
     with pytest.raises(ImageError, match=complaint):
         decode_message(message)
@@ -98,8 +99,13 @@ def test_colours_of_a_bayer_camera_that_were_packed_as_colours_stay():
     (wide('16UC1', [1500, 40000], 2), '16UC1 is how depth is published'),
     (wide('mono16', [65535, 100], 2), ''),
     (raw('mono8', [1, 2], 2), ''),
-    (coded('.png', [[[1, 2, 3]]], 'png'), '')],
-    ids=['12 of 16 bits', 'depth', 'bright', 'dark but 8 bits', 'compressed'])
+    (coded('.png', [[[1, 2, 3]]], 'png'), ''),
+    (coded('.png', [[4095]], 'mono16; png compressed mono16', np.uint16), 'mono16 reaches from'),
+    (coded('.png', [[[9, 9, 4095]]], 'bgr16; png compressed bgr16', np.uint16), 'bgr16 reaches'),
+    (coded('.png', [[1500]], '16UC1; png compressed ', np.uint16), '16UC1 is how depth'),
+    (coded('.jpg', [[3]], 'mono16; jpeg compressed mono8'), '')],
+    ids=['12 of 16 bits', 'depth', 'bright', 'dark but 8 bits', 'compressed', '12 bits packed',
+         '12 bits of colour packed', 'depth packed', 'dark but 8 bits packed'])
 def test_images_that_are_hardly_what_was_meant_are_doubted(message, words):
     doubt = doubt_about(message, decode_message(message))
     assert doubt.startswith(words) and bool(doubt) == bool(words)

@@ -1,9 +1,12 @@
 """What ROS would ignore on the command line is told."""
 
+import os
+
 import pytest
 import yaml
 
 from yolact_ros.ros.arguments import check_arguments, warn_of_foreign_files
+from yolact_ros.ros.node.node import main
 
 
 @pytest.mark.parametrize('args', [
@@ -56,3 +59,26 @@ def test_lists_as_launch_files_write_them_are_read(new_bench, tmp_path, capfd):
         warn_of_foreign_files(bench.node, ['--params-file', str(path)])
         assert list(bench.node.get_parameter('classes').value) == ['mug', 'bowl']
     assert 'none for' not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_files_of_windows_are_read(new_bench, tmp_path, capfd, encoding):
+    path = tmp_path / 'own.yaml'
+    path.write_text('/**:\n  ros__parameters:\n    nms: cross_class\n', encoding=encoding)
+    with new_bench(arguments=['--params-file', str(path)]) as bench:
+        warn_of_foreign_files(bench.node, ['--params-file', str(path)])
+        assert bench.node.get_parameter('nms').value == 'cross_class'
+    assert 'none for' not in capfd.readouterr().err
+
+
+def test_a_pipe_is_left_to_ros_which_has_read_it(new_bench, tmp_path, capfd):
+    os.mkfifo(tmp_path / 'pipe')
+    with new_bench() as bench:
+        warn_of_foreign_files(bench.node, ['--params-file', str(tmp_path / 'pipe')])
+    assert 'none for' not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('words, status', [(['--help'], 0), (['--nonsense'], 1)])
+def test_the_node_answers_before_it_starts(capsys, words, status):
+    assert main(['segment_node', *words]) == status
+    assert 'usage: segment_node' in ''.join(capsys.readouterr())

@@ -157,6 +157,7 @@ def damaged(**fields) -> Image:
     ({'encoding': 'nv12', 'height': 3}, 'size', 'a multiple of 2x2 pixels, got 4x3'),
     ({'encoding': 'nv12', 'step': 9}, 'data', 'take 54 bytes, the message has 48'),
     ({'encoding': 'bayer_rggb8', 'width': 2}, 'size', 'at least 3x3'),
+    ({'encoding': '32FC1'}, 'encoding', '32FC1 is a depth picture.*colour camera'),
 ])
 def test_a_damaged_image_is_named_by_cause_and_numbers(fields, cause, complaint):
     with pytest.raises(ImageError, match=complaint) as caught:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import rclpy
 
-from yolact_ros.ros.spin import until_interrupted
+from yolact_ros.ros.spin import until_interrupted, with_cure
 from yolact_ros.signals import SIGNALS
 
 
@@ -70,3 +71,13 @@ def test_a_place_for_the_logs_that_is_none_is_named_with_the_cure(script):
     assert ran.returncode == 1
     assert 'set HOME, or ROS_LOG_DIR to a folder' in ran.stdout + ran.stderr
     assert 'Traceback' not in ran.stderr
+
+
+def test_a_list_of_mixed_names_is_answered_with_how_to_write_it():
+    with pytest.raises(RuntimeError) as caught:
+        rclpy.init(args=['--ros-args', '-p', 'classes:=[mug, 3]'], context=rclpy.Context())
+    assert with_cure(caught.value).endswith("in quotes, like ['mug', '3']")
+
+
+def test_other_errors_are_told_as_they_are():
+    assert with_cure(ValueError('weights not found')) == 'weights not found'

@@ -59,6 +59,8 @@ def test_results_go_to_a_folder_named_after_the_file(tmp_path):
     ('batch_size: many', "train_cups.yaml: batch_size must be int, got 'many'"),
     ('batch_size: 2.5', 'batch_size must be int, got 2.5'),
     ('autoscale: maybe', "autoscale must be bool, got 'maybe'"),
+    ('hours: .nan', 'hours must be float, got nan'),
+    ('weight_decay: .inf', 'weight_decay must be float, got inf'),
     ('batch_size: 0', 'train_cups.yaml: batch_size must be at least 1, got 0'),
     ('optimizer: adam', "train_cups.yaml: optimizer must be one of sgd, adamw, got 'adam'"),
     ('loss: {masks_to_train: 0}', 'train_cups.yaml: loss.masks_to_train must be at least 1'),
@@ -69,6 +71,20 @@ def test_results_go_to_a_folder_named_after_the_file(tmp_path):
 def test_errors_name_file_key_and_what_is_allowed(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         load_train_config(yaml_file(tmp_path, text))
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_a_file_of_windows_is_read(tmp_path, encoding):
+    path = yaml_file(tmp_path, 'iterations: 7')
+    path.write_text(path.read_text(), encoding=encoding)
+    assert load_train_config(path).iterations == 7
+
+
+def test_a_file_in_an_older_encoding_is_named(tmp_path):
+    path = yaml_file(tmp_path, '')
+    path.write_bytes('classes: [Fußball]'.encode('latin-1'))
+    with pytest.raises(ValueError, match=f'{path.name} is no text in UTF-8'):
+        load_train_config(path)
 
 
 def test_a_missing_file_is_named():

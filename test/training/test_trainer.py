@@ -222,10 +222,10 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_the_training(make_config, monk
         raise OSError(28, 'No space left on device')
     resumed = start(make_config(iterations=3, checkpoint_every=1), resume=True)
     monkeypatch.setattr(trainer_module, 'save_model', full)
-    with pytest.raises(OSError, match='No space left'):  # the last one has to succeed
-        resumed.run()
+    with pytest.raises(OSError, match='step 3 in .*No space left.*the previous one is intact'):
+        resumed.run()  # the last one has to succeed
     assert resumed.progress.step == 3
-    assert 'no checkpoint at step 2' in caplog.text
+    assert 'no checkpoint at step 2' in caplog.text and 'training goes on' in caplog.text
     assert (run.folder.last.read_bytes(), run.folder.state.read_bytes()) == before
 
 
@@ -276,6 +276,14 @@ def test_steps_stay_whole_numbers_when_rows_are_dropped(tmp_path):
         append_row(path, {'step': step, 'rate': 1e-3})
     drop_rows_after(path, 2)
     assert path.read_text().splitlines() == ['step,rate', '1,0.001', '2,0.001']
+
+
+def test_a_disk_that_was_always_full_has_no_checkpoint_to_resume_from(make_config, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr(trainer_module, 'save_model', full)
+    with pytest.raises(OSError, match='step 1 in .*No space left.*none yet to resume from'):
+        start(make_config(iterations=1)).run()
 
 
 def test_rows_are_dropped_altogether_or_not_at_all(tmp_path, monkeypatch):

@@ -99,9 +99,11 @@ def _splits(source: Path) -> list[str]:
 
 def _polygons_by_id(annotations: Sequence[Mapping[str, Any]]) -> dict[Any, list]:
     """Return annotation id -> polygons, of those that have plain ones and an id of their own."""
-    ids = Counter(annotation.get('id') for annotation in annotations)
-    return {annotation['id']: annotation['segmentation'] for annotation in annotations
-            if ids[annotation.get('id')] == 1 and _are_polygons(annotation.get('segmentation'))}
+    named = [annotation for annotation in annotations
+             if isinstance(annotation.get('id'), (int, float, str))]
+    ids = Counter(annotation['id'] for annotation in named)
+    return {annotation['id']: annotation['segmentation'] for annotation in named
+            if ids[annotation['id']] == 1 and _are_polygons(annotation.get('segmentation'))}
 
 
 def _are_polygons(segmentation: Any) -> bool:

@@ -20,7 +20,7 @@ from yolact_ros.files import make_folder, replace_file, write_image
 from yolact_ros.media.bag_types import open_typestore
 from yolact_ros.media.bags import choose_image_topic, open_bag, read_messages
 from yolact_ros.media.coco_polygons import coco_annotations, coco_categories
-from yolact_ros.media.images import silence_opencv
+from yolact_ros.media.images import check_regular, silence_opencv
 from yolact_ros.media.near_duplicates import NearDuplicates
 from yolact_ros.messages.images import decode_message
 
@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """Write the images; return the exit code."""
     if not args.source.exists():
         raise FileNotFoundError(f"'{args.source}' does not exist; give a rosbag2 or a video")
+    check_regular(args.source)
     silence_opencv()
     is_bag = args.source.is_dir() or args.source.suffix in ('.mcap', '.db3')
     frames = _bag_frames(args.source, args.topic) if is_bag else _video_frames(args.source)

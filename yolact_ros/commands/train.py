@@ -114,12 +114,14 @@ def train(config: TrainConfig, processes: Processes, resume: bool = False,
     with folder.locked() if processes.is_main else nullcontext():
         if processes.is_main:
             folder.prepare(resume)
-            write_train_config(config, folder.config)
             prepare_images(source, val, config, model_config.input_size)
         processes.wait()
         if not processes.is_main:  # what the first process has written is taken as it is
             prepare_images(source, val, config, model_config.input_size)
-        return _run_trainer(Trainer(model, config, source, val, processes, resume, new_data))
+        trainer = Trainer(model, config, source, val, processes, resume, new_data)
+        if processes.is_main:  # not that of a training that was refused
+            write_train_config(config, folder.config)
+        return _run_trainer(trainer)
 
 
 def _run_trainer(trainer: Trainer) -> bool:

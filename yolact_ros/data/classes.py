@@ -60,6 +60,9 @@ def match_categories(content: Mapping[str, Any], path: Path,
     names = {key: choice.renamed.get(name, name)
              for key, name in read_categories(content, path).items()}
     chosen = choice.names or tuple(dict.fromkeys(names.values()))
+    if choice.ignores_others and not {*chosen} & {*names.values()}:
+        raise ValueError(f'{path} has none of the wanted classes {", ".join(chosen)}; it has '
+                         f'{", ".join(dict.fromkeys(names.values()))}')
     used = {str(annotation.get('category_id')) for annotation in content['annotations']}
     others = {key: name for key, name in names.items() if name not in chosen}
     unknown = [name for key, name in others.items() if str(key) in used]

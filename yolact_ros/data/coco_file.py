@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from yolact_ros.data.bookkeeping import Bookkeeping
 from yolact_ros.data.image_files import ImageFinder
-from yolact_ros.data.segmentation import LeftOut, NoMask, read_segmentation
+from yolact_ros.data.segmentation import LeftOut, NoMask, is_number, read_segmentation
 from yolact_ros.masks import Rle, encode_crop, rle_area, rle_box
 from yolact_ros.media.images import read_image
 from yolact_ros.structures import ImageSize
@@ -107,7 +107,7 @@ def read_categories(content: Mapping[str, Any], path: Path) -> dict[Any, str]:
     for key in ('id', 'name'):
         values = [str(category.get(key)) for category in categories]
         twice = [value for value, count in Counter(values).items() if count > 1]
-        if any(category.get(key) is None for category in categories) or twice:
+        if any(category.get(key) in (None, '') for category in categories) or twice:
             raise ValueError(f'{path}: every category needs a {key} of its own, '
                              f'got {", ".join(map(repr, values[:20]))}')
     names = {_hashable(category['id'], path): str(category['name']) for category in categories}
@@ -139,7 +139,7 @@ def read_image_entries(content: Mapping[str, Any], path: Path,
     entries: dict[ImageId, ImageEntry] = {}
     for entry in content['images']:
         for key in ('id', 'file_name'):
-            if entry.get(key) is None:
+            if entry.get(key) in (None, ''):
                 raise ValueError(f'{path}: image {entry} lacks {key!r}')
         key, name = _hashable(entry['id'], path), str(entry['file_name'])
         if key in entries:
@@ -193,6 +193,7 @@ def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSiz
     """Return the object of an annotation whose image and category exist."""
     size = sizes[annotation['image_id']]
     crowd = annotation.get('iscrowd')
+    crowd = crowd.lower() if isinstance(crowd, str) else crowd
     if crowd not in (*YES, *NO):
         raise LeftOut('iscrowd is neither 0 nor 1')
     box = annotation.get('bbox')
@@ -205,7 +206,7 @@ def _read_object(annotation: Mapping[str, Any], sizes: Mapping[ImageId, ImageSiz
     area = annotation.get('area')
     left, top, width, height = map(float, box or rle_box(rle))
     return TrueObject(annotation['image_id'], class_id, (left, top, width, height), rle,
-                      float(area if _is_finite(area) else rle_area(rle)), region or crowd in YES)
+                      float(area if is_number(area) else rle_area(rle)), region or crowd in YES)
 
 
 def _with_fitting_box(item: TrueObject, name: Any, book: Bookkeeping) -> TrueObject:
@@ -250,28 +251,29 @@ def _box_mask(box: Sequence[float] | None, size: ImageSize) -> Rle:
 
 def is_box(box: Any) -> bool:
     """Return whether this is x, y, width, height."""
-    return isinstance(box, list) and len(box) == 4 and all(map(_is_finite, box))
-
-
-def _is_finite(value: Any) -> TypeGuard[float]:
-    """Return whether this is a number that float64 holds; JSON knows larger ones."""
-    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+    return isinstance(box, list) and len(box) == 4 and all(map(is_number, box))
 
 
 def _check_pixels(annotations: Sequence[Mapping[str, Any]], sizes: Mapping[ImageId, ImageSize],
                   path: Path) -> None:
-    """Refuse a file whose boxes are all within one pixel: shares of the image, not pixels."""
-    boxes = [entry['bbox'] for entry in annotations if is_box(entry.get('bbox'))]
-    smallest = min((min(size.height, size.width) for size in sizes.values()), default=0)
-    if boxes and smallest > 4 and np.abs(np.array(boxes, float)).max() <= 1:
-        raise ValueError(f'{path}: all boxes lie between 0 and 1, so that they seem to be shares '
-                         'of the picture; COCO wants pixels, export it again')
+    """Refuse boxes or polygons that all lie in one pixel: shares of the image, not pixels."""
+    if min((min(size.height, size.width) for size in sizes.values()), default=0) <= 4:
+        return
+    boxes = (entry['bbox'] for entry in annotations if is_box(entry.get('bbox')))
+    polygons = (polygon for entry in annotations if isinstance(entry.get('segmentation'), list)
+                for polygon in entry['segmentation']
+                if isinstance(polygon, list) and polygon and all(map(is_number, polygon)))
+    for what, shapes in (('boxes', boxes), ('polygons', polygons)):
+        first = next(shapes, None)  # of a sound file one is looked at
+        if first and all(max(map(abs, shape)) <= 1 for shape in chain([first], shapes)):
+            raise ValueError(f'{path}: all {what} lie between 0 and 1, so that they seem to be '
+                             'shares of the picture; COCO wants pixels, export it again')
 
 
 def _size_of(entry: Mapping[str, Any], path: Path, file: Path) -> ImageSize:
     """Return the size that an image entry tells, else that of its file."""
     height, width = entry.get('height'), entry.get('width')
-    if _is_finite(height) and _is_finite(width) and height >= 1 and width >= 1:
+    if is_number(height) and is_number(width) and height >= 1 and width >= 1:
         if height * width > LARGEST_IMAGE:
             raise ValueError(f'{path}: image {entry["id"]} ({entry["file_name"]}) has height '
                              f'{height:g} and width {width:g}; write the size of its file')

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -28,6 +29,11 @@ class NoMask(LeftOut):
     """An annotation has no mask at all."""
 
 
+def is_number(value: Any) -> TypeGuard[float]:
+    """Return whether this is a number that float64 holds; JSON knows larger ones."""
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+
+
 def read_segmentation(segmentation: Any, size: ImageSize) -> Rle:
     """
     Return polygons, compressed or uncompressed RLE, or a list of RLEs as compressed RLE.
@@ -43,13 +49,15 @@ def read_segmentation(segmentation: Any, size: ImageSize) -> Rle:
         return _read_rle(segmentation, size)
     if not isinstance(segmentation, list):
         raise LeftOut('segmentation is neither polygons nor RLE')
-    if all(isinstance(part, Mapping) for part in segmentation):
+    if all(isinstance(part, Mapping) and {'size', 'counts'} & {*part} for part in segmentation):
         return join_masks([_read_rle(part, size) for part in segmentation])
     return rasterise_polygons(_read_polygons(segmentation, size), size)
 
 
 def _read_polygons(segmentation: list, size: ImageSize) -> list[list[float]]:
     """Return the usable polygons, each as x0, y0, x1, y1, ..."""
+    if isinstance(segmentation[0], Mapping):
+        raise LeftOut('segmentation is neither polygons nor RLE')
     nested = isinstance(segmentation[0], list) and not _is_points(segmentation)
     polygons = [_flat(polygon) for polygon in (segmentation if nested else [segmentation])]
     usable = [polygon for polygon in polygons if len(polygon) >= 6]
@@ -57,8 +65,7 @@ def _read_polygons(segmentation: list, size: ImageSize) -> list[list[float]]:
         raise LeftOut('polygons of fewer than three points')
     limit = FARTHEST * max(size.height, size.width)
     for polygon in usable:
-        numbers = all(isinstance(value, (int, float)) for value in polygon)
-        if len(polygon) % 2 or not numbers or not np.all(np.isfinite(np.array(polygon, float))):
+        if len(polygon) % 2 or not all(map(is_number, polygon)):
             raise LeftOut('a polygon is not pairs of finite numbers')
         if np.abs(polygon).max() > limit:
             raise LeftOut(f'a polygon reaches more than {FARTHEST} picture sizes outside')

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from yolact_ros.data.coco_file import is_box, load_json
-from yolact_ros.data.segmentation import LeftOut, read_segmentation
+from yolact_ros.data.segmentation import LeftOut, is_number, read_segmentation
 from yolact_ros.evaluation.ground_truth import GroundTruth, ImageId, TrueObject
 from yolact_ros.files import replace_file
 from yolact_ros.masks import Rle, encode_crop, rle_box
@@ -229,9 +229,9 @@ def _detection(entry: Mapping[str, Any], image_id: ImageId, class_id: int, size:
     :raises ValueError: when it lacks what it needs, or its mask is damaged.
     """
     score, mask, bbox = entry.get('score'), entry.get('segmentation'), entry.get('bbox')
-    if not isinstance(score, (int, float)) or (mask is None and bbox is None):
-        raise ValueError(f'{where} needs a score, and a bbox or a segmentation; got the keys '
-                         f'{", ".join(entry)}')
+    if not is_number(score) or (mask is None and bbox is None):
+        raise ValueError(f'{where} needs a score (a number), and a bbox or a segmentation; got '
+                         f'score {str(score)[:20]!r} and the keys {", ".join(entry)}')
     if bbox is not None and not is_box(bbox):
         raise ValueError(f'{where}: bbox must be x, y, width, height, got {bbox}')
     try:
@@ -245,5 +245,5 @@ def _detection(entry: Mapping[str, Any], image_id: ImageId, class_id: int, size:
         left, top, width, height = map(float, bbox)
         box = left, top, width, height
     return Detection(image_id, class_id, float(score),
-                     float(mask_score if isinstance(mask_score, (int, float)) else score),
+                     float(mask_score if is_number(mask_score) else score),
                      box, rle)

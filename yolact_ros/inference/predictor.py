@@ -107,10 +107,13 @@ class Predictor:
         Return the objects in each of several images, which may differ in size.
 
         :param images: (H, W, 3) uint8 RGB each; they pass through the network together.
-        :raises ValueError: when one is no such image, naming which.
+        :raises TypeError, ValueError: when one is no such image, naming which.
         :raises RuntimeError: in a process that was forked after the predictor was opened: torch
             would wait for ever for threads that a fork does not copy.
         """
+        if not isinstance(images, (Sequence, np.ndarray)) or isinstance(images, (str, bytes)):
+            raise TypeError('predict_batch wants a list of pictures, got '
+                            f'{type(images).__name__}')
         if isinstance(images, np.ndarray) and images.ndim == 3:
             raise ValueError(f'predict_batch wants a list of pictures, got one of '
                              f'{images.shape}; give it to predict()')

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from yolact_ros.extras import require
+from yolact_ros.media.images import check_regular
 from yolact_ros.messages.images import COMPRESSED, RAW, decode_message
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def open_bag(path: Path) -> Iterator[Reader]:
     :raises ValueError: when it cannot be read.
     """
     rosbag2 = require('rosbags.rosbag2', 'bag')
+    for file in path.iterdir() if path.is_dir() else [path]:
+        check_regular(file)
     try:
         reader = rosbag2.Reader(path)
         reader.open()

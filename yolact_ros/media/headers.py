@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from yolact_ros.media.images import read_image
 from yolact_ros.structures import ImageSize
 
@@ -51,7 +53,16 @@ def read_header(path: Path) -> ImageHeader:
         head = file.read(1 << 18)  # EXIF with its thumbnail takes at most 64 KiB
     header = _read_png(head) if head.startswith(PNG_SIGNATURE) else \
         _read_jpeg(head) if head.startswith(b'\xff\xd8') else None
-    return header or ImageHeader(ImageSize(*read_image(path).shape[:2]))
+    return header or _look(path)
+
+
+def _look(path: Path) -> ImageHeader:
+    """Return what decoding tells: whether the EXIF orientation (WebP, TIFF) changes anything."""
+    stored, upright = read_image(path, upright=False), read_image(path)
+    size = ImageSize(*stored.shape[:2])
+    if stored.shape != upright.shape:
+        return ImageHeader(size, ON_ITS_SIDE[0])
+    return ImageHeader(size, 1 if np.array_equal(stored, upright) else UPSIDE_DOWN[0])
 
 
 def _read_png(head: bytes) -> ImageHeader | None:

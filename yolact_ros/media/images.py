@@ -15,6 +15,7 @@ from yolact_ros.coded_images import (
     JPEG_START,
     PNG_SIGNATURE,
     ImageError,
+    check_runs,
     decode_jpeg,
     pure_png,
 )
@@ -72,13 +73,14 @@ def find_source(text: str) -> Images | Video:
     file '0' exists. Files with an unknown ending are told apart by their content.
 
     :raises FileNotFoundError: when there is nothing of that name.
-    :raises ValueError: when a folder has no images.
+    :raises ValueError: when a folder has no images, or it is a pipe or the like.
     """
     path = Path(text)
     if path.is_dir():
         return Images(list_images(path), path)
     if path.is_char_device():
         return Video(text, live=True)
+    check_regular(path)
     if path.exists():
         return Images((path,)) if _is_image(path) else Video(text)
     if text.isdecimal():
@@ -87,6 +89,17 @@ def find_source(text: str) -> Images | Video:
         return Video(text, live=True)
     raise FileNotFoundError(f'{text!r} does not exist; give a picture, a folder of pictures, a '
                             'video, a stream URL or the number of a camera (0 is the first)')
+
+
+def check_regular(path: Path) -> None:
+    """
+    Refuse what would be waited for without end.
+
+    :raises ValueError: for a pipe, socket or disk; a path of nothing is left to its reader.
+    """
+    if path.is_fifo() or path.is_socket() or path.is_block_device():
+        raise ValueError(f"'{path}' is a pipe, socket or disk; wanted a regular file, write it to "
+                         'one first')
 
 
 def list_images(folder: Path) -> tuple[Path, ...]:
@@ -136,9 +149,7 @@ def decode_image(data: bytes, name: str, upright: bool = True) -> np.ndarray:
         rgb = _decode_photo(data, name)
         if rgb is not None and not (upright and TURNED.search(data, 0, EXIF_BYTES)):
             return rgb
-    if data.startswith(PNG_SIGNATURE):
-        data = _whole_png(data, name)
-    image = _decode(data, upright)
+    image = _decode(_checked(data, name), upright)
     if image is None:
         raise ValueError(f'{name!r} cannot be read as a picture ({len(data)} bytes): it is '
                          'damaged or of a kind that OpenCV does not know; copy it again or '
@@ -199,16 +210,19 @@ def _decode_photo(data: bytes, name: str) -> np.ndarray | None:
         raise _damaged(error, name) from error
 
 
-def _whole_png(data: bytes, name: str) -> bytes:
+def _checked(data: bytes, name: str) -> bytes:
     """
-    Return a PNG without what its pixels do not need.
+    Return what a decoder may get: of a PNG, what its pixels are made of.
 
-    :raises ValueError: when a part of it is damaged.
+    :raises ValueError: when a part is damaged, or claims more pixels than it can hold.
     """
     try:
-        return pure_png(data)
+        if data.startswith(PNG_SIGNATURE):
+            return pure_png(data)
+        check_runs(data)
     except ImageError as error:
         raise _damaged(error, name) from error
+    return data
 
 
 def _damaged(error: ImageError, name: str) -> ImageError:

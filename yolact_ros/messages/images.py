@@ -24,6 +24,7 @@ RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 JPEG_FORMAT = 'bgr8; jpeg compressed bgr8'
 
 DARK_BELOW = 4096 // 257 + 2  # what 12 bits reach where 16 were announced, in 8 bits
+DISTANCES = ('32FC1', '64FC1')  # [m], as depth cameras publish them (REP 118)
 NAME_LENGTH = 60  # longest encoding that a message tells in full
 
 
@@ -78,6 +79,9 @@ def decode_raw(message: Any, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     :raises ImageError: for impossible sizes, too little data or an unknown encoding.
     """
     check_size(message.height, message.width, max_pixels)
+    if message.encoding in DISTANCES:
+        raise ImageError('encoding', f'{message.encoding} is a depth picture, which has no '
+                                     'colours to segment; subscribe to the colour camera')
     layout = LAYOUTS.get(message.encoding)
     if layout is None:
         raise ImageError('encoding', f'unknown encoding {quoted(message.encoding)}; these can be '
@@ -116,12 +120,14 @@ def doubt_about(message: Any, rgb: np.ndarray) -> str:
 
     :param rgb: what the message was decoded to.
     """
-    encoding = getattr(message, 'encoding', '')
+    packed = '' if hasattr(message, 'encoding') else message.format
+    # image_transport writes the encoding that was packed before the way it was; JPEG has 8 bits.
+    encoding = packed.partition(';')[0].strip() if packed else message.encoding
     if encoding == '16UC1':
         return ('16UC1 is how depth is published (REP 118), here it is segmented as grey; remap '
                 'image to the colour camera')
     layout = LAYOUTS.get(encoding)
-    if layout is not None and layout.wide and rgb.max() < DARK_BELOW:
+    if layout is not None and layout.wide and 'jpeg' not in packed and rgb.max() < DARK_BELOW:
         return (f'{encoding} reaches from 0 to 65535, but these values stay below 4096, which is '
                 'nearly black; let the driver publish 8 bits, or its 10 to 14 bits shifted up to '
                 '16')

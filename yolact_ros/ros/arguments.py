@@ -38,7 +38,7 @@ def warn_of_foreign_files(node: Node, args: Sequence[str]) -> None:
     """Warn of parameter files without a word for this node; ROS ignores them silently."""
     name = node.get_fully_qualified_name()
     for option, path in zip(args, args[1:]):
-        if option != '--params-file':
+        if option != '--params-file' or not Path(path).is_file():  # a pipe is read once
             continue
         patterns = list(_names_in(_parse(path)))
         if not any(_matches(pattern, name) for pattern in patterns):
@@ -49,7 +49,8 @@ def warn_of_foreign_files(node: Node, args: Sequence[str]) -> None:
 
 def _parse(path: str) -> yaml.Node | None:
     """Return a parameter file without looking at types: launch files write Python's own tuples."""
-    return yaml.compose(Path(path).read_text(encoding='utf-8'), yaml.SafeLoader)
+    with Path(path).open('rb') as file:  # as bytes, of which YAML finds out the encoding
+        return yaml.compose(file, yaml.SafeLoader)
 
 
 def _names_in(tree: yaml.Node | None, prefix: str = '') -> Iterator[str]:

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from yolact_ros import coded_images
 from yolact_ros.coded_images import MAX_PIXELS, ImageError, check_size
 from yolact_ros.messages.images import (
+    DISTANCES,
     JPEG_FORMAT,
     LAYOUTS,
     decode_compressed,
@@ -35,7 +36,7 @@ def decode_image(message: Image | CompressedImage, max_pixels: int = MAX_PIXELS)
 
     :raises ImageError: for impossible sizes, too little or damaged data or an unknown encoding.
     """
-    if isinstance(message, CompressedImage) or message.encoding in LAYOUTS:
+    if isinstance(message, CompressedImage) or message.encoding in (*LAYOUTS, *DISTANCES):
         return decode_message(message, max_pixels)
     check_size(message.height, message.width, max_pixels)
     return _decode_with_cv_bridge(message)

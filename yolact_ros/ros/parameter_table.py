@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -85,9 +86,17 @@ def declare_table(node: Node, table: type) -> dict[str, Any]:
     ROS must not fix the types (dynamic typing): a whole number then does for a double and a
     number for a name, and [] on the command line has no type at all.
 
+    Values given at the start that no parameter takes, which ROS ignores silently, are told.
+
     :raises ValueError: when a value given at the start is refused.
     """
-    return {row.name: _declare(node, row) for row in fields(table)}
+    values = {row.name: _declare(node, row) for row in fields(table)}
+    for name in node._parameter_overrides:  # rclpy has no public way to them
+        if not node.has_parameter(name) and not name.startswith('qos_overrides.'):
+            near = get_close_matches(name, values, 1)
+            node.get_logger().warning(f'there is no parameter {name!r}, its value is ignored'
+                                      + (f'; did you mean {near[0]!r}?' if near else ''))
+    return values
 
 
 def value_of(row: Field, parameter: Parameter) -> Any:

@@ -18,6 +18,12 @@ from rclpy.task import Future
 from yolact_ros.signals import ignore_signals, interrupt_caught, interrupt_once, keep_interrupt
 
 JOIN_TIMEOUT_S = 0.5
+# Words in the errors of rclpy -> what helps.
+CURES = {
+    'logging': 'ROS writes a log: set HOME, or ROS_LOG_DIR to a folder that can be written to and '
+               'is not full',
+    'Sequence should be of same type': "write all names of a list in quotes, like ['mug', '3']",
+}
 
 
 class GivenUp(Exception):
@@ -95,10 +101,9 @@ def _serve(build: Callable[[], RunnableNode], args: list[str] | None, running: _
 
 
 def with_cure(error: Exception) -> str:
-    """Return why a node cannot start; rclpy does not tell what helps where its logs go nowhere."""
-    cure = ('; ROS writes a log: set HOME, or ROS_LOG_DIR to a folder that can be written to and '
-            'is not full') if 'logging' in str(error) else ''
-    return f'{error}{cure}'
+    """Return why a node cannot start, with what helps where ROS does not tell it."""
+    cures = [cure for words, cure in CURES.items() if words in str(error)]
+    return '; '.join([str(error), *cures])
 
 
 class Spinning:

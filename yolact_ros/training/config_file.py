@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
@@ -13,7 +14,7 @@ import yaml
 
 from yolact_ros.checkpoint import resolve_weights
 from yolact_ros.config import MODEL_PRESETS
-from yolact_ros.files import replace_file
+from yolact_ros.files import read_text, replace_file
 from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.config import CHOICES, STARTS, TrainConfig
 from yolact_ros.training.losses import LossConfig
@@ -79,8 +80,8 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         raise FileNotFoundError(f'training configuration {path} not found; the package has '
                                 'examples, config/train_*.yaml')
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
         raise ValueError(f'{path} is not valid YAML: {error}') from error
     if content is not None and not isinstance(content, dict):
         raise ValueError(f'{path} must hold "key: value" lines, got {type(content).__name__}')
@@ -131,7 +132,7 @@ def convert(value: Any, kind: Any, label: str) -> Any:
             return value if isinstance(value, bool) else text in TRUE
         if kind is int and not isinstance(value, bool) and float(text) == int(float(text)):
             return int(float(text))
-        if kind is float and not isinstance(value, bool):
+        if kind is float and not isinstance(value, bool) and math.isfinite(float(text)):
             return float(text)
         if kind is str:
             # YAML reads a bare yes or no as a truth value.

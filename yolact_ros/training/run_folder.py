@@ -99,6 +99,21 @@ class RunFolder:
             raise OSError(f'{self.state} could not be written ({error}); is the disk '
                           'full?') from error
 
+    @contextmanager
+    def explained(self, step: int) -> Iterator[None]:
+        """
+        Say what there is to resume where the checkpoint of a step cannot be written.
+
+        :raises OSError: with the reason.
+        """
+        try:
+            yield
+        except OSError as error:
+            kept = ('the previous one is intact' if self.state.is_file() else
+                    'there is none yet to resume from')
+            raise OSError(f'no checkpoint at step {step} in {self.path} ({error}), {kept}; make '
+                          'room') from error
+
     def load_state(self) -> dict[str, Any]:
         """Return the saved state, on the CPU."""
         return torch.load(self.state, map_location='cpu', weights_only=True)

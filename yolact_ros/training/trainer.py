@@ -155,9 +155,7 @@ class Trainer:
             try:
                 self.checkpoint()
             except OSError as error:
-                kept = 'The previous one is intact; t' if self.folder.state.is_file() else 'T'
-                logger.error('no checkpoint at step %d: %s. %sraining goes on and tries again',
-                             self.progress.step, error, kept)
+                logger.error('%s; training goes on and tries again', error)
         if evaluates:
             self.evaluate()
 
@@ -200,22 +198,27 @@ class Trainer:
         progress.summed, progress.since = 0, now
 
     def checkpoint(self) -> None:
-        """Write weights and state; the old files survive a failure."""
+        """Write weights and state; the old files survive a failure, which is an OSError."""
         if self.processes.is_main:
-            with self._averaged():
-                save_model(self.folder.last, self.model)
-            self.folder.save_state({
-                'step': self.progress.step, 'data': self.data,
-                'model': self.model.state_dict(), 'optimizer': self.optimizer.state_dict(),
-                'average': self.average.state if self.average else {},
-                'random': torch.get_rng_state(),
-                'sums': dict(self.progress.sums), 'summed': self.progress.summed})
+            with self.folder.explained(self.progress.step):
+                self._save()
             self.progress.saved = self.progress.step
             try:
                 plot_history(self.folder)
             except OSError as error:
                 logger.warning('no plots of step %d: %s', self.progress.step, error)
         self.processes.wait()
+
+    def _save(self) -> None:
+        """Write what is used, then what is resumed."""
+        with self._averaged():
+            save_model(self.folder.last, self.model)
+        self.folder.save_state({
+            'step': self.progress.step, 'data': self.data,
+            'model': self.model.state_dict(), 'optimizer': self.optimizer.state_dict(),
+            'average': self.average.state if self.average else {},
+            'random': torch.get_rng_state(),
+            'sums': dict(self.progress.sums), 'summed': self.progress.summed})
 
     def evaluate(self) -> None:
         """

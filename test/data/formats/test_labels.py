@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 
 import cv2
@@ -14,6 +15,7 @@ from yolact_ros.data.formats.labels import find_label_sets
 
 HEIGHT, WIDTH = 40, 60
 SQUARE = [10, 8, 30, 8, 30, 28, 10, 28]
+PNG = base64.b64encode(cv2.imencode('.png', np.full((5, 7), 255, np.uint8))[1]).decode()
 
 
 def write_image(path, height=HEIGHT, width=WIDTH):
@@ -48,11 +50,10 @@ def square(x0, y0, x1, y1):
 # labelme
 
 def test_the_shapes_of_labelme_become_objects(tmp_path):
-    png = cv2.imencode('.png', np.full((5, 7), 255, np.uint8))[1].tobytes()
     write_labelme(tmp_path, [
         shape(), shape([30, 28, 10, 8], 'pen', 'rectangle'),
         shape([20, 20, 26, 20], 'pen', 'circle'),
-        shape([2, 3, 8, 7], 'pen', 'mask', mask=base64.b64encode(png).decode())])
+        shape([2, 3, 8, 7], 'pen', 'mask', mask=PNG)])
     sample = CocoDataset(tmp_path).sample(0)
     assert sample.class_ids.tolist() == [0, 1, 1, 1]
     np.testing.assert_array_equal(sample.masks[0], square(10, 8, 30, 28))
@@ -94,6 +95,43 @@ def test_the_name_of_the_photo_may_be_of_another_machine(tmp_path):
     assert len(CocoDataset(tmp_path)) == 1
 
 
+@pytest.mark.parametrize('label', [None, '', [], {}])
+def test_a_shape_without_a_label_is_no_class(tmp_path, label):
+    write_labelme(tmp_path, [shape(), shape(label=label)])
+    dataset = CocoDataset(tmp_path)
+    assert dataset.class_names == ('cup',) and len(dataset.sample(0)) == 1
+    assert any('no label' in line and 'a.json#1' in line for line in dataset.report.lines())
+
+
+@pytest.mark.parametrize('changes, reason', [
+    ({'points': None}, 'finite numbers'), ({'points': [[10 ** 400, 1], [2, 2], [3, 4]]}, 'finite'),
+    ({'shape_type': 'mask', 'mask': 'AAAA', 'points': [[1, 1]]}, 'no PNG'),
+    ({'shape_type': 'mask', 'mask': None}, 'no PNG'),
+    ({'shape_type': 'mask', 'mask': PNG, 'points': [[1e300, 1]]}, 'no pixel inside')])
+def test_damaged_shapes_are_left_out_with_the_reason(tmp_path, changes, reason):
+    write_labelme(tmp_path, [shape(), {**shape(), **changes}])
+    dataset = CocoDataset(tmp_path)
+    assert len(dataset.sample(0)) == 1
+    assert any(reason in line and 'a.json#1' in line for line in dataset.report.lines())
+
+
+def test_a_mask_whose_chunk_asks_for_gigabytes_is_left_out_before_memory_is_taken(tmp_path, capfd):
+    png = bytearray(base64.b64decode(PNG))
+    start = png.index(b'IDAT')
+    png[start - 4:start] = (0x7fffffff).to_bytes(4, 'big')
+    damaged = shape([2, 3, 8, 7], 'pen', 'mask', mask=base64.b64encode(png).decode())
+    write_labelme(tmp_path, [shape(), damaged])
+    assert any('no PNG' in line for line in CocoDataset(tmp_path).report.lines())
+    assert capfd.readouterr().err == ''  # where OpenCV would have complained
+
+
+@pytest.mark.parametrize('group', [[], {}, [1]])
+def test_groups_of_any_kind_are_groups(tmp_path, group):
+    write_labelme(tmp_path, [shape([0, 0, 5, 0, 5, 5, 0, 5], group=group),
+                             shape([20, 20, 30, 20, 30, 30, 20, 30], group=group)])
+    assert len(masks_of(tmp_path)) == 1
+
+
 def test_a_photo_of_a_train_is_in_no_split(tmp_path):
     write_labelme(tmp_path, [shape()], 'train_station')
     assert list(find_label_sets(tmp_path)) == ['']
@@ -120,9 +158,11 @@ def row(points, class_id=0):
 
 
 @pytest.mark.parametrize('changes', [
-    {}, {'names': {0: 'cup', 1: 'pen'}}, {'path': '/home/other/data'},
+    {}, {'names': {0: 'cup', 1: 'pen'}}, {'names': {'1': 'pen', '0': 'cup'}},
+    {'path': '/home/other/data'},
     {'path': None, 'train': '../images/train'}, {'train': ['images/train']}],
-    ids=['plain', 'names by number', 'path of another machine', 'one .. too many', 'a list'])
+    ids=['plain', 'names by number', 'numbers as text', 'path of another machine',
+         'one .. too many', 'a list'])
 def test_a_yolo_folder_is_read_by_its_data_file(tmp_path, changes):
     folder = write_yolo(tmp_path, [row(SQUARE, 1)], **changes)
     dataset = CocoDataset(folder)
@@ -130,6 +170,50 @@ def test_a_yolo_folder_is_read_by_its_data_file(tmp_path, changes):
     assert dataset.sample(0).class_ids.tolist() == [1]
     np.testing.assert_array_equal(dataset.sample(0).masks[0], square(10, 8, 30, 28))
     np.testing.assert_array_equal(masks_of(folder / 'data.yaml', 'val')[0], square(10, 8, 30, 28))
+
+
+@pytest.mark.parametrize('names', [
+    {7: 'cup', 12: 'pen'}, {'7': 'cup', '12': 'pen'}], ids=['numbers', 'text'])
+def test_classes_of_yolo_are_known_by_their_number(tmp_path, names):
+    dataset = CocoDataset(write_yolo(tmp_path, [row(SQUARE, 12)], names=names))
+    assert dataset.class_names == ('cup', 'pen')
+    assert dataset.sample(0).class_ids.tolist() == [1]
+
+
+def test_names_of_classes_are_text_whatever_yaml_takes_them_for(tmp_path):
+    folder = write_yolo(tmp_path, [row(SQUARE)])
+    (folder / 'data.yaml').write_text('train: images/train\nnames: [no, on, 1.50, 2024-01-01]\n')
+    assert CocoDataset(folder).class_names == ('no', 'on', '1.50', '2024-01-01')
+
+
+@pytest.mark.parametrize('names', [
+    {'x': 'cup', 0: 'pen'}, {-1: 'cup'}, [None, 'pen'], ['', 'pen'], [['cup']]])
+def test_names_of_yolo_that_are_none_are_refused_with_the_entry(tmp_path, names):
+    with pytest.raises(ValueError, match='data.yaml: names wants the name of every class'):
+        CocoDataset(write_yolo(tmp_path, [row(SQUARE)], names=names))
+
+
+@pytest.mark.parametrize('file', ['data.yaml', 'labels/train/a.txt'])
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_every_encoding_of_yolo_is_read(tmp_path, file, encoding):
+    folder = write_yolo(tmp_path, [row(SQUARE)])
+    (folder / file).write_text((folder / file).read_text(), encoding=encoding)
+    np.testing.assert_array_equal(masks_of(folder)[0], square(10, 8, 30, 28))
+
+
+@pytest.mark.parametrize('file', ['data.yaml', 'labels/train/a.txt'])
+def test_an_older_encoding_of_yolo_is_named(tmp_path, file):
+    folder = write_yolo(tmp_path, [row(SQUARE)])
+    (folder / file).write_bytes((folder / file).read_bytes() + b'# \xdf')
+    with pytest.raises(ValueError, match=f'{file} is no text in UTF-8'):
+        CocoDataset(folder)
+
+
+def test_how_sure_a_network_was_is_no_coordinate(tmp_path):
+    folder = write_yolo(tmp_path, [row(SQUARE) + ' 0.91', '0 0.5 0.5 0.2 0.25 0.87'])
+    sample = CocoDataset(folder).sample(0)
+    np.testing.assert_array_equal(sample.masks[0], square(10, 8, 30, 28))
+    np.testing.assert_array_equal(sample.masks[1], square(24, 15, 36, 25))
 
 
 def test_a_yolo_box_without_outline_is_an_ignored_region(tmp_path):
@@ -142,7 +226,8 @@ def test_a_yolo_box_without_outline_is_an_ignored_region(tmp_path):
 @pytest.mark.parametrize('bad, reason', [
     ('0 a b', 'not numbers'), ('7 .1 .1 .2 .2 .3 .3', 'no class from 0 to 1'),
     ('0 10 10 20 10 20 30', 'not shares'), ('0 .1 .1 .2', 'fewer than three'),
-    ('0 nan .1 .2 .2 .3 .3', 'not shares')])
+    ('0 nan .1 .2 .2 .3 .3', 'not shares'), ('nan .1 .1 .2 .2 .3 .3', 'no class'),
+    ('inf .1 .1 .2 .2 .3 .3', 'no class')])
 def test_rows_that_are_no_objects_are_left_out_with_their_line(tmp_path, bad, reason):
     report = CocoDataset(write_yolo(tmp_path, [row(SQUARE), bad])).report
     assert any(reason in line and 'a.txt:2' in line for line in report.lines())
@@ -213,6 +298,33 @@ def test_classes_of_pascal_voc_masks_come_from_the_labelmap(tmp_path):
     np.testing.assert_array_equal(cup, square(10, 8, 30, 28))
 
 
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_every_encoding_of_the_lists_of_pascal_voc_is_read(tmp_path, encoding):
+    write_voc(tmp_path, coloured, ['train'], 'pen:128,128,128::\ncup:0,128,0::\n')
+    for name in ('labelmap.txt', 'ImageSets/Segmentation/train.txt'):
+        (tmp_path / name).write_text((tmp_path / name).read_text(), encoding=encoding)
+    assert set(find_label_sets(tmp_path)) == {'train'}
+    assert CocoDataset(tmp_path).class_names == ('pen', 'cup')
+
+
+def test_a_colour_that_is_none_is_named(tmp_path):
+    write_voc(tmp_path, coloured, labelmap='cup:0,green,0::\n')
+    with pytest.raises(ValueError, match='labelmap.txt: a colour is three numbers.*green'):
+        CocoDataset(tmp_path)
+
+
+@pytest.mark.parametrize('damage', [
+    lambda data: data[:-20], lambda data: data.replace(b'\0\0\0\rIHDR', b'\x70\0\0\rIHDR'),
+    lambda data: cv2.imencode('.png', np.full((HEIGHT, WIDTH), 300, np.uint16))[1].tobytes()],
+    ids=['cut off', 'a chunk of gigabytes', '16 bits'])
+def test_damaged_masks_of_pascal_voc_are_named(tmp_path, damage):
+    write_voc(tmp_path, lambda index: index)
+    path = tmp_path / 'SegmentationObject/a.png'
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match='mask .*SegmentationObject/a.png cannot be read'):
+        CocoDataset(tmp_path)
+
+
 # COCO folders
 
 def coco(images, annotations=None, categories=('cup',)):
@@ -249,6 +361,14 @@ def test_several_coco_files_are_not_chosen_between(tmp_path):
 def test_a_folder_of_nothing_says_what_was_looked_for(tmp_path):
     with pytest.raises(ValueError, match='no labels found.*labelme.*data.yaml.*SegmentationO'):
         CocoDataset(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['data.yaml', 'a.json', 'images/a.png'])
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path, name):
+    (tmp_path / 'images').mkdir()
+    os.mkfifo(tmp_path / name)
+    write_labelme(tmp_path / 'set', [shape()])
+    assert len(CocoDataset(tmp_path)) == 1
 
 
 # The same photos three times

@@ -22,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from yolact_ros.msg import InstanceMaskArray
+from yolact_ros.ros.camera.frame_source import main
 from yolact_ros.ros.camera.messages import depth_message
 from yolact_ros.ros.camera.pacer import Pacer
 from yolact_ros.ros.image_codec import decode_compressed, decode_image
@@ -225,6 +226,19 @@ def test_a_start_that_cannot_work_ends_with_code_1_and_the_reason(parameters, wo
     assert process.returncode == 1
     assert words in errors
     assert 'Traceback' not in errors
+
+
+def test_a_value_that_no_parameter_takes_is_told():
+    with playing(source='missing.mp4', sourc='photos') as process:
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert "no parameter 'sourc', its value is ignored; did you mean 'source'?" in errors
+
+
+@pytest.mark.parametrize('words, status', [(['--help'], 0), (['--nonsense'], 1),
+                                           (['-p', 'source:=photos'], 1)])
+def test_words_that_ros_would_ignore_are_answered_with_the_usage(capsys, words, status):
+    assert main(['frame_source', *words]) == status
+    assert 'usage: frame_source' in ''.join(capsys.readouterr())
 
 
 def dues(pacer, times, clock):

@@ -57,7 +57,8 @@ class Content:
 
 def images_below(folder: Path) -> list[Path]:
     """Return the images of a folder and its subfolders, in order; hidden ones are left out."""
-    return sorted(path for path in folder.rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES
+    return sorted(path for path in folder.rglob('*')
+                  if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
                   and not any(part.startswith('.') for part in path.relative_to(folder).parts))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from yolact_ros.coded_images import pure_png
 from yolact_ros.data.coco_file import load_json
 from yolact_ros.data.formats.content import Content, images_below, measure
 from yolact_ros.data.image_files import ImageFinder
@@ -20,6 +20,7 @@ from yolact_ros.media.images import IMAGE_SUFFIXES
 from yolact_ros.structures import ImageSize
 
 CIRCLE_POINTS = 64
+FARTHEST = 1 << 30  # [px] of any place: float64 holds more than an integer
 
 
 def is_labelme(content: Any) -> bool:
@@ -38,9 +39,9 @@ def read_labelme(files: list[Path]) -> Mapping[str, Any]:
     """
     contents = {path: load_json(path) for path in files}
     contents = {path: found for path, found in contents.items() if is_labelme(found)}
-    names = sorted({str(shape.get('label')) for found in contents.values()
-                    for shape in found['shapes'] if isinstance(shape, dict)})
-    content = Content(names)
+    names = {_label(shape) for found in contents.values()
+             for shape in found['shapes'] if isinstance(shape, dict)}
+    content = Content(sorted(names - {''}))
     for path, found in contents.items():
         image = _image_of(path, found)
         size = _told_size(found) or measure(image)
@@ -65,7 +66,7 @@ def _objects(shapes: list) -> Iterator[list[Mapping[str, Any]]]:
         if isinstance(shape, dict):
             group = shape.get('group_id')
             alone = group is None
-            groups.setdefault((alone, number if alone else group, str(shape.get('label'))),
+            groups.setdefault((alone, number if alone else str(group), _label(shape)),
                               []).append(shape)
     yield from groups.values()
 
@@ -73,7 +74,10 @@ def _objects(shapes: list) -> Iterator[list[Mapping[str, Any]]]:
 def _add_object(content: Content, name: str, image_id: int, shapes: list[Mapping[str, Any]],
                 size: ImageSize) -> None:
     """Add one object, or the reason why it is none."""
-    class_id = content.class_names.index(str(shapes[0].get('label')))
+    label = _label(shapes[0])
+    if not label:
+        content.leave_out(name, image_id, 'a shape has no label')
+        return
     try:
         masks = [_mask(shape, size) for shape in shapes if shape.get('shape_type') == 'mask']
         outlines = [_outline(shape) for shape in shapes if shape.get('shape_type') != 'mask']
@@ -83,7 +87,14 @@ def _add_object(content: Content, name: str, image_id: int, shapes: list[Mapping
     if masks and outlines:
         content.leave_out(name, image_id, 'a group of masks and outlines')
         return
-    content.add_object(name, image_id, class_id, segmentation=masks or outlines)
+    content.add_object(name, image_id, content.class_names.index(label),
+                       segmentation=masks or outlines)
+
+
+def _label(shape: Mapping[str, Any]) -> str:
+    """Return the class of a shape, '' where it has none."""
+    label = shape.get('label')
+    return str(label) if isinstance(label, (str, int, float)) else ''
 
 
 def _outline(shape: Mapping[str, Any]) -> list[float]:
@@ -110,7 +121,7 @@ def _points(shape: Mapping[str, Any]) -> np.ndarray:
     """Return (N, 2) points."""
     try:
         points = np.array(shape.get('points'), np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise LeftOut('a polygon is not pairs of finite numbers') from error
     if points.ndim != 2 or points.shape[1] != 2 or not np.all(np.isfinite(points)):
         raise LeftOut('a polygon is not pairs of finite numbers')
@@ -121,12 +132,12 @@ def _mask(shape: Mapping[str, Any], size: ImageSize) -> Mapping[str, Any]:
     """Return the run lengths of a shape that is a mask: a PNG and the corners of its place."""
     try:
         data = base64.b64decode(str(shape.get('mask')), validate=True)
-        crop = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except (binascii.Error, cv2.error) as error:
+        crop = cv2.imdecode(np.frombuffer(pure_png(data), np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (ValueError, cv2.error) as error:  # binascii's and ours are ValueErrors
         raise LeftOut('a mask is no PNG') from error
     if crop is None:
         raise LeftOut('a mask is no PNG')
-    x0, y0 = np.rint(_points(shape)[0]).astype(int).tolist()
+    x0, y0 = np.clip(np.rint(_points(shape)[0]), -FARTHEST, FARTHEST).astype(int).tolist()
     left, top = max(-x0, 0), max(-y0, 0)
     crop = crop[top:size.height - y0, left:size.width - x0]
     if crop.size == 0:

@@ -90,7 +90,8 @@ def _json_sets(folder: Path) -> dict[str, LabelSet]:
     """Return the splits of COCO files, else of labelme files, in a folder."""
     paths = [path for depth in range(DEPTH)
              for path in sorted(folder.glob('*/' * depth + '*.json'))
-             if not any(part.startswith('.') for part in path.relative_to(folder).parts)]
+             if path.is_file()
+             and not any(part.startswith('.') for part in path.relative_to(folder).parts)]
     labelme: dict[str, list[Path]] = {}
     coco: dict[str, Path] = {}
     for path in paths:

@@ -13,7 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from yolact_ros.coded_images import pure_png
 from yolact_ros.data.formats.content import Content, images_below
+from yolact_ros.files import read_text
 from yolact_ros.masks import encode_mask
 from yolact_ros.structures import ImageSize
 
@@ -37,7 +39,7 @@ def voc_splits(root: Path) -> dict[str, list[str]]:
     """Return split -> names of images; all are one split '' where no lists are."""
     lists = {name: root / 'ImageSets' / 'Segmentation' / f'{name}.txt'
              for name in ('train', 'val', 'test')}
-    found = {name: path.read_text(encoding='utf-8').split() for name, path in lists.items()
+    found = {name: read_text(path).split() for name, path in lists.items()
              if path.is_file()}
     masks = {path.stem for path in (root / OBJECTS).glob('*.png')}
     splits = {name: [stem for stem in stems if stem in masks] for name, stems in found.items()}
@@ -91,10 +93,13 @@ def _indices(path: Path) -> np.ndarray:
 
     :raises ValueError: when it cannot be read.
     """
-    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.zeros(1, np.uint8)
+    try:
+        data = np.frombuffer(pure_png(path.read_bytes()), np.uint8)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'mask {path} cannot be read; export it again') from error
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if pixels is None:
-        raise ValueError(f'mask {path} cannot be read; export it again')
+    if pixels is None or pixels.dtype != np.uint8:
+        raise ValueError(f'mask {path} cannot be read as 8 bits; export it again')
     if pixels.ndim == 2:  # stored as indices without palette
         return np.array([_palette_colour(index) for index in range(256)])[pixels]
     blue, green, red = (pixels[..., channel].astype(np.int32) for channel in range(3))
@@ -122,11 +127,14 @@ def _colours_of_classes(root: Path) -> dict[str, int]:
         return {name: _palette_colour(number)
                 for number, name in enumerate(PASCAL_NAMES, start=1)}
     colours = {}
-    for line in labelmap.read_text(encoding='utf-8').splitlines():
+    for line in read_text(labelmap).splitlines():
         name, _, rest = line.partition(':')
         parts = rest.split(':')[0].split(',')
         if line.startswith('#') or len(parts) != 3 or name == 'background':
             continue
-        red, green, blue = map(int, parts)
+        try:
+            red, green, blue = map(int, parts)
+        except ValueError as error:
+            raise ValueError(f'{labelmap}: a colour is three numbers, got {line!r}') from error
         colours[name] = red << 16 | green << 8 | blue
     return colours

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from yolact_ros.msg import InstanceMaskArray
+from yolact_ros.ros.arguments import check_arguments, warn_of_foreign_files
 from yolact_ros.ros.camera.frames import Frame, Truth
 from yolact_ros.ros.camera.messages import (
     depth_message,
@@ -32,6 +34,11 @@ from yolact_ros.ros.instance_codec import encode_array
 from yolact_ros.ros.parameter_table import declare_table
 from yolact_ros.ros.spin import Spinning, leave, until_interrupted, with_cure
 
+USAGE = """usage: frame_source [--ros-args [-p source:=PATH] [-p PARAMETER:=VALUE] \\
+                    [-r image:=TOPIC] [--params-file FILE] ...]
+
+Plays pictures, a video, a recording or synthetic scenes as a camera. Parameters: ros2 param
+describe."""
 QUEUE_DEPTH = 10
 DEFAULT_FRAME_ID = 'camera_optical_frame'
 SAME_ERROR_SECONDS = 10
@@ -174,13 +181,17 @@ def truth_message(truth: Truth, header: Header) -> InstanceMaskArray:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node; return 1 when there is nothing to play."""
+    args = sys.argv if args is None else args
+    status = check_arguments(args, USAGE)
+    if status is not None:
+        return status
     try:
         return until_interrupted(lambda: _play(args))
     finally:
         rclpy.try_shutdown()
 
 
-def _play(args: list[str] | None) -> int:
+def _play(args: list[str]) -> int:
     """
     Play to the end; return the exit status.
 
@@ -190,6 +201,7 @@ def _play(args: list[str] | None) -> int:
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         node = FrameSource()
+        warn_of_foreign_files(node, args)
         spinning = Spinning(node)
         spinning.start()
         node.play()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
@@ -36,7 +35,6 @@ class LiveParameters:
         self._check = check
         self._changed = changed
         self.current = Parameters(**declare_table(node, Parameters))
-        _warn_of_unknown_names(node)
         node.add_on_set_parameters_callback(self._validate)
         self._applies_late = hasattr(node, 'add_post_set_parameters_callback')
         if self._applies_late:  # ROS Iron and later: no other callback can refuse any more
@@ -62,13 +60,3 @@ class LiveParameters:
         values = {change.name: value_of(PARAMETERS[change.name], change)
                   for change in changes if change.name in PARAMETERS}
         return replace(self.current, **values)
-
-
-def _warn_of_unknown_names(node: Node) -> None:
-    """Name the values given at the start that no parameter takes; ROS ignores them silently."""
-    for name in node._parameter_overrides:  # rclpy has no public way to them
-        if node.has_parameter(name) or name.startswith('qos_overrides.'):
-            continue
-        near = get_close_matches(name, PARAMETERS, 1)
-        node.get_logger().warning(f'there is no parameter {name!r}, its value is ignored'
-                                  + (f'; did you mean {near[0]!r}?' if near else ''))

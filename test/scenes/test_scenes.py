@@ -126,17 +126,22 @@ def test_the_silhouette_scales_with_the_object(name):
     assert large == pytest.approx(4 * small, rel=0.06)
 
 
-def test_easy_scenes_are_sparser_than_hard_ones_and_a_few_are_empty():
+@pytest.fixture(scope='module')
+def hard_scenes():
+    """Return the objects of many hard scenes."""
+    return [scene(seed, size=LITTLE, difficulty='hard').objects for seed in range(120)]
+
+
+def test_easy_scenes_are_sparser_than_hard_ones_and_a_few_are_empty(hard_scenes):
     easy = [len(scene(seed, size=LITTLE).objects) for seed in range(80)]
-    hard = [len(scene(seed, size=LITTLE, difficulty='hard').objects) for seed in range(80)]
+    hard = [len(objects) for objects in hard_scenes]
     assert max(easy) <= 8 and max(hard) <= 14
     assert np.mean(hard) > np.mean(easy) + 2
     assert 0 < easy.count(0) < 12
 
 
-def test_every_class_appears_about_as_often():
-    counts = np.bincount([item.class_id for seed in range(120)
-                          for item in scene(seed, size=LITTLE, difficulty='hard').objects],
+def test_every_class_appears_about_as_often(hard_scenes):
+    counts = np.bincount([item.class_id for objects in hard_scenes for item in objects],
                          minlength=len(CLASS_NAMES))
     assert counts.min() > 0.6 * counts.mean()
 

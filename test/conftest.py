@@ -190,7 +190,7 @@ def video(frames, tmp_path_factory) -> Path:
     """Return a video of the camera as OpenCV writes it: MPEG-4, 30000/1001 images a second."""
     import cv2
     path = tmp_path_factory.mktemp('videos') / 'camera.mp4'
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 30000 / 1001,
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 30000 / 1001,
                              frames[0].shape[1::-1])
     for rgb in frames:
         writer.write(rgb[..., ::-1].copy())

@@ -17,6 +17,7 @@ def reproduce(folder, *arguments):
                           cwd=folder, text=True, capture_output=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_table_holds_what_the_command_found(tmp_path):
     done = reproduce(tmp_path, '--short', 'easy', '--out', 'figures')
 
@@ -27,6 +28,7 @@ def test_the_table_holds_what_the_command_found(tmp_path):
     assert f'| mask | {result["mask"]["AP"]:.3f} | {result["mask"]["AP50"]:.3f} |' in table
 
 
+@pytest.mark.slow
 def test_a_step_that_fails_is_named_and_the_others_go_on(tmp_path):
     done = reproduce(tmp_path, '--short', 'easy', 'photos', '--photos', tmp_path / 'missing')
 
@@ -35,6 +37,7 @@ def test_a_step_that_fails_is_named_and_the_others_go_on(tmp_path):
     assert '| mask |' in (tmp_path / 'out' / 'reproduce' / 'tables.md').read_text()
 
 
+@pytest.mark.slow
 def test_the_figures_of_people_come_from_real_photos(tmp_path, shared_data):
     done = reproduce(tmp_path, '--short', 'people', '--photos', shared_data / 'coco_person')
 

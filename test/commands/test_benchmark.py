@@ -38,12 +38,18 @@ from yolact_ros.inference.predictor import Predictor
 from yolact_ros.structures import ImageSize
 
 CPU = torch.device('cpu')
-SMALL = yolact_plus_tiny(num_classes=7)
+SMALL = replace(yolact_plus_tiny(num_classes=7), input_size=128)
 
 
 @pytest.fixture(scope='module')
 def backend():
     return TorchBackend(seeded_network(SMALL), CPU, 'float32')
+
+
+@pytest.fixture
+def known_peak(monkeypatch):
+    """Spare a test the seconds in which the peak of this machine is measured."""
+    monkeypatch.setattr('yolact_ros.commands.benchmark.measured_peak', lambda *_: 1e11)
 
 
 @pytest.mark.parametrize('count', [0, 1, 20, 100])
@@ -180,6 +186,7 @@ def test_scaling_has_every_axis(tmp_path, monkeypatch):
     monkeypatch.setattr('yolact_ros.benchmark.scaling.USUAL_SIZE', (64, 48))
     monkeypatch.setattr('yolact_ros.benchmark.scaling.BATCHES', (1, 2))
     monkeypatch.setattr('yolact_ros.benchmark.scaling.CLASSES', (1, 9))
+    monkeypatch.setattr('yolact_ros.benchmark.scaling.INSTANCES', (0, 3))
 
     rows = measure_scaling(seeded_network(SMALL), CPU, 'float32', rounds=1, warmup=0)
     plot_scaling(rows, tmp_path / 'scaling.png')
@@ -192,12 +199,12 @@ def test_scaling_has_every_axis(tmp_path, monkeypatch):
     (['--sizes', '1280'], 2), (['--instances', 'many'], 2), (['--rounds', '0'], 1),
     (['--backends', 'tensorrt'], 1), (['--precisions', 'int4'], 1), (['nothing.pth'], 1),
     (['--busy', '-1'], 1), (['--max-images', '0'], 1), (['--precisions', 'int8'], 1)])
-def test_wrong_options_are_refused(tmp_path, options, code):
+def test_wrong_options_are_refused(tmp_path, known_peak, options, code):
     assert main(['benchmark', '-o', str(tmp_path), *(['yolact_plus_tiny'] if options[0][0]
                                                          == '-' else []), *options]) == code
 
 
-def test_without_matplotlib_only_the_plots_are_missing(tmp_path, monkeypatch, capsys):
+def test_without_matplotlib_only_the_plots_are_missing(tmp_path, known_peak, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'matplotlib', None)  # importing it fails
     save_model(tmp_path / 'small.safetensors', seeded_network(SMALL))
 
@@ -268,7 +275,7 @@ def test_each_work_is_measured_as_it_is_and_beside_neighbours():
     assert calls == ['work', True, 'work', False]
 
 
-def test_busy_neighbours_and_a_rate_are_in_the_report(tmp_path, capsys):
+def test_busy_neighbours_and_a_rate_are_in_the_report(tmp_path, known_peak, capsys):
     save_model(tmp_path / 'small.safetensors', seeded_network(SMALL))
 
     code = main(['benchmark', str(tmp_path / 'small.safetensors'), '--rounds', '2',

@@ -87,6 +87,7 @@ def test_deformable_convolution_is_the_standard_operator(folder):
     assert sum(node.op_type == 'DeformConv' for node in graph.node) == 2
 
 
+@pytest.mark.slow
 def test_openvino_ir_of_a_fixed_batch(folder, tmp_path):
     pytest.importorskip('openvino', reason='the extra openvino is not installed')
     rgb = noise(90, 120)
@@ -105,6 +106,7 @@ def test_openvino_ir_of_a_fixed_batch(folder, tmp_path):
 
 # OpenVINO and the exporter of ONNX take a minute on a busy machine.
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_the_light_network_finds_the_same_in_every_format(tmp_path, caplog):
     pytest.importorskip('openvino', reason='the extra openvino is not installed')
     light = Yolact(yolact_plus_lite(3)).eval()

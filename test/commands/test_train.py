@@ -1,4 +1,4 @@
-"""`yolact train` as a process of its own: how it ends."""
+"""`yolact train` from its options to its files, and as processes of its own."""
 
 import json
 import os
@@ -48,39 +48,48 @@ def yolact(*arguments, **environment):
         env={**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **environment})
 
 
-@pytest.mark.timeout(120)
+@pytest.fixture
+def train(monkeypatch, caplog):
+    """Return a function that trains a small network in this process, without its plots."""
+    monkeypatch.setattr('yolact_ros.training.trainer.plot_history', lambda folder: None)
+    caplog.set_level('INFO')
+
+    def run(*arguments, input_size='96'):
+        options = ['--workers', '0', *SMALL]
+        options[options.index('input_size=96')] = f'input_size={input_size}'
+        return main(['train', *map(str, arguments), *options])
+    return run
+
+
 @pytest.mark.parametrize('strict', [False, True], ids=['told and left out', 'an error'])
-def test_photos_that_are_cut_off_are_found_before_the_first_step(tmp_path, strict):
+def test_photos_that_are_cut_off_are_found_before_the_first_step(
+        tmp_path, train, caplog, capsys, strict):
     data = write_data(tmp_path / 'data')
     for name in ('3.png', '5.png'):
         photo = data.with_name(name)
         photo.write_bytes(photo.read_bytes()[:3000])
-    done = yolact('train', data, '--out', tmp_path / 'run', '--iterations', 1, '--workers', 0,
-                  *SMALL, *['--strict'] * strict)
-    assert '2 pictures cannot be read' in done.stderr
-    assert '3.png' in done.stderr
-    assert done.returncode == int(strict), done.stderr
+    code = train(data, '--out', tmp_path / 'run', '--iterations', 1, *['--strict'] * strict)
+    told = caplog.text + capsys.readouterr().err
+    assert code == int(strict)
+    assert '2 pictures cannot be read' in told
+    assert '3.png' in told
     assert (tmp_path / 'run').exists() is not strict
 
 
-@pytest.mark.timeout(120)
-def test_a_share_of_the_photos_is_measured_on(tmp_path):
+def test_a_share_of_the_photos_is_measured_on(tmp_path, train, caplog):
     data = write_data(tmp_path / 'data', 10, ('block', 'brick'))
-    done = yolact('train', '--train', data, '--val', '0.2', '--out', tmp_path / 'run',
-                  '--iterations', '1', '--workers', '0', *SMALL)
-    assert done.returncode == 0, done.stderr
-    assert '8 photos to learn from, 2 to measure on (seed 0)' in done.stderr
+    assert train('--train', data, '--val', '0.2', '--out', tmp_path / 'run',
+                 '--iterations', '1') == 0
+    assert '8 photos to learn from, 2 to measure on (seed 0)' in caplog.text
     assert (tmp_path / 'run/ap.csv').is_file()
 
 
-@pytest.mark.timeout(120)
-def test_one_folder_is_learnt_and_its_part_val_measured(tmp_path):
+def test_one_folder_is_learnt_and_its_part_val_measured(tmp_path, train, caplog):
     for part in ('train', 'valid'):
         write_data(tmp_path / 'export' / part, 6 if part == 'train' else 2, ('block', 'brick'))
-    done = yolact('train', tmp_path / 'export', '--out', tmp_path / 'run', '--iterations', '1',
-                  '--workers', '0', '--classes', 'brick=stone', *SMALL)
-    assert done.returncode == 0, done.stderr
-    assert '1 classes: stone 3' in done.stderr
+    assert train(tmp_path / 'export', '--out', tmp_path / 'run', '--iterations', '1',
+                 '--classes', 'brick=stone') == 0
+    assert '1 classes: stone 3' in caplog.text
     assert (tmp_path / 'run/ap.csv').is_file()
     assert (tmp_path / 'run/contact_sheet.jpg').is_file()
 
@@ -109,14 +118,10 @@ def test_the_commands_work_with_every_start_method(tmp_path, start_method):
     assert measured.returncode == 0, measured.stderr
 
 
-@pytest.mark.timeout(120)
-def test_a_wide_input_is_learnt_measured_and_kept(tmp_path):
+def test_a_wide_input_is_learnt_measured_and_kept(tmp_path, train):
     data = write_data(tmp_path / 'data', 4, ('block', 'brick'))
-    done = yolact('train', '--train', data, '--val', data, '--out', tmp_path / 'run',
-                  '--iterations', '2', '--workers', '0',
-                  *('input_size=[64, 96]' if option.startswith('input_size') else option
-                    for option in SMALL))
-    assert done.returncode == 0, done.stderr
+    assert train('--train', data, '--val', data, '--out', tmp_path / 'run', '--iterations', '2',
+                 input_size='[64, 96]') == 0
     assert load_model(tmp_path / 'run/last.safetensors')[1].input_size == (64, 96)
     assert (tmp_path / 'run/ap.csv').is_file()
 

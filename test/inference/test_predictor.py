@@ -57,7 +57,13 @@ def assert_same(first, second):
     np.testing.assert_allclose(first.boxes, second.boxes, atol=0.05)
 
 
-@pytest.mark.parametrize('name', MODEL_PRESETS)
+# One of every kind; the others take seconds each, and test_yolact.py runs every preset once.
+KINDS = ('yolact_plus_tiny', 'yolact_plus_lite', 'yolact_plus_resnet50', 'yolact_darknet53')
+
+
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=[pytest.mark.slow] * (name not in KINDS))
+    for name in MODEL_PRESETS])
 def test_images_of_every_shape_pass_through_every_preset(name, tmp_path):
     config = replace(MODEL_PRESETS[name](), input_size=256)
     predictor = open_predictor(seeded(config, tmp_path / 'a.safetensors'), postprocess=EVERYTHING)
@@ -170,7 +176,8 @@ def test_a_predictor_tells_what_it_is(tiny):
     assert all(milliseconds >= 0 for milliseconds in predictor.stage_ms.values())
 
 
-@pytest.mark.parametrize('name', ['yolact_plus_tiny', 'yolact_darknet53'])
+@pytest.mark.parametrize('name', ['yolact_plus_tiny', pytest.param(
+    'yolact_darknet53', marks=pytest.mark.slow)])
 def test_folding_batch_norm_changes_nothing(name):
     model = Yolact(replace(MODEL_PRESETS[name](3), input_size=128)).eval().double()
     model.initialize(torch.Generator().manual_seed(0))

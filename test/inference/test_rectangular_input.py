@@ -86,14 +86,20 @@ def test_a_predictor_finds_what_naive_steps_find(network):
     assert (found.full_masks()[row] != mask).mean() < 1e-3
 
 
-@pytest.mark.parametrize('nms', ['fast', 'traditional'])
-def test_openvino_finds_the_same(network, nms):
+@pytest.fixture(scope='module')
+def exported(network):
+    """Return the network as OpenVINO runs it."""
     pytest.importorskip('openvino', reason='the extra openvino is not installed')
     from yolact_ros.inference.backends.openvino import run_openvino
+    return ExportedBackend(WIDE, run_openvino(convert_network(network), 'float32'),
+                           run_openvino(convert_rescoring(network), 'float32'), 'float32',
+                           'openvino')
+
+
+@pytest.mark.parametrize('nms', ['fast', 'traditional'])
+@pytest.mark.slow
+def test_openvino_finds_the_same(exported, nms):
     rgb, config = noise(60, 100), replace(EVERYTHING, nms=nms)
-    exported = ExportedBackend(WIDE, run_openvino(convert_network(network), 'float32'),
-                               run_openvino(convert_rescoring(network), 'float32'), 'float32',
-                               'openvino')
 
     found = Predictor(exported, config).predict(rgb)
 

@@ -31,7 +31,12 @@ def red(height: int = 24, width: int = 32) -> np.ndarray:
 
 def save(path: Path, image: np.ndarray) -> Path:
     """Write an array as OpenCV does."""
-    assert cv2.imwrite(str(path), image)
+    # OpenCV 4.5 packs floating point with a loss unless told not to, and no colours of 64 bits.
+    written = cv2.imwrite(str(path), image,
+                          [cv2.IMWRITE_TIFF_COMPRESSION, 1] if image.dtype.kind == 'f' else [])
+    if not written and image.dtype == np.float64:
+        pytest.skip('this OpenCV writes no colours in 64 bits')
+    assert written
     return path
 
 

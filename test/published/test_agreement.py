@@ -25,7 +25,8 @@ SIZE = np.array([640, 480, 640, 480])
 AS_THE_ORIGINAL = PostprocessConfig(score_threshold=0.0)
 
 
-@pytest.fixture(scope='module', params=['yolact_resnet50', 'yolact_plus_resnet50'])
+@pytest.fixture(scope='module', params=[
+    pytest.param('yolact_resnet50', marks=pytest.mark.slow), 'yolact_plus_resnet50'])
 def case(request, tmp_path_factory):
     """Return the configuration's name, its file of weights, and the original's numbers."""
     path = tmp_path_factory.mktemp('weights') / f'{request.param}_54_800000.pth'

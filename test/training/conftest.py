@@ -14,6 +14,13 @@ from yolact_ros.training.batches.augment import AugmentConfig  # noqa: E402
 from yolact_ros.training.config import TrainConfig  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def curves(request, monkeypatch):
+    """Leave out the plots, which take longer than the steps, unless a test is marked curves."""
+    if not request.node.get_closest_marker('curves'):
+        monkeypatch.setattr('yolact_ros.training.trainer.plot_history', lambda folder: None)
+
+
 @pytest.fixture
 def make_config(tmp_path):
     """Return a function that makes the configuration of a training of a few steps."""

@@ -82,6 +82,7 @@ def test_rows_after_the_resumed_step_are_written_again_not_twice(make_config):
     assert [row['step'] for row in read_rows(run.folder.losses)] == [1, 2, 3, 4]
 
 
+@pytest.mark.curves
 def test_a_training_leaves_checkpoints_logs_plots_and_samples(make_config):
     run = start(make_config(evaluate_every=2, iterations=3), val=Blocks(3))
     assert run.run()
@@ -96,6 +97,7 @@ def test_a_training_leaves_checkpoints_logs_plots_and_samples(make_config):
     assert torch.equal(model.state_dict()['fpn.lat_layers.0.weight'], averaged)
 
 
+@pytest.mark.curves
 def test_a_training_without_matplotlib_says_so_once_and_goes_on(make_config, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, 'matplotlib', None)  # importing it fails
     run = start(make_config(evaluate_every=1, iterations=2), val=Blocks(1))

@@ -41,6 +41,7 @@ def test_figures_are_drawn(tmp_path):
     assert (tmp_path / 'soak.png').stat().st_size > 10000
 
 
+@pytest.mark.slow
 def test_real_node_keeps_its_books_in_trouble():
     found = soak(6.0, 30.0, seed=1, log=lambda line: None)
     assert found.faults() == []

@@ -62,7 +62,8 @@ def _cases(model: Yolact, device: torch.device,
         yield 'batch', batch, usual, USUAL_SIZE, batch
     for count in INSTANCES:
         yield 'instances', count, predictor(count, shared), USUAL_SIZE, 1
-    yield 'instances', '100 at 4000x3000', predictor(100, shared), (4000, 3000), 1
+    width, height = SIZES[-1]
+    yield 'instances', f'100 at {width}x{height}', predictor(100, shared), (width, height), 1
     for nms in NMS_KINDS:
         yield 'nms', nms, predictor(100, shared, nms), USUAL_SIZE, 1
     for classes in CLASSES:

@@ -193,7 +193,10 @@ def silence_opencv() -> None:
     FFmpeg listens only before the first video of the process.
     """
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if hasattr(cv2, 'setLogLevel'):  # OpenCV 4.5
+        cv2.setLogLevel(0)
+    else:
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _decode_photo(data: bytes, name: str) -> np.ndarray | None:

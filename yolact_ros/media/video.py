@@ -146,7 +146,7 @@ class VideoWriter:
         """Return OpenCV's writer for frames of this size."""
         codec = CODECS[self.path.suffix.lower()]
         height, width = rgb.shape[:2]
-        writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter.fourcc(*codec), self.fps,
+        writer = cv2.VideoWriter(str(self._part), cv2.VideoWriter_fourcc(*codec), self.fps,
                                  (width, height))
         if not writer.isOpened():
             raise OSError(f'cannot write a {width}x{height} px video ({codec}) to '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from pathlib import Path
@@ -69,11 +70,16 @@ def infer_config(state: dict[str, Tensor], path: Path, preset: str | None = None
 
 def _count_misfits(state: dict[str, Tensor], config: ModelConfig) -> int:
     """Return how many tensors only one of state dict and network has, or of another shape."""
-    with torch.device('meta'):
-        wanted = {key: tensor.shape for key, tensor in Yolact(config).state_dict().items()}
     found = {key: tensor.shape for key, tensor in state.items()}
     return sum(not key.endswith('num_batches_tracked')
-               for key, _ in wanted.items() ^ found.items())
+               for key, _ in _shapes(config).items() ^ found.items())
+
+
+@functools.lru_cache(32)
+def _shapes(config: ModelConfig) -> dict[str, torch.Size]:
+    """Return the shape of every tensor of a network; a tenth of a second for each."""
+    with torch.device('meta'):
+        return {key: tensor.shape for key, tensor in Yolact(config).state_dict().items()}
 
 
 def _choose_by_name(candidates: list[str], path: Path, num_classes: int) -> str:

@@ -1,6 +1,7 @@
 """Every fast way to run the network against the plain one."""
 
 import copy
+import functools
 import logging
 import sys
 from dataclasses import replace
@@ -98,6 +99,15 @@ def test_the_stand_ins_take_what_the_operators_take():
         signature(plain_add_relu).parameters)[3:]
 
 
+@functools.cache
+def network_of_136_px(name):
+    """Return a seeded network, an input and what it finds there."""
+    model = seeded(name, input_size=136)
+    x = image_input(model).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        return model, x, model(x)
+
+
 @pytest.mark.parametrize('operators', [
     pytest.param(onednn_operators(), id='onednn', marks=needs_onednn),
     pytest.param(Operators(CudnnConv, sample_taps), id='cudnn')])
@@ -105,9 +115,7 @@ def test_the_stand_ins_take_what_the_operators_take():
                                   'yolact_plus_lite'])
 @torch.inference_mode()
 def test_the_fused_network_gives_the_plain_numbers(cudnn_on_cpu, name, operators):
-    model = seeded(name, input_size=136)
-    x = image_input(model).to(memory_format=torch.channels_last)
-    expected = model(x)
+    model, x, expected = network_of_136_px(name)
     fused = fold_batch_norm(copy.deepcopy(model)).to(memory_format=torch.channels_last)
 
     found = fuse_activations(fused, operators)(x)

@@ -107,7 +107,7 @@ def assert_same(found, expected):
     assert np.abs(found.rois - expected.rois).max(initial=0) <= 1
 
 
-@pytest.mark.parametrize('count', [0, 1, 7])
+@pytest.mark.parametrize('count', [0, 1, pytest.param(7, marks=pytest.mark.slow)])
 def test_frames_find_the_same_objects_in_images_of_any_size(
         monkeypatch, backend, capture, count):
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, count), capture)
@@ -129,6 +129,7 @@ def test_the_demo_model_sees_the_same_scene(monkeypatch, capture):
     assert_same(captured.predict(rgb), expected)
 
 
+@pytest.mark.slow
 def test_the_light_network_runs_as_frames(monkeypatch, capture):
     light = seeded_network(replace(yolact_plus_lite(4), input_size=96, mask_rescoring=False))
     backend = TorchBackend(light, DEVICE, 'float32')
@@ -138,6 +139,7 @@ def test_the_light_network_runs_as_frames(monkeypatch, capture):
     assert_same(captured.predict(noise(40, 60)), stepwise.predict(noise(40, 60)))
 
 
+@pytest.mark.slow
 def test_random_weights_give_the_same_masks(monkeypatch, backend, capture):
     config = replace(FEW, score_threshold=0.0, candidate_threshold=0.0)
     captured, stepwise = make_pair(monkeypatch, backend, capture, config)
@@ -145,6 +147,7 @@ def test_random_weights_give_the_same_masks(monkeypatch, backend, capture):
     assert_same(captured.predict(noise(40, 60)), stepwise.predict(noise(40, 60)))
 
 
+@pytest.mark.slow
 def test_nothing_is_captured_anew_for_other_sizes_and_thresholds(monkeypatch, backend, capture):
     captures = []
     capture_once = capture.capture
@@ -159,6 +162,7 @@ def test_nothing_is_captured_anew_for_other_sizes_and_thresholds(monkeypatch, ba
     assert len(captures) == 1
 
 
+@pytest.mark.slow
 def test_room_grows_with_the_masks(monkeypatch, backend, capture):
     monkeypatch.setattr(cache, 'FEWEST_MASK_BYTES', 16)
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, 5), capture)
@@ -168,6 +172,7 @@ def test_room_grows_with_the_masks(monkeypatch, backend, capture):
     assert max(limits.mask_bytes for limits, _ in captured._frames._kept) > 16
 
 
+@pytest.mark.slow
 def test_few_frames_are_kept(monkeypatch, backend, capture):
     monkeypatch.setattr(cache, 'KEPT_FRAMES', 2)
     captured, _ = make_pair(monkeypatch, ScriptedBackend(backend, 1), capture)
@@ -178,6 +183,7 @@ def test_few_frames_are_kept(monkeypatch, backend, capture):
     assert [limits.batch for limits, _ in captured._frames._kept] == [3, 1]
 
 
+@pytest.mark.slow
 def test_large_batches_are_split(monkeypatch, backend, capture):
     monkeypatch.setattr(cache, 'MOST_IMAGES', 2)
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, 2), capture)
@@ -315,6 +321,7 @@ def test_images_too_large_for_one_batch_are_split(monkeypatch, backend, capture)
     assert_same(found[2], eager.predict(images[2]))
 
 
+@pytest.mark.slow
 def test_kinds_of_nms_alternate(monkeypatch, backend, capture):
     captured, stepwise = make_pair(monkeypatch, ScriptedBackend(backend, 5), capture)
 

@@ -70,7 +70,7 @@ def assert_same_selection(raw, priors, config, count=100):
     return found.counts.tolist()
 
 
-@pytest.mark.parametrize('nms', ['fast', 'cross_class'])
+@pytest.mark.parametrize('nms', ['fast', pytest.param('cross_class', marks=pytest.mark.slow)])
 @pytest.mark.parametrize('options', [
     {}, {'score_threshold': 0.0, 'candidate_threshold': 0.0}, {'score_threshold': 0.05},
     {'candidate_threshold': 0.6}, {'iou_threshold': 0.1}, {'iou_threshold': 1.0}, {'top_k': 3},

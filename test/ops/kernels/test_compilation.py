@@ -14,11 +14,12 @@ KERNELS = {'_resize', '_sample', '_best_scores', '_judge', '_assemble', '_plan',
 
 
 @pytest.mark.parametrize('capability, dtype', [
-    pytest.param(75, 'float16', id='Turing', marks=pytest.mark.slow),
-    pytest.param(75, 'float32', id='Turing in float32', marks=pytest.mark.slow),
-    pytest.param(75, 'bfloat16', id='Turing in bfloat16', marks=pytest.mark.slow),
+    pytest.param(75, 'float16', id='Turing'),
+    pytest.param(75, 'float32', id='Turing in float32'),
+    pytest.param(75, 'bfloat16', id='Turing in bfloat16'),
     pytest.param(87, 'float16', id='Orin'),
-    pytest.param(90, 'float16', id='Hopper', marks=pytest.mark.slow)])
+    pytest.param(90, 'float16', id='Hopper')])
+@pytest.mark.slow
 def test_every_kernel_compiles(capability, dtype, tmp_path):
     environment = {name: value for name, value in os.environ.items()
                    if name != 'TRITON_INTERPRET'}

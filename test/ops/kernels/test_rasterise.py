@@ -61,6 +61,7 @@ def random_masks(batch, grid=(9, 13)):
     return torch.stack([crop_masks(*one) for one in zip(soft, boxes)]), boxes
 
 
+@pytest.mark.slow
 def test_images_of_different_sizes_equal_those_of_the_host(device):
     sizes = [(1, 1), (3, 41), (41, 3), (22, 27), (4, 4)]
     masks, boxes = random_masks(len(sizes))

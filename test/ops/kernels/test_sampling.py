@@ -32,8 +32,12 @@ def random_inputs(channels, stride, dtype):
             (torch.randn(2, 27, out_h, out_w, generator=generator) * 2).to(dtype))
 
 
-@pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16], ids=str)
-@pytest.mark.parametrize('channels, stride', [(1, 1), (24, 2), (130, 2)])
+@pytest.mark.parametrize('channels, stride, dtype', [
+    (1, 1, torch.float32), (24, 2, torch.float32), (130, 2, torch.float32),
+    (24, 2, torch.float16), (24, 2, torch.bfloat16), *(
+        pytest.param(channels, stride, dtype, marks=pytest.mark.slow)
+        for channels, stride in ((1, 1), (130, 2)) for dtype in (torch.float16, torch.bfloat16))],
+    ids=str)
 def test_it_equals_the_sampling_in_torch(device, channels, stride, dtype):
     x, raw = random_inputs(channels, stride, dtype)
 
@@ -76,24 +80,23 @@ def test_half_a_pixel_and_half_the_modulation(device):
     assert columns[0, CENTRE, 0].tolist() == [7.5, 5.0]
 
 
-@pytest.mark.parametrize('shift', [-1e9, 1e9, -math.inf, math.inf])
-@pytest.mark.parametrize('side', [0, 1], ids=['y', 'x'])
-def test_positions_far_outside_read_nothing(device, shift, side):
+def test_positions_far_outside_read_nothing(device):
     x, raw = random_inputs(4, 1, torch.float32)
-    raw[:, side:18:2] = shift
+    for tap, shift in enumerate((-1e9, 1e9, -math.inf, math.inf)):  # y; another four taps in x
+        raw[:, 2 * tap], raw[:, 2 * (tap + 4) + 1] = shift, shift
 
     columns = kernel.sample_columns(channels_last(x, device), channels_last(raw, device), 1)
 
-    assert not columns.any()
+    taps = columns.cpu().reshape(2, 9, -1).any(-1)
+    assert taps.tolist() == [[False] * 8 + [True]] * 2
 
 
-@pytest.mark.parametrize('channel', [2 * CENTRE, 2 * CENTRE + 1, 18 + CENTRE],
-                         ids=['y', 'x', 'modulation'])
-def test_nan_shows_in_its_tap_alone(device, channel):
+def test_nan_shows_in_its_tap_alone(device):
     x, raw = random_inputs(4, 1, torch.float32)
-    raw[0, channel, 2, 3] = math.nan
     expected = torch.zeros(2, 9, 4, 4, 5, dtype=torch.bool)
-    expected[0, CENTRE, :, 2, 3] = True
+    for tap, channel in ((CENTRE, 2 * CENTRE), (0, 1), (8, 18 + 8)):  # y, x and modulation
+        raw[0, channel, 2, 3] = math.nan
+        expected[0, tap, :, 2, 3] = True
 
     columns = kernel.sample_columns(channels_last(x, device), channels_last(raw, device), 1)
 

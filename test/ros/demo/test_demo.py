@@ -146,6 +146,7 @@ def test_the_viewer_says_why_nothing_came(environment, tmp_path):
     ((), 'against the truth: mask IoU'),
     (('--depth',), r' at \d\.\d\d m.*, distances \d+\.\d mm off \(median\)')],
     ids=['colour', 'depth'])
+@pytest.mark.slow
 def test_the_demo_shows_masks_and_leaves_nothing_running(environment, tmp_path, options, shown):
     demo = start_demo(environment, '--duration', '2', '--out', tmp_path, *options)
     output, _ = demo.communicate(timeout=PATIENCE)
@@ -178,6 +179,7 @@ def test_an_interrupted_demo_leaves_nothing_running(environment, tmp_path, numbe
     assert marked_processes(environment) == {}
 
 
+@pytest.mark.slow
 def test_the_processes_of_a_demo_that_was_killed_end_by_themselves(environment, tmp_path):
     demo = start_demo(environment, '--out', tmp_path)
     wait_until(lambda: all_three_run(environment))

@@ -89,6 +89,11 @@ sys.exit(run(lambda: YolactNode(open_failing)))
 """
 
 
+SIGNALS = pytest.mark.parametrize('number', [
+    pytest.param(signal.SIGINT, id='SIGINT'),
+    pytest.param(signal.SIGTERM, id='SIGTERM', marks=pytest.mark.slow)])
+
+
 class Running:
     """A process whose stderr can be waited for."""
 
@@ -200,6 +205,7 @@ def test_instances_of_real_weights_arrive_from_another_process_and_ctrl_c_ends_i
     assert not any('Traceback' in line for line in node.lines)
 
 
+@pytest.mark.slow
 def test_packaged_model_is_the_default(start, peer):
     if not DEMO_MODEL.is_file():
         pytest.skip(f'no packaged model at {DEMO_MODEL}')
@@ -211,7 +217,7 @@ def test_packaged_model_is_the_default(start, peer):
                and 'yolact download yolact_resnet50' in line for line in node.lines)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
+@SIGNALS
 def test_node_stops_in_time_while_an_image_is_computed(start, peer, number):
     node = start('-c', SLOW_NODE)
     peer.create_subscription(InstanceMaskArray, '/yolact/instances', lambda _: None, 1)
@@ -227,7 +233,7 @@ def test_node_stops_in_time_while_the_model_loads(start):
     assert (status, seconds < 3) == (0, True)
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=['SIGINT', 'SIGTERM'])
+@SIGNALS
 def test_node_stops_in_time_while_another_model_loads(start, peer, number):
     node = start('-c', SLOW_NODE)
     client = peer.create_client(Reload, '/yolact/reload')
@@ -242,8 +248,9 @@ def test_node_stops_in_time_while_another_model_loads(start, peer, number):
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['-p', 'weights:=/no/such/file.pth'], ['/no/such/file.pth', 'not found']),
     (['-p', 'score_threshold:=1.5'], ['score_threshold', '1.5']),
-    (['-p', 'score_threshold:=high'], ['score_threshold must be a number', 'high']),
-    (['-p', 'nms:=soft'], ['nms must be one of']),
+    pytest.param(['-p', 'score_threshold:=high'], ['score_threshold must be a number', 'high'],
+                 marks=pytest.mark.slow),
+    pytest.param(['-p', 'nms:=soft'], ['nms must be one of'], marks=pytest.mark.slow),
     (['--params-file', '/no/such.yaml'], ['/no/such.yaml']),
     (['--nonsense'], ['--nonsense']),
 ], ids=['weights', 'range', 'type', 'choice', 'file', 'argument'])
@@ -254,6 +261,7 @@ def test_bad_start_exits_with_the_reason(start, arguments, words):
     assert 'Traceback' not in text
 
 
+@pytest.mark.slow
 def test_absent_gpu_is_named_with_the_cure(start, weights):
     if torch.cuda.is_available():
         pytest.skip('this machine has a CUDA device')

@@ -9,6 +9,7 @@ import pytest
 from yolact_ros.files import (
     can_write_image,
     check_image_suffix,
+    check_unfolded,
     make_folder,
     plain_name,
     read_text,
@@ -125,3 +126,15 @@ def test_sha256_is_that_of_the_content(tmp_path):
     (tmp_path / 'a').write_bytes(b'abc')  # FIPS 180-2, appendix B.1
     assert sha256_of(tmp_path / 'a') == \
         'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
+
+
+def test_aliases_that_unfold_without_end_are_refused(tmp_path):
+    laughs = [['ha'] * 9]
+    for _ in range(8):
+        laughs.append([laughs[-1]] * 9)
+    endless = {}
+    endless['self'] = endless
+    for tree in (laughs[-1], {'a': laughs[-1]}, endless):
+        with pytest.raises(ValueError, match=r'data.yaml unfolds to more than 1000000 values'):
+            check_unfolded(tree, tmp_path / 'data.yaml')
+    check_unfolded({'names': ['cup', 'box'], 'train': None}, tmp_path / 'data.yaml')

@@ -12,6 +12,7 @@ from yolact_ros.structures import (
     InputSize,
     check_input_size,
     check_positive,
+    class_id_of,
     input_shape,
 )
 
@@ -177,23 +178,6 @@ class PostprocessConfig:
                 raise ValueError('class_thresholds names one class twice, as '
                                  f'{key_of[class_id]!r} and {key!r}; leave one out')
             key_of[class_id] = key
-
-
-def class_id_of(key: str | int, class_names: Sequence[str]) -> int:
-    """
-    Return the 0-based class id of a class name or id.
-
-    :param key: a name, an id, or an id in digits; where a name is made of digits the name wins.
-    :raises ValueError: when the model has no such class.
-    """
-    if isinstance(key, str) and key in class_names:
-        return list(class_names).index(key)
-    number = int(key) if isinstance(key, int) or key.isascii() and key.isdecimal() else -1
-    if 0 <= number < len(class_names):
-        return number
-    shown = ', '.join(class_names[:10]) + (', ...' if len(class_names) > 10 else '')
-    raise ValueError(f'class {key!r} is not one of the model\'s {len(class_names)} classes '
-                     f'({shown}; ids 0 to {len(class_names) - 1})')
 
 
 def yolact_base(num_classes: int | None = None,

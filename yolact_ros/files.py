@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 BLOCK = 1 << 20  # [bytes] of a large file that are looked at at once
+MOST_VALUES = 1_000_000  # of a YAML file; a list of photos may be one
 LONGEST_NAME = 80  # file systems take 255 bytes, a letter may need three
 
 
@@ -73,6 +74,23 @@ def read_text(path: Path) -> str:
         return data.decode('utf-16' if utf_16 else 'utf-8-sig')
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is no text in UTF-8 ({error}); save it as UTF-8') from error
+
+
+def check_unfolded(tree: object, path: Path) -> None:
+    """
+    Refuse what aliases of YAML unfold to more values than anybody writes down.
+
+    :raises ValueError: naming the file.
+    """
+    waiting, count = [tree], 0
+    while waiting:
+        item = waiting.pop()
+        count += 1
+        waiting += item.values() if isinstance(item, dict) else item if isinstance(
+            item, list) else ()
+        if count > MOST_VALUES:
+            raise ValueError(f'{path} unfolds to more than {MOST_VALUES} values by its aliases '
+                             '(*name); write them out')
 
 
 def sha256_of(path: Path) -> str:

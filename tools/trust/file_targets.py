@@ -224,7 +224,11 @@ def _play_with_rosbags(path: Path) -> None:
         topic = choose_image_topic(reader, store)
         for connection, _, data in reader.messages():
             if connection.topic == topic:
-                decode_message(store.deserialize_cdr(data, connection.msgtype))
+                try:  # as the commands do
+                    message = store.deserialize_cdr(data, connection.msgtype)
+                except Exception as error:
+                    raise ValueError('damaged') from error
+                decode_message(message)
 
 
 FILE_TARGETS = (

@@ -14,7 +14,7 @@ import yaml
 
 from yolact_ros.checkpoint import resolve_weights
 from yolact_ros.config import MODEL_PRESETS
-from yolact_ros.files import read_text, replace_file
+from yolact_ros.files import check_unfolded, read_text, replace_file
 from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.config import CHOICES, STARTS, TrainConfig
 from yolact_ros.training.losses import LossConfig
@@ -83,6 +83,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         content = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
         raise ValueError(f'{path} is not valid YAML: {error}') from error
+    check_unfolded(content, path)
     if content is not None and not isinstance(content, dict):
         raise ValueError(f'{path} must hold "key: value" lines, got {type(content).__name__}')
     return content or {}

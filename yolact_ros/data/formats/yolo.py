@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from yolact_ros.data.formats.content import Content, images_below, measure
-from yolact_ros.files import read_text
+from yolact_ros.files import check_unfolded, read_text
 
 STEMS = ('data', 'dataset')  # of data files, as tools name them
 SPLITS = ('train', 'val', 'test')
@@ -90,9 +90,11 @@ def _load(path: Path) -> Any:
     :raises ValueError: when it is no YAML.
     """
     try:
-        return yaml.load(read_text(path), TextLoader)
+        content = yaml.load(read_text(path), TextLoader)
     except yaml.YAMLError as error:
         raise ValueError(f'{path} is not valid YAML: {error}') from error
+    check_unfolded(content, path)
+    return content
 
 
 def _classes(names: Any, path: Path) -> Mapping[int, str]:
@@ -120,7 +122,7 @@ def read_yolo(data: YoloData, split: str) -> Mapping[str, Any]:
     :raises FileNotFoundError: when its pictures are not there.
     """
     content = Content(tuple(data.classes.values()))
-    class_of = {number: place for place, number in enumerate(data.classes)}
+    class_of: dict[float, int] = {number: place for place, number in enumerate(data.classes)}
     unreadable = []
     for image in _images(data, data.splits[split]):
         size = measure(image)

@@ -109,7 +109,9 @@ def test_a_fresh_deformable_layer_is_half_a_convolution():
     layer = DeformConv(4, 6, stride=2)
     x = torch.randn(1, 4, 9, 9)
 
-    torch.testing.assert_close(layer(x), 0.5 * functional.conv2d(x, layer.weight, None, 2, 1))
+    with torch.no_grad():  # embedding_bag of torch 2.4 wants gradients of both inputs or of none
+        expected = 0.5 * functional.conv2d(x, layer.weight, None, 2, 1)
+        torch.testing.assert_close(layer(x), expected)
 
 
 @pytest.mark.parametrize('name', BACKBONES)

@@ -12,6 +12,7 @@ from yolact_ros.devices import (
     choose_precision,
     cpu_flags,
     dtype_of,
+    has_bfloat16_units,
     is_device_failure,
     quick_precision,
 )
@@ -99,3 +100,11 @@ def test_asking_whether_a_device_failed_loads_no_torch():
                'assert is_device_failure(RuntimeError("CUDA error: x")); '
                'assert "torch" not in sys.modules')
     assert subprocess.run([sys.executable, '-c', program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize('flags, expected', [({'avx512f'}, False), ({'avx512_bf16'}, True)])
+def test_bfloat16_units_are_told_by_the_processor_whatever_torch_there_is(flags_count, monkeypatch,
+                                                                          flags, expected):
+    monkeypatch.setattr('yolact_ros.devices.cpu_flags', lambda: frozenset(flags))
+    monkeypatch.delattr('torch.cpu._is_avx512_bf16_supported', raising=False)  # not in torch 2.4
+    assert has_bfloat16_units(torch.device('cpu')) is expected

@@ -110,10 +110,10 @@ def fast_precisions(device: torch.device) -> tuple[str, ...]:
 
 def has_bfloat16_units(device: torch.device) -> bool:
     """Return whether bfloat16 is faster than float32 there, not merely possible."""
-    import torch
     if device.type == 'cuda':
+        import torch
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported()
+    return not BFLOAT16_FLAGS.isdisjoint(cpu_flags())
 
 
 def dtype_of(precision: str) -> torch.dtype:

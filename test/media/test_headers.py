@@ -59,6 +59,8 @@ def test_a_webp_that_opencv_turns_is_known_to_be_turned(tmp_path, value, kinds):
     pixels = np.random.default_rng(0).integers(0, 255, (30, 50, 3), np.uint8)
     path = tmp_path / 'a.webp'
     path.write_bytes(turned_webp(pixels, value))
+    if np.array_equal(cv2.imread(str(path)), pixels):
+        kinds = (1,)  # nothing to turn, or an OpenCV as old as 4.5, which does not
     header = read_header(path)
     assert header.size == ImageSize(30, 50) and header.orientation in kinds
     assert header.upright_size == ImageSize(*read_image(path).shape[:2])

@@ -76,7 +76,7 @@ def run_to_the_end(case: Case, folder: Path) -> End:
         _wait_for(case.ready, log, process)
         ready = time.monotonic() - start
         process.send_signal(signal.SIGINT)
-        return End(ready, _faults(process, log, folder, (0,)))
+        return End(ready, _faults(process, log, folder, (0, *case.codes)))
     process.wait(HANG_S)
     return End(time.monotonic() - start, _faults(process, log, folder, (0,)))
 

@@ -176,6 +176,18 @@ def test_an_interrupted_demo_leaves_nothing_running(environment, tmp_path, numbe
     demo.send_signal(number)
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == code, output
+    assert 'Traceback' not in output
+    assert marked_processes(environment) == {}
+
+
+def test_a_demo_that_is_interrupted_while_its_processes_start_ends_without_a_word(
+        environment, tmp_path):
+    demo = start_demo(environment, '--out', tmp_path)
+    wait_until(lambda: b'ros.demo.demo' in b' '.join(marked_processes(environment).values()))
+    demo.send_signal(signal.SIGINT)
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 130, output
+    assert 'Error' not in output and 'Traceback' not in output
     assert marked_processes(environment) == {}
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
@@ -26,6 +27,7 @@ from yolact_ros.msg import InstanceMask, InstanceMaskArray
 from yolact_ros.ros.demo.score import Region, RunningScore
 from yolact_ros.ros.image_codec import decode_image
 from yolact_ros.ros.instance_codec import to_bool
+from yolact_ros.ros.spin import until_interrupted
 
 IMAGES = 4
 NAMED_OBJECTS = 6  # what fits into a line
@@ -201,23 +203,25 @@ def watch(viewer: DemoViewer, seconds: float, patience: float) -> int:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the viewer; return its exit code."""
+    """Run the viewer; return its exit code, 0 after a signal."""
     parser = argparse.ArgumentParser(prog='demo', description=__doc__)
     parser.add_argument('--duration', type=float, default=15.0, help='how long to watch [s]')
     parser.add_argument('--patience', type=float, default=60.0, help='for the first result [s]')
     parser.add_argument('--out', type=Path, default=Path('out/demo'), help='folder for overlays')
     options = parser.parse_args(remove_ros_args(args or sys.argv)[1:])
-    rclpy.init(args=args)
     try:
-        return watch(DemoViewer(options.out, options.duration), options.duration,
-                     options.patience)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        return 130
+        return until_interrupted(lambda: _watch_node(args, options))
     except OSError as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     finally:
         rclpy.try_shutdown()
+
+
+def _watch_node(args: list[str] | None, options: argparse.Namespace) -> int:
+    """Make the viewer and watch; rclpy's own handlers would take the middleware from under it."""
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    return watch(DemoViewer(options.out, options.duration), options.duration, options.patience)
 
 
 if __name__ == '__main__':

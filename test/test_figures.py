@@ -10,6 +10,7 @@ from yolact_ros.figures import open_figure
 
 
 def test_a_figure_shows_what_was_drawn(tmp_path):
+    pytest.importorskip('matplotlib')
     path = tmp_path / 'new' / 'a.png'
     with open_figure(path, 4, 3) as figure:
         axes = figure.subplots()
@@ -23,6 +24,7 @@ def test_a_figure_shows_what_was_drawn(tmp_path):
 
 
 def test_a_failure_while_drawing_keeps_the_older_figure(tmp_path):
+    pytest.importorskip('matplotlib')
     (tmp_path / 'a.png').write_text('older')
     with pytest.raises(ZeroDivisionError), open_figure(tmp_path / 'a.png', 4, 3):
         raise ZeroDivisionError

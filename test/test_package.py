@@ -191,3 +191,10 @@ def test_setup_names_what_a_bare_machine_lacks(tmp_path, programs, wanted):
                          env=machine_with(tmp_path, *programs), capture_output=True, check=False)
     assert ran.returncode == 1
     assert f'sudo apt-get install -y {wanted}\n' in ran.stderr
+
+
+@pytest.mark.parametrize('script', sorted((ROOT / 'scripts').iterdir()),
+                         ids=lambda path: path.name)
+def test_a_program_can_be_ended_while_its_libraries_load(script):
+    before, loads, _ = script.read_text(encoding='utf-8').partition('\nfrom yolact_ros')
+    assert loads and 'signal.signal(' in before

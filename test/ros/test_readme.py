@@ -47,3 +47,7 @@ def test_the_readme_links_to_files_that_exist():
     targets = re.findall(r'\]\(([^)#]+)\)', README)
 
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_readme_says_where_the_command_is_after_make_setup():
+    assert '`.venv/bin/yolact' in README

@@ -107,6 +107,7 @@ CASES = {
     'node, reloading': Case(lambda folder: _script('segment_node'), 'listens to', (0,),
                             _ask_for_reload),
     'frame source': Case(lambda folder: _script('frame_source'), 'playing', (0,)),
+    'viewer': Case(lambda folder: _script('viewer'), 'look at', (0,)),
     'demo': Case(lambda folder: [sys.executable, ROOT / 'tools' / 'demo', '--duration', '60',
                                  '--out', folder / 'demo'], 'demo'),
 }

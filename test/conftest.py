@@ -8,6 +8,7 @@ more in another.
 
 import faulthandler
 import os
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -42,6 +43,9 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / 'shared' / 'data'
 
 def pytest_configure(config: pytest.Config) -> None:
     """Have the last resorts; the process that only hands out tests (-n) counts the crashes."""
+    # A script that starts the tests with & leaves SIGINT ignored to them, and to what they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Watchdog())
     if config.getoption('dist', 'no') == 'loadfile' and not hasattr(config, 'workerinput'):
         config.pluginmanager.register(Crashes(config))

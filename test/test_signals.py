@@ -108,6 +108,18 @@ def test_an_interrupt_comes_once_while_it_is_tidied_up():
     assert (ran.stdout, ran.stderr) == ('tidied up\nwent on\n', '')
 
 
+def test_an_error_after_an_interrupt_that_was_caught_is_told_as_such():
+    program = ('import os, signal, time\nfrom yolact_ros.signals import (\n'
+               '    Interrupted, interrupt_caught, interrupt_once, keep_interrupt)\n'
+               'interrupt_once()\nwith keep_interrupt():\n    try:\n'
+               '        os.kill(os.getpid(), signal.SIGINT)\n        time.sleep(5)\n'
+               '    except Interrupted:\n        interrupt_caught()\n'
+               '    raise OSError("the disk is full")')
+    ran = subprocess.run([sys.executable, '-c', program], text=True, check=False,
+                         capture_output=True, timeout=20, env={'PYTHONPATH': str(ROOT)})
+    assert ran.stderr.splitlines()[-1] == 'OSError: the disk is full'
+
+
 def test_an_interrupt_that_a_library_tells_as_an_error_is_an_interrupt(tmp_path):
     program = PROGRAM.replace('time.sleep(0.01)', """try:
                     time.sleep(0.01)

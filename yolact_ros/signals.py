@@ -48,9 +48,14 @@ def ignore_signals() -> None:
 
 
 def interrupt_caught() -> None:
-    """Tell that Interrupted has not got lost; whoever catches it says so first."""
+    """
+    Tell that Interrupted has not got lost; whoever catches it says so first.
+
+    An error from then on is an error of its own.
+    """
     if _raised:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        _raised.clear()
 
 
 @contextmanager

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.data.datasets import PREFIX, open_dataset
-from yolact_ros.evaluation.evaluate import evaluate_predictor, evaluate_source
+from yolact_ros.evaluation.evaluate import evaluate_data
 from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.predictor import Predictor
 
@@ -27,7 +26,4 @@ def measure_accuracy(backends: Mapping[str, Backend], data: Sequence[str],
 def _mask_ap(backend: Backend, data: str, max_images: int | None) -> float:
     """Return COCO's mask AP of a network, not of a script."""
     predictor = Predictor(backend, PostprocessConfig(score_threshold=0.0))
-    if data.startswith(PREFIX):
-        source = open_dataset(data, size=backend.config.input_size)
-        return evaluate_source(predictor, source, max_images).mask_ap
-    return evaluate_predictor(predictor, data, max_images=max_images).mask_ap
+    return evaluate_data(predictor, data, backend.config.input_size, max_images).mask_ap

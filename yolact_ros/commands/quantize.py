@@ -16,9 +16,8 @@ from yolact_ros.benchmark.measure import measure
 from yolact_ros.checkpoint import load_model, resolve_weights
 from yolact_ros.commands.jobs.calibration import calibration_images
 from yolact_ros.config import MODEL_PRESETS, ModelConfig, PostprocessConfig
-from yolact_ros.data.datasets import PREFIX, open_dataset
 from yolact_ros.evaluation.agreement import agreement
-from yolact_ros.evaluation.evaluate import EvalResult, evaluate_predictor, evaluate_source
+from yolact_ros.evaluation.evaluate import EvalResult, evaluate_data
 from yolact_ros.export.openvino import convert_network, convert_rescoring, write_ir
 from yolact_ros.export.quantize import (
     Calibration,
@@ -181,11 +180,7 @@ class _Comparison:
     def _evaluate(self, runner: Callable, count: int | None) -> EvalResult:
         """Return the AP of a network on so many images, None for all."""
         predictor = self._predictor(runner, PostprocessConfig(score_threshold=0.0))
-        val = self._args.val
-        if val.startswith(PREFIX):
-            source = open_dataset(val, size=self._config.input_size)
-            return evaluate_source(predictor, source, count)
-        return evaluate_predictor(predictor, val, max_images=count)
+        return evaluate_data(predictor, self._args.val, self._config.input_size, count)
 
 
 def _drop(before: EvalResult, after: EvalResult) -> float:

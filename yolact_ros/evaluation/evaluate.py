@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from yolact_ros.data.classes import EVERYTHING, ClassChoice
+from yolact_ros.data.datasets import PREFIX, open_dataset
 from yolact_ros.data.image_files import ImageFinder, read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.evaluation.ap import COCO_LIMIT, ApSummary, coco_ap, counted_detections
@@ -21,7 +22,7 @@ from yolact_ros.evaluation.ground_truth import (
     sample_objects,
 )
 from yolact_ros.evaluation.yolact_ap import yolact_ap
-from yolact_ros.structures import Instances
+from yolact_ros.structures import InputSize, Instances
 
 Progress = Callable[[Iterable], Iterable]
 
@@ -106,6 +107,20 @@ def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
                       truth, tuple(detections),
                       yolact_ap(truth, detections) if with_original and boxed and masked
                       else None)
+
+
+def evaluate_data(predictor: ImageModel, data: str, size: InputSize,
+                  max_images: int | None = None) -> EvalResult:
+    """
+    Run a model over what a user names and score it.
+
+    :param data: a COCO annotation file, synthetic:easy, synthetic:hard or synthetic:mixed.
+    :param size: of synthetic images [px].
+    :raises FileNotFoundError, ValueError: as evaluate_predictor and evaluate_source.
+    """
+    if data.startswith(PREFIX):
+        return evaluate_source(predictor, open_dataset(data, size=size), max_images)
+    return evaluate_predictor(predictor, data, max_images=max_images)
 
 
 def evaluate_predictor(predictor: ImageModel, coco_json: str | Path,

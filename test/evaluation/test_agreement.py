@@ -50,3 +50,11 @@ def test_one_object_is_matched_once_and_with_its_best_partner():
 def test_results_of_other_images_are_refused():
     with pytest.raises(ValueError, match='same pictures, got results of 1 and 0'):
         agreement([found()], [])
+
+
+def test_nothing_in_common_is_told_without_figures_of_it():
+    assert agreement([found()], [found()]).line('float32', 'int8') == (
+        'float32 found 0 objects, int8 0, none of them the same')
+    one = agreement([found((1, 0.9, (0, 0, 10, 4)))], [found((1, 0.7, (0, 0, 8, 4)))])
+    assert one.line('a', 'b') == ('a found 1 objects, b 1, of them 1 the same (100.0%) with a '
+                                  'mean mask IoU of 0.800; their scores differ by 0.200')

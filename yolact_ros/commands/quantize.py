@@ -162,9 +162,7 @@ class _Comparison:
         shown = images[:SHOWN_IMAGES]
         same = agreement(*([predictor.predict(rgb) for rgb in shown]
                            for predictor in predictors.values()))
-        print(f'in {len(shown)} pictures float32 found {same.objects[0]} objects, int8 '
-              f'{same.objects[1]}, of them {same.matched} the same ({same.share:.1%}) with a mean '
-              f'mask IoU of {same.mask_iou:.3f}; their scores differ by {same.score_change:.3f}')
+        print(f'in {len(shown)} pictures {same.line("float32", "int8")}')
 
     def _predictor(self, runner: Callable, postprocess: PostprocessConfig) -> Predictor:
         """Return a predictor around what runs a network."""

@@ -36,6 +36,14 @@ class Agreement:
         either = sum(self.objects) - self.matched
         return self.matched / either if either else 1.0
 
+    def line(self, first: str, second: str) -> str:
+        """Return the comparison for people, by the names of the two models."""
+        found = f'{first} found {self.objects[0]} objects, {second} {self.objects[1]}'
+        if not self.matched:
+            return f'{found}, none of them the same'
+        return (f'{found}, of them {self.matched} the same ({self.share:.1%}) with a mean mask '
+                f'IoU of {self.mask_iou:.3f}; their scores differ by {self.score_change:.3f}')
+
 
 def agreement(first: Sequence[Instances], second: Sequence[Instances]) -> Agreement:
     """

@@ -79,7 +79,7 @@ class Targets:
 
     :param boxes: (N, 4) x_min, y_min, x_max, y_max relative to the input.
     :param class_ids: (N,) int64, 0-based.
-    :param masks: (N, S, S) uint8 or bool at input size.
+    :param masks: (N, H, W) uint8 or bool at input size.
     :param crowd: (N,) bool.
     :param unlabelled: class ids whose objects may be in the image without being labelled.
     """
@@ -109,7 +109,7 @@ class Batch:
 
     Few large tensors instead of four for each image: they cross from the loader's processes.
 
-    :param images: (B, 3, S, S) float32, normalised.
+    :param images: (B, 3, H, W) float32, normalised.
     :param objects: all objects of the batch.
     :param counts: B numbers of objects.
     :param names: B image names, for messages.
@@ -149,15 +149,16 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
 
 def to_batch(sample: Sample, mean: Sequence[float], std: Sequence[float]) -> Batch:
     """
-    Return an augmented, already square sample as a batch of one.
+    Return an augmented sample of the network's input size as a batch of one.
 
     :param mean: RGB, subtracted from pixels in [0, 255].
     :param std: RGB, divides the result.
     """
-    size = sample.image.shape[0]
+    height, width = sample.image.shape[:2]
     pixels = (sample.image - np.array(mean, np.float32)) * (1 / np.array(std, np.float32))
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-    objects = Targets(torch.from_numpy(sample.boxes / np.float32(size)),
+    sides = np.array([width, height, width, height], np.float32)
+    objects = Targets(torch.from_numpy(sample.boxes / sides),
                       torch.from_numpy(sample.class_ids),
                       torch.from_numpy(np.ascontiguousarray(sample.masks)),
                       torch.from_numpy(sample.crowd))

@@ -110,3 +110,17 @@ def test_an_epoch_holds_each_image_as_often_as_its_factor_says():
     # 200 epochs: the mean of a coin is within 0.15 of one half, four deviations.
     np.testing.assert_allclose(counts.mean(0), [1, 2.5, 1, 1.5], atol=0.15)
     assert order.batch(7) == BatchOrder(4, 3, 0, repeats=(1.0, 2.5, 1.0, 1.5)).batch(7)
+
+
+@pytest.mark.parametrize('size', [(64, 128), (128, 64), 96], ids=['wide', 'high', 'square'])
+def test_boxes_are_shares_of_the_width_and_of_the_height(size):
+    """The masks of blocks fill their boxes, so that every mask tells its box."""
+    plain = AugmentConfig(photometric=False, max_expand=1, crop=False, mirror=False)
+    batch = TrainingImages(Blocks(), plain, size, MEAN, MEAN, 0)[0, 0]
+    height, width = batch.images.shape[2:]
+    assert len(batch.objects.boxes) > 0
+    for mask, box in zip(batch.objects.masks.numpy(), batch.objects.boxes):
+        ys, xs = np.nonzero(mask)
+        sides = [xs.min() / width, ys.min() / height, (xs.max() + 1) / width,
+                 (ys.max() + 1) / height]
+        assert box.tolist() == pytest.approx(sides, abs=0.02)

@@ -7,7 +7,7 @@ from yolact_ros.commands.train import build_model, build_model_config
 from yolact_ros.data.datasets import open_dataset
 from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.config import TrainConfig
-from yolact_ros.training.losses import LossConfig
+from yolact_ros.training.losses.losses import LossConfig
 from yolact_ros.training.trainer import Trainer
 from yolact_ros.training.validation import measure_ap
 

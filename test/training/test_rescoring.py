@@ -12,7 +12,7 @@ from yolact_ros.model.layers import MaskIouNet
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.structures import ImageSize, Instances
 from yolact_ros.training import validation
-from yolact_ros.training.losses import LossConfig, mask_iou_loss
+from yolact_ros.training.losses.losses import LossConfig, mask_iou_loss
 from yolact_ros.training.step import LossModule
 from yolact_ros.training.validation import are_mask_scores_equal
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.training.batches.augment import AugmentConfig
-from yolact_ros.training.losses import LossConfig
+from yolact_ros.training.losses.losses import LossConfig
 from yolact_ros.weights.lite import LITE_WEIGHTS
 
 # The published recipe's rates are for this batch; autoscale converts them to others.

@@ -17,7 +17,7 @@ from yolact_ros.config import MODEL_PRESETS
 from yolact_ros.files import check_unfolded, read_text, replace_file
 from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.config import CHOICES, STARTS, TrainConfig
-from yolact_ros.training.losses import LossConfig
+from yolact_ros.training.losses.losses import LossConfig
 from yolact_ros.weights.checkpoint_file import read_checkpoint
 from yolact_ros.weights.lite import has_lite_weights
 

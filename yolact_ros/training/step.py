@@ -12,7 +12,7 @@ from yolact_ros.data.sample import Batch, Targets, split_batch
 from yolact_ros.devices import has_bfloat16_units
 from yolact_ros.model.yolact import RawPredictions, Yolact, level_sizes
 from yolact_ros.structures import InputSize, format_input_size
-from yolact_ros.training.losses import LossConfig, Losses, compute_losses
+from yolact_ros.training.losses.losses import LossConfig, Losses, compute_losses
 from yolact_ros.training.optimizer import restore_buffers, snapshot_buffers
 from yolact_ros.training.processes import Processes
 

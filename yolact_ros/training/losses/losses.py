@@ -9,7 +9,7 @@ its background anchors (negatives_in_empty); the original divides 0 by 0 there.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -19,11 +19,15 @@ from yolact_ros.data.sample import Targets
 from yolact_ros.model.yolact import RawPredictions
 from yolact_ros.ops.boxes import decode_boxes, encode_boxes, xyxy_to_cxcywh
 from yolact_ros.ops.masks import assemble_masks, crop_masks
-from yolact_ros.training.ciou import ciou_loss
-from yolact_ros.training.matching import BACKGROUND, Matches, match_anchors
-from yolact_ros.training.partial_labels import merge_unlabelled, unlabelled_mask
+from yolact_ros.training.losses.batch_objects import BatchObjects, gather_objects
+from yolact_ros.training.losses.ciou import ciou_loss
+from yolact_ros.training.losses.matching import BACKGROUND, match_anchors
+from yolact_ros.training.losses.partial_labels import merge_unlabelled, unlabelled_mask
+from yolact_ros.training.losses.positives import Positives, draw_positives, find_positives
 
 BOX_KINDS = ('smooth_l1', 'ciou')
+# Pixels of masks that are resized at once: as floats they are four times as large.
+RESIZED_TOGETHER = 2 ** 24
 
 
 @dataclass(frozen=True)
@@ -111,47 +115,37 @@ def compute_losses(predictions: RawPredictions, priors: Tensor, targets: Sequenc
     :param generator: chooses the masks to train where an image has too many.
     """
     priors = priors.to(predictions.box_offsets.dtype)
-    objects, matches = [], []
-    for target in targets:
-        target = replace(target, boxes=target.boxes.to(priors.dtype))
-        matches.append(match_anchors(priors, target, config.positive_iou, config.negative_iou,
-                                     config.crowd_overlap))
-        objects.append(target.objects)
-    labels = torch.stack([match.labels for match in matches])    # (B, P)
-    class_logits = merge_unlabelled(predictions.class_logits, labels, objects)
-    positives = (labels > 0).sum().clamp(min=1).to(priors.dtype)
-    masks, mask_iou = mask_losses(predictions, matches, objects, config, maskiou_net, generator)
+    objects = gather_objects(targets, priors.dtype)
+    matches = match_anchors(priors, objects, config.positive_iou, config.negative_iou,
+                            config.crowd_overlap)
+    positives = find_positives(matches)
+    class_logits = merge_unlabelled(predictions.class_logits, matches.labels, objects.unlabelled)
+    count = max(len(positives.images), 1)
+    masks, mask_iou = mask_losses(predictions, positives, objects, config, maskiou_net, generator)
     return Losses(
-        box=config.box_weight * box_loss(predictions.box_offsets, priors, matches, objects,
-                                         config.box_kind) / positives,
-        classes=config.class_weight * class_loss(class_logits, labels, config) / positives,
-        mask=config.mask_weight * masks / positives,
+        box=config.box_weight * box_loss(predictions.box_offsets, priors, positives,
+                                         objects.boxes, config.box_kind) / count,
+        classes=config.class_weight * class_loss(class_logits, matches.labels, config) / count,
+        mask=config.mask_weight * masks / count,
         semantic=config.semantic_weight * semantic_loss(predictions.semantic_logits, objects),
-        mask_iou=None if mask_iou is None else config.maskiou_weight * mask_iou / positives)
+        mask_iou=None if mask_iou is None else config.maskiou_weight * mask_iou / count)
 
 
-def box_loss(box_offsets: Tensor, priors: Tensor, matches: Sequence[Matches],
-             objects: Sequence[Targets], kind: str = 'smooth_l1') -> Tensor:
+def box_loss(box_offsets: Tensor, priors: Tensor, positives: Positives, boxes: Tensor,
+             kind: str = 'smooth_l1') -> Tensor:
     """
     Return the sum over the positive anchors of smooth L1 between offsets, or of 1 - CIoU.
 
     :param box_offsets: (B, P, 4).
-    :param objects: B entries without crowds.
+    :param boxes: (N, 4) of the objects of the batch.
     :param kind: one of BOX_KINDS.
     """
-    predicted, wanted = [], []
-    for offsets, match, target in zip(box_offsets, matches, objects):
-        rows = (match.labels > 0).nonzero().flatten()
-        boxes = target.boxes[match.objects[rows]]
-        if kind == 'ciou':
-            predicted.append(decode_boxes(offsets[rows], priors[rows]))
-            wanted.append(boxes)
-        else:
-            predicted.append(offsets[rows])
-            wanted.append(encode_boxes(xyxy_to_cxcywh(boxes), priors[rows]))
+    predicted = box_offsets[positives.images, positives.anchors]
+    wanted, priors = boxes[positives.objects], priors[positives.anchors]
     if kind == 'ciou':
-        return ciou_loss(torch.cat(predicted), torch.cat(wanted)).sum()
-    return functional.smooth_l1_loss(torch.cat(predicted), torch.cat(wanted), reduction='sum')
+        return ciou_loss(decode_boxes(predicted, priors), wanted).sum()
+    return functional.smooth_l1_loss(
+        predicted, encode_boxes(xyxy_to_cxcywh(wanted), priors), reduction='sum')
 
 
 def class_loss(class_logits: Tensor, labels: Tensor, config: LossConfig) -> Tensor:
@@ -183,9 +177,8 @@ def hard_negatives(class_logits: Tensor, labels: Tensor, config: LossConfig) -> 
     return (rank < wanted[:, None]) & (labels == BACKGROUND)
 
 
-def mask_losses(predictions: RawPredictions, matches: Sequence[Matches],
-                objects: Sequence[Targets], config: LossConfig,
-                maskiou_net: Callable[[Tensor], Tensor] | None = None,
+def mask_losses(predictions: RawPredictions, positives: Positives, objects: BatchObjects,
+                config: LossConfig, maskiou_net: Callable[[Tensor], Tensor] | None = None,
                 generator: torch.Generator | None = None) -> tuple[Tensor, Tensor | None]:
     """
     Return the mask loss and the re-scoring loss, not yet weighted nor divided by N.
@@ -195,36 +188,24 @@ def mask_losses(predictions: RawPredictions, matches: Sequence[Matches],
     re-scoring loss compares the re-scoring net's value for these cropped masks, not detached,
     with their true IoU.
     """
-    # Sums of nothing keep the loss connected to the network when no image has an object.
-    total = predictions.prototypes[:0].sum() + predictions.coefficients[:0].sum()
-    soft, hard, class_ids = [], [], []
+    learnt, shares = draw_positives(positives, config.masks_to_train, generator)
+    coefficients = predictions.coefficients[learnt.images, learnt.anchors]
     # Unbound once: indexing the batch would make a gradient of the whole batch for each image.
-    for prototypes, coefficients, match, target in zip(
-            predictions.prototypes.unbind(), predictions.coefficients.unbind(), matches, objects):
-        rows = (match.labels > 0).nonzero().flatten()
-        if (count := len(rows)) == 0:
-            continue
-        if count > config.masks_to_train:
-            rows = _choose(rows, config.masks_to_train, generator)
-        chosen = match.objects[rows]
-        masks = _masks_on_grid(target.masks, prototypes.shape[:2])[chosen].to(prototypes.dtype)
-        boxes = target.boxes[chosen]
-        predicted = crop_masks(assemble_masks(prototypes, coefficients[rows]), boxes)
-        total = total + mask_loss(predicted, masks, boxes) * (count / len(rows))
-        soft.append(predicted)
-        hard.append(masks)
-        class_ids.append(target.class_ids[chosen])
+    soft = torch.cat([assemble_masks(*image) for image in zip(
+        predictions.prototypes.unbind(), coefficients.split(learnt.counts))])
+    masks = _masks_on_grid(objects.masks, soft.shape[1:])[learnt.objects].to(soft.dtype)
+    boxes = objects.boxes[learnt.objects]
+    predicted = crop_masks(soft, boxes)
+    total = (mask_loss(predicted, masks, boxes) * shares.to(soft)).sum()
     if maskiou_net is None:
         return total, None
-    if not soft:
-        return total, predictions.prototypes[:0].sum()
-    return total, mask_iou_loss(maskiou_net, torch.cat(soft), torch.cat(hard),
-                                torch.cat(class_ids), config, generator)
+    return total, mask_iou_loss(maskiou_net, predicted, masks, objects.class_ids[learnt.objects],
+                                config, generator)
 
 
 def mask_loss(predicted: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
     """
-    Return the sum over objects of binary cross entropy / box area [px of the grid].
+    Return (N,), of each object the sum of binary cross entropy / box area [px of the grid].
 
     Mask pixels outside the box meet a prediction of exactly 0 and cost 100 each (torch limits
     the logarithm), without gradient.
@@ -239,8 +220,8 @@ def mask_loss(predicted: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
     known = predicted.nan_to_num(nan=0.0).clamp(0, 1)
     cost = functional.binary_cross_entropy(known, masks, reduction='none')
     sides = boxes[:, 2:] - boxes[:, :2]
-    return (cost.sum((1, 2)) / (sides[:, 0] * width) / (sides[:, 1] * height)).sum() \
-        + 0 * predicted.sum()
+    return cost.sum((1, 2)) / (sides[:, 0] * width) / (sides[:, 1] * height) \
+        + 0 * predicted.sum((1, 2))
 
 
 def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, masks: Tensor,
@@ -258,7 +239,8 @@ def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, ma
     if count == 0:
         return predicted[kept].sum()
     if 0 < config.maskious_to_train < count:
-        kept = _choose(kept, config.maskious_to_train, generator)
+        drawn = torch.randperm(count, generator=generator)[:config.maskious_to_train]
+        kept = kept[drawn.to(kept.device)]
     predicted, masks, class_ids = predicted[kept], masks[kept], class_ids[kept]
     with torch.no_grad():
         binary = (predicted > 0.5).to(masks.dtype)
@@ -268,32 +250,28 @@ def mask_iou_loss(maskiou_net: Callable[[Tensor], Tensor], predicted: Tensor, ma
     return functional.smooth_l1_loss(value, true_iou, reduction='sum') * (count / len(kept))
 
 
-def semantic_loss(semantic_logits: Tensor, objects: Sequence[Targets]) -> Tensor:
+def semantic_loss(semantic_logits: Tensor, objects: BatchObjects) -> Tensor:
     """
     Return binary cross entropy, mean over pixels and images, summed over the labelled classes.
 
     :param semantic_logits: (B, C, H3, W3).
     """
-    wanted = torch.zeros_like(semantic_logits)
-    for target_map, target in zip(wanted, objects):
-        masks = _masks_on_grid(target.masks, semantic_logits.shape[2:])
-        for class_id in target.class_ids.unique():
-            target_map[class_id] = masks[target.class_ids == class_id].any(0)
     batch, classes, height, width = semantic_logits.shape
-    known = ~unlabelled_mask(objects, classes, semantic_logits.device)[:, :, None, None]
-    cost = functional.binary_cross_entropy_with_logits(semantic_logits, wanted, known.to(wanted),
-                                                       reduction='sum')
+    masks = _masks_on_grid(objects.masks, (height, width)).to(semantic_logits.dtype)
+    wanted = torch.zeros_like(semantic_logits).flatten(0, 1).index_add(
+        0, objects.images * classes + objects.class_ids, masks).clamp(max=1)
+    known = ~unlabelled_mask(objects.unlabelled, classes, semantic_logits.device)
+    cost = functional.binary_cross_entropy_with_logits(
+        semantic_logits, wanted.view_as(semantic_logits), known[:, :, None, None].to(wanted),
+        reduction='sum')
     return cost / (height * width) / batch
-
-
-def _choose(rows: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
-    """Return so many of the rows at random."""
-    return rows[torch.randperm(len(rows), generator=generator)[:count].to(rows.device)]
 
 
 def _masks_on_grid(masks: Tensor, size: Sequence[int]) -> Tensor:
     """Return (N, h, w) bool masks resized bilinearly, pixel centres at +0.5, and thresholded."""
     if len(masks) == 0:
         return torch.zeros((0, *size), dtype=torch.bool, device=masks.device)
-    return functional.interpolate(masks[None].float(), tuple(size), mode='bilinear',
-                                  align_corners=False)[0] > 0.5
+    together = max(RESIZED_TOGETHER // masks[0].numel(), 1)
+    return torch.cat([functional.interpolate(part[None].float(), tuple(size), mode='bilinear',
+                                             align_corners=False)[0] > 0.5
+                      for part in masks.split(together)])

@@ -10,7 +10,7 @@ from yolact_ros.data.sample import Targets
 from yolact_ros.model.layers import MaskIouNet
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import RawPredictions
-from yolact_ros.training.losses import (
+from yolact_ros.training.losses.losses import (
     LossConfig,
     class_loss,
     compute_losses,

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from yolact_ros.data.sample import Targets
-from yolact_ros.training.matching import BACKGROUND
+from yolact_ros.training.losses.matching import BACKGROUND
 
 
-def merge_unlabelled(class_logits: Tensor, labels: Tensor, objects: Sequence[Targets]) -> Tensor:
+def merge_unlabelled(class_logits: Tensor, labels: Tensor,
+                     unlabelled: Sequence[tuple[int, ...]]) -> Tensor:
     """
     Return the logits with the unlabelled classes of each image counted as background there.
 
@@ -22,21 +22,20 @@ def merge_unlabelled(class_logits: Tensor, labels: Tensor, objects: Sequence[Tar
 
     :param class_logits: (B, P, C + 1), channel 0 is background.
     :param labels: (B, P), see Matches.
-    :param objects: B entries.
+    :param unlabelled: B times the class ids that the image is not labelled for.
     """
-    if not any(target.unlabelled for target in objects):
+    if not any(unlabelled):
         return class_logits
-    unlabelled = unlabelled_mask(objects, class_logits.shape[-1] - 1, class_logits.device)
-    unknown = functional.pad(unlabelled, (1, 0))[:, None]                      # (B, 1, C + 1)
-    either = functional.pad(unlabelled, (1, 0), value=True)[:, None]
+    mask = unlabelled_mask(unlabelled, class_logits.shape[-1] - 1, class_logits.device)
+    unknown = functional.pad(mask, (1, 0))[:, None]                      # (B, 1, C + 1)
+    either = functional.pad(mask, (1, 0), value=True)[:, None]
     background = class_logits.masked_fill(~either, -torch.inf).logsumexp(-1, keepdim=True)
     merged = torch.cat((background, class_logits[..., 1:]), -1).masked_fill(unknown, -torch.inf)
     return torch.where((labels == BACKGROUND)[..., None], merged, class_logits)
 
 
-def unlabelled_mask(objects: Sequence[Targets], classes: int, device: torch.device) -> Tensor:
+def unlabelled_mask(unlabelled: Sequence[tuple[int, ...]], classes: int,
+                    device: torch.device) -> Tensor:
     """Return (B, C) bool, True at the classes that an image is not labelled for."""
-    mask = torch.zeros(len(objects), classes, dtype=torch.bool)
-    for row, target in zip(mask, objects):
-        row[list(target.unlabelled)] = True
-    return mask.to(device)
+    return torch.tensor([[class_id in missing for class_id in range(classes)]
+                         for missing in unlabelled], dtype=torch.bool).to(device)

@@ -5,11 +5,10 @@ import math
 import pytest
 import torch
 
-from yolact_ros.data.sample import Targets
 from yolact_ros.ops.boxes import encode_boxes, xyxy_to_cxcywh
-from yolact_ros.training.ciou import ciou_loss
-from yolact_ros.training.losses import LossConfig, box_loss
-from yolact_ros.training.matching import Matches
+from yolact_ros.training.losses.ciou import ciou_loss
+from yolact_ros.training.losses.losses import LossConfig, box_loss
+from yolact_ros.training.losses.positives import Positives
 
 TRUE = [0.0, 0.0, 4.0, 4.0]
 
@@ -46,13 +45,13 @@ def test_boxes_that_do_not_touch_are_drawn_together():
 def test_offsets_that_decode_to_the_objects_cost_nothing():
     priors = torch.tensor([[0.5, 0.5, 0.4, 0.4], [0.2, 0.2, 0.1, 0.1]])
     box = torch.tensor([[0.3, 0.35, 0.8, 0.7]])
-    target = Targets(box, torch.tensor([0]), torch.zeros(1, 4, 4), torch.tensor([False]))
     offsets = torch.zeros(1, 2, 4)
     offsets[0, 0] = encode_boxes(xyxy_to_cxcywh(box), priors[:1])[0]
-    match = Matches(torch.tensor([1, 0]), torch.tensor([0, 0]))
-    assert abs(float(box_loss(offsets, priors, [match], [target], 'ciou'))) < 1e-5
+    first = torch.tensor([0])
+    positives = Positives(first, first, first, [1])
+    assert abs(float(box_loss(offsets, priors, positives, box, 'ciou'))) < 1e-5
     offsets[0, 0] += 1
-    assert float(box_loss(offsets, priors, [match], [target], 'ciou')) > 0.05
+    assert float(box_loss(offsets, priors, positives, box, 'ciou')) > 0.05
 
 
 def test_an_unknown_kind_is_refused():

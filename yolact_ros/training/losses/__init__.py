@@ -1,0 +1,1 @@
+"""What a training minimises: which anchor learns which object, and the five losses."""

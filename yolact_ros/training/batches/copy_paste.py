@@ -30,21 +30,20 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
         return sample
     chosen = rng.permutation(rows)[:int(rng.integers(1, len(rows) + 1))]
     image = sample.image.copy()
-    masks: list[np.ndarray] = []
+    owner = np.full(image.shape[:2], -1, np.int32)   # which pasted object is seen at a pixel
     class_ids: list[int] = []
     for row in chosen:
-        mask = _paste_one(image, donor.image, donor.masks[row], rng)
-        if mask is not None:
-            masks = [below & ~mask for below in masks] + [mask]
+        if _paste_one(image, owner, len(class_ids), donor.image, donor.masks[row], rng):
             class_ids.append(donor.class_ids[row])
-    if not masks:
+    if not class_ids:
         return sample
-    return _relabel(sample, image, np.stack(masks), np.array(class_ids, np.int64))
+    masks = owner == np.arange(len(class_ids))[:, None, None]
+    return _relabel(sample, image, masks, np.array(class_ids, np.int64))
 
 
-def _paste_one(image: np.ndarray, source: np.ndarray, mask: np.ndarray,
-               rng: np.random.Generator) -> np.ndarray | None:
-    """Paint one object into image (modified); return its (H, W) bool mask, None if too small."""
+def _paste_one(image: np.ndarray, owner: np.ndarray, number: int, source: np.ndarray,
+               mask: np.ndarray, rng: np.random.Generator) -> bool:
+    """Paint one object into image and its number into owner; return False if it is too small."""
     height, width = image.shape[:2]
     x0, y0, x1, y1 = box_of_mask(mask)
     patch, alpha = source[y0:y1, x0:x1], mask[y0:y1, x0:x1].astype(np.float32)
@@ -53,7 +52,7 @@ def _paste_one(image: np.ndarray, source: np.ndarray, mask: np.ndarray,
     scale = rng.uniform(*SCALES) * min(1.0, width / (x1 - x0), height / (y1 - y0))
     size = (round((x1 - x0) * scale), round((y1 - y0) * scale))
     if min(size) < 2:
-        return None
+        return False
     patch = cv2.resize(np.ascontiguousarray(patch), size, interpolation=cv2.INTER_AREA)
     alpha = cv2.resize(np.ascontiguousarray(alpha), size, interpolation=cv2.INTER_AREA)
     # The object's middle lands anywhere in the image; what hangs over is cut off.
@@ -65,9 +64,9 @@ def _paste_one(image: np.ndarray, source: np.ndarray, mask: np.ndarray,
              slice(columns.start - left, columns.stop - left))
     share = alpha[inner][..., None]
     image[rows, columns] = np.rint(patch[inner] * share + image[rows, columns] * (1 - share))
-    pasted = np.zeros((height, width), bool)
-    pasted[rows, columns] = alpha[inner] > 0.5
-    return pasted if pasted.any() else None
+    seen = alpha[inner] > 0.5
+    owner[rows, columns][seen] = number
+    return bool(seen.any())
 
 
 def _relabel(sample: Sample, image: np.ndarray, masks: np.ndarray,

@@ -100,7 +100,7 @@ def decompress_runs(counts: str) -> np.ndarray:
     :returns: int64, background first.
     :raises ValueError: when the text is damaged.
     """
-    codes = np.array([ord(letter) for letter in counts], np.int64) - ord('0')
+    codes = np.frombuffer(counts.encode('utf-32-le'), np.uint32).astype(np.int64) - ord('0')
     if codes.size == 0 or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
         raise ValueError('run lengths are damaged: a character that is none of theirs, or no end')
     starts = np.concatenate([[0], np.flatnonzero(codes & 32 == 0)[:-1] + 1])

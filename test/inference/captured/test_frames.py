@@ -282,6 +282,28 @@ class Kernels:
         return torch.empty(logits.shape[:2])
 
     @staticmethod
+    def passing_scores(scores, counts, thresholds, cut):
+        return torch.empty(len(scores), scores.shape[2] - 1, scores.shape[1])
+
+    @staticmethod
+    def choose_largest(values, most):
+        places = torch.empty(len(values), most, dtype=torch.long)
+        return torch.empty(places.shape), places, torch.empty(len(values), dtype=torch.int32), \
+            torch.empty(len(values))
+
+    @staticmethod
+    def largest(values, most):
+        return Kernels.choose_largest(values, most)[:2]
+
+    @staticmethod
+    def first_kept(keep, most):
+        return torch.empty(len(keep), most, dtype=torch.long)
+
+    @staticmethod
+    def decode_chosen(offsets, priors, anchors):
+        return torch.empty(*anchors.shape, 4)
+
+    @staticmethod
     def fast_nms_keep(boxes, class_ids, valid, iou, top_k):
         return torch.empty_like(valid)
 
@@ -294,7 +316,7 @@ class Kernels:
 def test_no_torch_operation_between_the_kernels_waits_for_the_device(monkeypatch, nms):
     # Fake tensors have shapes but no values: whatever asks for one raises. The kernels take no
     # fake tensors and are not judged here.
-    for kernel in ('preprocess', 'assembly', 'scores', 'nms', 'rasterise'):
+    for kernel in ('preprocess', 'assembly', 'boxes', 'largest', 'scores', 'nms', 'rasterise'):
         monkeypatch.setattr(operators, kernel, Kernels)
     marks = []
 

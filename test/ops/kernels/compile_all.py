@@ -12,10 +12,19 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
-from yolact_ros.ops.kernels import assembly, nms, preprocess, rasterise, sampling, scores
+from yolact_ros.ops.kernels import (
+    assembly,
+    largest,
+    nms,
+    preprocess,
+    rasterise,
+    sampling,
+    scores,
+)
+from yolact_ros.ops.kernels import boxes as chosen_boxes
 
 POINTERS = {torch.float32: '*fp32', torch.float16: '*fp16', torch.bfloat16: '*bf16',
-            torch.int32: '*i32', torch.uint8: '*u8', torch.bool: '*i1'}
+            torch.int32: '*i32', torch.int64: '*i64', torch.uint8: '*u8', torch.bool: '*i1'}
 
 
 def main() -> None:
@@ -41,6 +50,8 @@ def launch_those_that_read(dtype: torch.dtype) -> None:
                                           memory_format=torch.channels_last)
                               for channels in (128, 27)), 1)
     scores.anchor_scores(torch.empty(1, 19248, 81, dtype=dtype), torch.empty(80), torch.empty(1))
+    chosen_boxes.decode_chosen(torch.empty(1, 19248, 4, dtype=dtype), torch.empty(19248, 4),
+                               torch.empty(1, 2048, dtype=torch.int64))
     assembly.assemble_masks(torch.empty(1, 138, 138, 32, dtype=dtype), torch.empty(1, 100, 32),
                             boxes, counts)
 
@@ -48,7 +59,10 @@ def launch_those_that_read(dtype: torch.dtype) -> None:
 def launch_the_others() -> None:
     """Launch the kernels that know float32 alone."""
     counts, boxes = torch.empty(1, dtype=torch.int32), torch.empty(1, 100, 4)
-    nms.fast_nms_keep(torch.empty(1, 400, 4), torch.empty(1, 400, dtype=torch.int32),
+    scores.passing_scores(torch.empty(1, 2048, 81), counts, torch.empty(80), torch.empty(1))
+    largest.largest(torch.empty(1, 163840), 2049)
+    largest.first_kept(torch.empty(1, 2048, dtype=torch.bool), 100)
+    nms.fast_nms_keep(torch.empty(1, 400, 4), torch.empty(1, 400, dtype=torch.int64),
                       torch.empty(1, 400, dtype=torch.bool), torch.empty(1), counts)
     rasterise.rasterise_masks(
         torch.empty(1, 100, 138, 138), boxes, counts, torch.empty(1, 3, dtype=torch.int32),

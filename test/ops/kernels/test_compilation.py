@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip('triton', reason='needs Triton')
 
 ROOT = Path(__file__).resolve().parents[3]
-KERNELS = {'_resize', '_sample', '_best_scores', '_judge', '_assemble', '_plan', '_rasterise'}
+KERNELS = {'_resize', '_sample', '_best_scores', '_pass', '_decode', '_choose', '_sort',
+           '_first_kept', '_judge', '_assemble', '_plan', '_rasterise'}
 
 
 @pytest.mark.parametrize('capability, dtype', [

@@ -62,3 +62,28 @@ def test_undefined_scores_count_nothing(device, row):
 
     assert scores[0, 0] == 0
     assert scores[0, 1] > 0.99
+
+
+@pytest.mark.parametrize('anchors, classes', [(1, 1), (70, 20)])
+def test_passing_scores_exceed_both_limits(device, anchors, classes):
+    generator = torch.Generator().manual_seed(anchors)
+    scores = torch.rand(2, anchors, classes + 1, generator=generator)
+    thresholds, cut = torch.rand(classes, generator=generator), torch.tensor([0.3, 0.6])
+    counts = torch.tensor([anchors, anchors // 2], dtype=torch.int32)
+
+    passing = kernel.passing_scores(*(part.to(device) for part in (scores, counts, thresholds,
+                                                                   cut)))
+
+    foreground = scores[..., 1:]
+    counted = torch.arange(anchors)[None] < counts[:, None]
+    passes = (foreground > thresholds) & (foreground > cut[:, None, None]) & counted[..., None]
+    assert torch.equal(passing.cpu(), torch.where(passes, foreground, 0.0).transpose(1, 2))
+
+
+def test_limits_must_be_exceeded(device):
+    passing = kernel.passing_scores(
+        torch.tensor([[[9.0, 0.5, 0.25]]], device=device),
+        torch.ones(1, dtype=torch.int32, device=device), torch.tensor([0.5, 0.2], device=device),
+        torch.tensor([0.25], device=device))
+
+    assert passing.tolist() == [[[0.0], [0.0]]]

@@ -11,7 +11,7 @@ from yolact_ros.inference.backends.protocol import Backend
 from yolact_ros.inference.captured.buffers import FrameRequest, FrameResult
 from yolact_ros.inference.steps.operators import Operators
 from yolact_ros.inference.steps.select import Detections
-from yolact_ros.ops.kernels import assembly, nms, preprocess, rasterise, scores
+from yolact_ros.ops.kernels import assembly, boxes, largest, nms, preprocess, rasterise, scores
 
 
 class FrameMemory(NamedTuple):
@@ -31,41 +31,41 @@ def _preprocess(memory: FrameMemory, backend: Backend) -> Tensor:
 
 def _best_anchors(logits: Tensor, classes: Tensor, candidate: Tensor,
                   most: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Sort the best scores of all anchors: how many see something only the device knows."""
-    best = scores.anchor_scores(logits.contiguous(), classes, candidate)      # (B, P)
-    values, anchors = _largest(best, most + 1)
-    cut = values[:, most] if values.shape[1] > most else values.new_zeros(len(values))
-    anchors = anchors[:, :most].sort(1).values
-    of_classes = torch.softmax(_rows(logits, anchors).float(), -1)[..., 1:]
-    passing = (of_classes > classes) & (of_classes > cut[:, None, None]) \
-        & (_rows(best, anchors) > 0)[..., None]
-    return anchors, of_classes.masked_fill(~passing, 0.0), cut
+    """Score all anchors by their best class, and the best of them as the eager steps do."""
+    logits = logits.contiguous()
+    _, anchors, counts, cut = largest.choose_largest(
+        scores.anchor_scores(logits, classes, candidate), most)
+    softmax = torch.softmax(_rows(logits, anchors), -1, dtype=torch.float32)
+    passing = scores.passing_scores(softmax, counts, classes, cut)            # (B, C, A)
+    return anchors, passing.transpose(1, 2), cut
 
 
 def _largest(values: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Sort everything, zeros too."""
-    values, places = values.sort(dim=1, descending=True, stable=True)
-    return values[:, :most], places[:, :most]
+    """Lay the values out as the kernels read them."""
+    return largest.largest(values.contiguous(), most)
 
 
 def _rows(values: Tensor, rows: Tensor) -> Tensor:
-    """Take rows of every image."""
-    return values[torch.arange(len(values), device=values.device)[:, None], rows]
+    """Take rows of every image by one kernel."""
+    rows = rows.view(*rows.shape, *(1,) * (values.dim() - 2))
+    return values.gather(1, rows.expand(-1, -1, *values.shape[2:]))
 
 
-def _nms_keep(boxes: Tensor, class_ids: Tensor, valid: Tensor, iou: Tensor,
+def _decode(offsets: Tensor, priors: Tensor, anchors: Tensor) -> Tensor:
+    """Lay the offsets out as the kernel reads them."""
+    return boxes.decode_chosen(offsets.contiguous(), priors, anchors.contiguous())
+
+
+def _nms_keep(candidates: Tensor, class_ids: Tensor, valid: Tensor, iou: Tensor,
               top_k: Tensor) -> Tensor:
     """Lay the candidates out as the kernel reads them."""
-    return nms.fast_nms_keep(boxes.contiguous(), class_ids.int().contiguous(),
+    return nms.fast_nms_keep(candidates.contiguous(), class_ids.contiguous(),
                              valid.contiguous(), iou, top_k)
 
 
 def _first_kept(keep: Tensor, most: int) -> Tensor:
-    """Count up to each one's place; those of no place share one behind the others."""
-    place = keep.cumsum(1, dtype=torch.int32).sub_(1)
-    place = place.masked_fill_(~keep, most).clamp_(max=most).long()
-    order = torch.arange(keep.shape[1], device=keep.device).expand_as(place)
-    return place.new_zeros(len(keep), most + 1).scatter_(1, place, order)[:, :most]
+    """Lay the verdicts out as the kernel reads them."""
+    return largest.first_kept(keep.contiguous(), most)
 
 
 def _assemble(prototypes: Tensor, coefficients: Tensor, boxes: Tensor, counts: Tensor) -> Tensor:
@@ -90,5 +90,5 @@ def _to_pixels(found: Detections, soft: Tensor, mask_scores: Tensor,
     return result
 
 
-TRITON = Operators(_preprocess, _best_anchors, _largest, _rows, _nms_keep, _first_kept, _assemble,
-                   _to_pixels)
+TRITON = Operators(_preprocess, _best_anchors, _decode, _largest, _rows, _nms_keep, _first_kept,
+                   _assemble, _to_pixels)

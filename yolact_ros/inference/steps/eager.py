@@ -25,6 +25,7 @@ from yolact_ros.inference.steps.stages import StageClock, look, segment
 from yolact_ros.inference.steps.thresholds import Thresholds
 from yolact_ros.inference.steps.to_masks import eager_instances
 from yolact_ros.model.yolact import RawPredictions
+from yolact_ros.ops.boxes import decode_boxes
 from yolact_ros.ops.masks import assemble_masks, crop_masks
 from yolact_ros.structures import ImageSize, Instances
 
@@ -102,6 +103,11 @@ def _best_anchors(logits: Tensor, classes: Tensor, candidate: float,
     return anchors[None], scores[None], cut
 
 
+def _decode(offsets: Tensor, priors: Tensor, anchors: Tensor) -> Tensor:
+    """Decode the boxes of some anchors of the one image."""
+    return decode_boxes(_rows(offsets, anchors).float(), _rows(priors[None], anchors))
+
+
 def _largest(values: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Sort what is not zero."""
     values = values[0]
@@ -137,5 +143,5 @@ def _to_pixels(found: Detections, soft: Tensor, mask_scores: Tensor, rgb: np.nda
 
 # Behind the network a batch of one image: where the host may look at values nothing is padded,
 # so that work grows with what is in the image.
-EAGER = Operators(_preprocess, _best_anchors, _largest, _rows, _nms_keep, _first_kept, _assemble,
-                  _to_pixels)
+EAGER = Operators(_preprocess, _best_anchors, _decode, _largest, _rows, _nms_keep, _first_kept,
+                  _assemble, _to_pixels)

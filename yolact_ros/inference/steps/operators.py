@@ -21,6 +21,7 @@ class Operators(NamedTuple):
         -> the anchors with the best scores (B, A), ascending, and their scores of all classes
         (B, A, C), 0 where they do not pass or an anchor left out may be better; the best score
         left out or 0 (B,).
+    :param decode: (B, P, 4) offsets, (P, 4) priors and (B, E) anchors -> (B, E, 4) boxes.
     :param largest: (B, M) values >= 0 and how many -> values and places of the largest of each
         row, best first, equal ones in their order. Zeros may be left out.
     :param rows: (B, M, ...) values and (B, n) rows -> (B, n, ...).
@@ -35,6 +36,7 @@ class Operators(NamedTuple):
 
     preprocess: Callable[[Any, Backend], Tensor]
     best_anchors: Callable[[Tensor, Tensor, float | Tensor, int], tuple[Tensor, Tensor, Tensor]]
+    decode: Callable[[Tensor, Tensor, Tensor], Tensor]
     largest: Callable[[Tensor, int], tuple[Tensor, Tensor]]
     rows: Callable[[Tensor, Tensor], Tensor]
     nms_keep: Callable[[Tensor, Tensor, Tensor, float | Tensor, int | Tensor], Tensor]

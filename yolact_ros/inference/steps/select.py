@@ -78,17 +78,16 @@ def select_best(raw: RawPredictions, priors: Tensor, thresholds: Thresholds, nms
     best_of = _best_pairs if nms == 'fast' else _best_classes
     anchors, class_ids, scores, exhausted = best_of(raw.class_logits, thresholds,
                                                     most_anchors or MOST_ANCHORS, operators)
-    boxes = decode_boxes(rows_of(raw.box_offsets, anchors).float(),
-                         rows_of(priors.expand(len(anchors), -1, -1), anchors))
+    boxes = operators.decode(raw.box_offsets, priors, anchors)
     rivals = class_ids if nms == 'fast' else torch.zeros_like(class_ids)
     keep = operators.nms_keep(boxes, rivals, scores > 0, thresholds.iou, thresholds.top_k)
     if nms == 'cross_class':
         # A box that its own class's threshold forbids still suppresses others.
         keep = keep & (scores > thresholds.classes[class_ids])
     chosen = operators.first_kept(keep, room)
-    counts = keep.sum(1).clamp(max=thresholds.max_instances)
+    counts = keep.sum(1, dtype=torch.int32).clamp(max=thresholds.max_instances)
     return Detections(rows_of(boxes, chosen), rows_of(class_ids, chosen), rows_of(scores, chosen),
-                      rows_of(raw.coefficients, rows_of(anchors, chosen)).float(), counts.int(),
+                      rows_of(raw.coefficients, rows_of(anchors, chosen)).float(), counts,
                       exhausted | (counts >= thresholds.max_instances))
 
 

@@ -21,7 +21,7 @@ def fast_nms_keep(boxes: Tensor, class_ids: Tensor, valid: Tensor, iou_threshold
     against top_k better ones of any place. The overlaps are never in memory at once.
 
     :param boxes: (B, E, 4) float32 corners, contiguous, best score first.
-    :param class_ids: (B, E) int32, contiguous.
+    :param class_ids: (B, E) int32 or int64, contiguous.
     :param valid: (B, E) bool, contiguous; the others neither stay nor take part.
     :param iou_threshold: (1,) float32.
     :param top_k: (1,) int32.
@@ -63,7 +63,9 @@ def _judge(boxes, class_ids, valid, iou_threshold, top_k, keep, count,
     threshold = tl.load(iou_threshold)
     ahead = tl.zeros((columns,), tl.int32)
     beaten = tl.zeros((columns,), tl.int32)
-    for at in range(0, tl.minimum(start + columns, count), rows):
+    # Behind the last that takes part, as most are in most images, nothing is compared.
+    stop = tl.where(tl.max(taking_part.to(tl.int32), 0) > 0, tl.minimum(start + columns, count), 0)
+    for at in range(0, stop, rows):
         other = at + tl.arange(0, rows)
         left_o, top_o, right_o, bottom_o, class_o, part_o = _load(boxes, class_ids, valid, other,
                                                                   count)

@@ -138,18 +138,22 @@ def _is_stored(record: CocoImage, fact: ImageFacts) -> bool:
 
 def _alike(ones: Sequence[CocoImage], twos: Sequence[CocoImage],
            facts: Facts) -> list[tuple[int, int]]:
-    """Return index pairs of images that are the same file, or look the same."""
-    looks = [np.array([list(bytes.fromhex(facts[record.path].look)) for record in records],
-                      np.uint8).reshape(len(records), BITS // 8) for records in (ones, twos)]
+    """
+    Return index pairs of images that are the same file, or look the same.
+
+    Of two hashes of signs the product is the bits that agree less those that differ.
+    """
+    signs = [_signs(records, facts) for records in (ones, twos)]
     pairs: list[tuple[int, int]] = []
     for start in range(0, len(ones), BLOCK):
-        different = np.zeros((len(looks[0][start:start + BLOCK]), len(twos)), np.uint16)
-        for byte in range(BITS // 8):
-            different += POPULATION[looks[0][start:start + BLOCK, byte, None]
-                                    ^ looks[1][None, :, byte]]
-        rows, columns = np.nonzero(different <= SHARE * BITS)
+        agreement = signs[0][start:start + BLOCK] @ signs[1].T
+        rows, columns = np.nonzero(agreement >= BITS - 2 * SHARE * BITS)
         pairs += zip((rows + start).tolist(), columns.tolist())
     return pairs
 
 
-POPULATION = np.array([bin(value).count('1') for value in range(256)], np.uint16)
+def _signs(records: Sequence[CocoImage], facts: Facts) -> np.ndarray:
+    """Return (N, BITS) float32, the difference hashes with -1 for 0."""
+    looks = b''.join(bytes.fromhex(facts[record.path].look) for record in records)
+    bits = np.unpackbits(np.frombuffer(looks, np.uint8)).reshape(len(records), BITS)
+    return bits * np.float32(2) - 1

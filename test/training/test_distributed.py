@@ -29,7 +29,7 @@ def config_for(out):
     return TrainConfig(
         out=str(out), preset='yolact_plus_tiny', model=SMALL_NETWORK, batch_size=4,
         autoscale=False, iterations=1, learning_rate=RATE, momentum=0, weight_decay=0,
-        schedule='constant', warmup=0, freeze_batch_norm='yes', workers=0, log_every=1,
+        schedule='constant', warmup=0, hours=1, freeze_batch_norm='yes', workers=0, log_every=1,
         device='cpu', augment=AugmentConfig(crop=False, max_expand=1))
 
 

@@ -1,6 +1,7 @@
 """Whole trainings of a few steps: resuming, freezing, faults, files."""
 
 import logging
+import math
 import signal
 import sys
 from dataclasses import replace
@@ -20,6 +21,7 @@ from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.interrupt import interruptible
 from yolact_ros.training.optimizer import should_freeze_batch_norm
 from yolact_ros.training.processes import Processes
+from yolact_ros.training.progress import Limits
 from yolact_ros.training.run_folder import append_row, drop_rows_after, read_rows
 from yolact_ros.training.step import train_step, training_precision
 from yolact_ros.training.trainer import Trainer, explained_memory_errors
@@ -392,6 +394,21 @@ def test_a_training_ends_when_its_hours_are_over(make_config, caplog):
     assert run.run()
     assert run.progress.step == 1
     assert run.folder.last.is_file() and 'hours are over' in caplog.text
+
+
+def test_the_learning_rate_falls_to_its_end_by_the_time_the_hours_are_over(make_config,
+                                                                           monkeypatch):
+    shares = iter([0.0, 0.0, 0.25, 0.75, 1.0])
+    monkeypatch.setattr(Limits, 'share', property(lambda limits: next(shares)))
+    monkeypatch.setattr(Limits, 'reached', lambda limits, progress: False)
+    config = make_config(iterations=5, hours=1.0, schedule='onecycle', warmup=1, log_every=1)
+    run = start(config)
+    run.run()
+    # Two steps of warm-up, then the cosine at 2, 3.75 and 5.
+    peak = config.learning_rate
+    expected = [peak / 25, peak,
+                *(peak * (1 + math.cos(math.pi * (place - 1) / 4)) / 2 for place in (2, 3.75, 5))]
+    assert [row['rate'] for row in read_rows(run.folder.losses)] == pytest.approx(expected)
 
 
 def test_parts_of_a_batch_give_the_mean_of_their_gradients(make_config):

@@ -91,7 +91,8 @@ class TrainConfig:
     :param evaluate_images: most images a measurement uses; 0 uses all
     :param patience: measurements in a row without a better mask AP that end the training; 0
         goes on to the last step
-    :param hours: the training ends after so many, as if its last step were done; 0 has no limit
+    :param hours: the training ends after so many, as if its last step were done: the learning
+        rate falls to its end by then; 0 has no limit
     :param sample_pictures: images drawn with truth and prediction at every measurement
     :param max_nonfinite: steps in a row whose loss may be NaN or infinite before giving up
     """

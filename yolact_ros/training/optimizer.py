@@ -89,8 +89,17 @@ class Schedule:
     warmup: int = 500
     warmup_start: float = 1e-4
 
-    def rate(self, step: int) -> float:
-        """Return the learning rate of the step, counted from 0."""
+    def rate(self, step: int, clock: float = 0.0) -> float:
+        """
+        Return the learning rate of the step, counted from 0.
+
+        :param clock: the step that would be due, were the steps spread over the allowed time;
+            where it is ahead, the rate falls with it.
+        """
+        return min(self._rate(step), self._rate(max(step, clock)))
+
+    def _rate(self, step: float) -> float:
+        """Return the learning rate of a step, or of a place between two."""
         if self.warmup > 0 and step <= self.warmup:
             return self._warmup_rate(step / self.warmup)
         if self.kind == 'step':

@@ -44,6 +44,14 @@ class Processes:
         distributed.all_reduce(votes, distributed.ReduceOp.MIN)
         return [bool(vote) for vote in votes.tolist()]
 
+    def of_main(self, value: float) -> float:
+        """Return the first process's value in every process."""
+        if self.world == 1:
+            return value
+        shared = torch.tensor(value, dtype=torch.float64, device=self.device)
+        distributed.broadcast(shared, 0)
+        return shared.item()
+
     @contextmanager
     def one_first(self) -> Iterator[None]:
         """Let the first process do what the others then find done."""

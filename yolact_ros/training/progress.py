@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -44,7 +43,12 @@ class Limits:
     def __init__(self, patience: int, hours: float) -> None:
         self.patience = patience
         self.hours = hours
-        self._end = time.monotonic() + 3600 * hours if hours else math.inf
+        self._start = time.monotonic()
+
+    @property
+    def share(self) -> float:
+        """Return which share of the hours is over, 0 without a limit."""
+        return (time.monotonic() - self._start) / (3600 * self.hours) if self.hours else 0.0
 
     def reached(self, progress: Progress) -> bool:
         """Return whether the training is to end, and say why."""
@@ -52,7 +56,7 @@ class Limits:
             logger.info('step %d: no better mask AP in %d measurements, the training ends',
                         progress.step, progress.stale)
             return True
-        if time.monotonic() >= self._end:
+        if self.share >= 1:
             logger.info('step %d: %g hours are over, the training ends', progress.step, self.hours)
             return True
         return False

@@ -85,6 +85,7 @@ class Trainer:
         self.images = TrainingImages(train, config.augment, network.input_size,
                                          network.pixel_mean, network.pixel_std, config.seed)
         self.progress = Progress()
+        self.limits = Limits(config.patience, config.hours)
         self.data = fingerprint(train)
         if resume:
             self._restore(new_data)
@@ -106,7 +107,7 @@ class Trainer:
                               self.config.workers, self.processes.device.type == 'cuda')
         train_mode(self.model)
         patient = self.processes.world > 1
-        limits, enough = Limits(self.config.patience, self.config.hours), False
+        self.limits, enough = Limits(self.config.patience, self.config.hours), False
         with interruptible(self._unsaved, patient) as stop, logging_redirect_tqdm(), tqdm(
                 total=self.config.steps, initial=self.progress.step, unit='step',
                 disable=not self.processes.is_main, dynamic_ncols=True) as bar:
@@ -114,7 +115,7 @@ class Trainer:
                 for batch in batches:
                     self._step(batch, bar)
                     going, more = self.processes.all_of(
-                        [not stop.requested, not limits.reached(self.progress)])
+                        [not stop.requested, not self.limits.reached(self.progress)])
                     enough = not more
                     if not going or enough:
                         break
@@ -135,7 +136,8 @@ class Trainer:
     def _step(self, batch, bar: tqdm) -> None:
         """Do one step and what is due after it."""
         step = self.progress.step
-        rate = self.schedule.rate(step)
+        clock = self.processes.of_main(self.limits.share) * self.config.steps
+        rate = self.schedule.rate(step, clock)
         for group in self.optimizer.param_groups:
             group['lr'] = rate
         with explained_memory_errors(self.config.batch_size, self.model.config.input_size):

@@ -132,6 +132,7 @@ def main() -> None:
     seen = watch(args.seed, args.mode, args.frames, rate=10.0)
     drawn = draw_instances(seen['rgb'], seen['instances'], seen['names'], STYLE, seen['marks'],
                            seen['places'].distances)
+    args.out.mkdir(parents=True, exist_ok=True)
     write_jpeg(args.out / 'places_overlay.jpg', cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
     with TemporaryDirectory() as folder:
         path = Path(folder) / 'space.png'

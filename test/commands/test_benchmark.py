@@ -163,6 +163,12 @@ def test_the_command_writes_json_and_a_plot(tmp_path, capsys):
     assert 'x baseline' in capsys.readouterr().out
 
 
+def test_an_unknown_precision_is_told_all_that_are_known(tmp_path, capsys):
+    assert main(['benchmark', 'demo', '--precisions', 'float32,int4', '-o', str(tmp_path)]) == 1
+    assert "'int4' is unknown; known: auto, float32, float16, bfloat16, int8" \
+        in capsys.readouterr().err
+
+
 def test_a_variant_has_the_accuracy_that_eval_measures(tmp_path, capsys):
     data = ['--max-images', '2', '--device', 'cpu']
     assert main(['eval', '--data', 'synthetic:easy', '--precision', 'float32', '--no-plots',

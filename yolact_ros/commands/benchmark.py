@@ -24,7 +24,13 @@ from yolact_ros.benchmark.scaling import measure_scaling
 from yolact_ros.benchmark.scripted import ScriptedBackend
 from yolact_ros.benchmark.tables import format_heading, format_node, format_row, format_scaling
 from yolact_ros.config import PostprocessConfig
-from yolact_ros.devices import choose_device, choose_precision, dtype_of, fast_precisions
+from yolact_ros.devices import (
+    PRECISIONS,
+    choose_device,
+    choose_precision,
+    dtype_of,
+    fast_precisions,
+)
 from yolact_ros.files import make_folder, replace_file
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.structures import ImageSize
@@ -84,8 +90,11 @@ def run(args: argparse.Namespace) -> int:
     device = choose_device(args.device)
     if args.busy < 0 or args.rate < 0:
         raise ValueError(f'busy and rate must be at least 0, got {args.busy} and {args.rate}')
+    wanted, known = args.precisions or fast_precisions(device), ('auto', *PRECISIONS, 'int8')
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(f'precision {unknown[0]!r} is unknown; known: {", ".join(known)}')
     args.precisions = [name if name == 'int8' else choose_precision(name, device)
-                       for name in args.precisions or fast_precisions(device)]
+                       for name in wanted]
     make_folder(args.output)
     report: dict[str, Any] = {
               'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),

@@ -37,6 +37,12 @@ def hear_hangups():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+def run_program(program):
+    """Return what became of a program that ends by itself."""
+    return subprocess.run([sys.executable, '-c', program], text=True, check=False,
+                          capture_output=True, timeout=20, env={'PYTHONPATH': str(ROOT)})
+
+
 @pytest.fixture
 def started(tmp_path):
     process = subprocess.Popen([sys.executable, '-c', PROGRAM], cwd=tmp_path, text=True,
@@ -90,8 +96,7 @@ def test_an_interrupt_that_vanishes_comes_again(lose):
     program = ('import os, signal, sys, time\n'
                'from yolact_ros.signals import Interrupted, interrupt_once\ninterrupt_once()\n'
                f'exec({lose!r})')
-    ran = subprocess.run([sys.executable, '-c', program], text=True, check=False,
-                         capture_output=True, timeout=20, env={'PYTHONPATH': str(ROOT)})
+    ran = run_program(program)
     assert ran.returncode != 0
     assert ran.stderr.splitlines()[-1] == f'yolact_ros.signals.Interrupted: {signal.SIGTERM.value}'
 
@@ -103,8 +108,7 @@ def test_an_interrupt_comes_once_while_it_is_tidied_up():
                '        time.sleep(1)\n    finally:\n        time.sleep(0.3)\n'
                '        print("tidied up")\nexcept Interrupted:\n    interrupt_caught()\n'
                'time.sleep(0.3)\nprint("went on")')
-    ran = subprocess.run([sys.executable, '-c', program], text=True, check=False,
-                         capture_output=True, timeout=20, env={'PYTHONPATH': str(ROOT)})
+    ran = run_program(program)
     assert (ran.stdout, ran.stderr) == ('tidied up\nwent on\n', '')
 
 
@@ -115,8 +119,7 @@ def test_an_error_after_an_interrupt_that_was_caught_is_told_as_such():
                '        os.kill(os.getpid(), signal.SIGINT)\n        time.sleep(5)\n'
                '    except Interrupted:\n        interrupt_caught()\n'
                '    raise OSError("the disk is full")')
-    ran = subprocess.run([sys.executable, '-c', program], text=True, check=False,
-                         capture_output=True, timeout=20, env={'PYTHONPATH': str(ROOT)})
+    ran = run_program(program)
     assert ran.stderr.splitlines()[-1] == 'OSError: the disk is full'
 
 

@@ -38,6 +38,7 @@ def train_in_this_process(out):
     config = config_for(out)
     source = Blocks(8)
     with joined_processes('cpu') as processes:
+        assert processes.of_main(10.0 + processes.rank) == 10.0
         model = build_model(config, build_model_config(config, source.class_names), True)
         trainer = Trainer(model, config, source, processes=processes)
         if processes.is_main:

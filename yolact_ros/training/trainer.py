@@ -107,7 +107,7 @@ class Trainer:
                               self.config.workers, self.processes.device.type == 'cuda')
         train_mode(self.model)
         patient = self.processes.world > 1
-        self.limits, enough = Limits(self.config.patience, self.config.hours), False
+        enough = False
         with interruptible(self._unsaved, patient) as stop, logging_redirect_tqdm(), tqdm(
                 total=self.config.steps, initial=self.progress.step, unit='step',
                 disable=not self.processes.is_main, dynamic_ncols=True) as bar:

@@ -131,9 +131,15 @@ def rasterise_polygons(polygons: Sequence[Sequence[float]], size: ImageSize) -> 
     return join_masks(_codec().frPyObjects(list(polygons), size.height, size.width))
 
 
-def decode_mask(rle: Rle) -> np.ndarray:
-    """Return the (H, W) uint8 mask of run lengths, 1 on the object."""
-    return _codec().decode(rle)
+def decode_mask(rle: Rle, out: np.ndarray | None = None) -> np.ndarray:
+    """
+    Return the (H, W) uint8 mask of run lengths, 1 on the object.
+
+    :param out: (H, W) uint8, C-contiguous, to write it to.
+    """
+    mask = _codec().decode(rle)
+    # Run lengths go down the columns; OpenCV turns them in blocks, ten times as fast as a copy.
+    return mask if out is None else cv2.transpose(mask.T, out)
 
 
 def rle_area(rle: Rle) -> int:

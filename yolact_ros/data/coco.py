@@ -149,7 +149,7 @@ class CocoDataset:
         image = read_sized_image(record.path, record.size, record.upright)
         masks = np.zeros((len(record.objects), *image.shape[:2]), np.uint8)
         for mask, item in zip(masks, record.objects):
-            mask[:] = decode_mask(item.truth.rle)
+            decode_mask(item.truth.rle, mask)
         return Sample(image, _array([item.box for item in record.objects], np.float32, (-1, 4)),
                       masks, _array([item.truth.class_id for item in record.objects], np.int64),
                       _array([item.truth.crowd for item in record.objects], bool),

@@ -54,6 +54,8 @@ class Sample:
 
     def select(self, rows: np.ndarray) -> Sample:
         """Return the sample with the chosen objects only (bool mask or indices)."""
+        if rows.dtype == bool and rows.all():
+            return self
         return replace(self, boxes=self.boxes[rows], masks=self.masks[rows],
                        class_ids=self.class_ids[rows], crowd=self.crowd[rows])
 

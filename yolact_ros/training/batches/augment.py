@@ -217,8 +217,8 @@ def rotate(sample: Sample, quarters: int) -> Sample:
 
 def tighten_boxes(sample: Sample) -> Sample:
     """Return the sample with boxes drawn anew around the masks; empty masks are dropped."""
-    sample = sample.select(np.any(sample.masks, (1, 2)))
-    return replace(sample, boxes=boxes_of_masks(sample.masks))
+    sample = replace(sample, boxes=boxes_of_masks(sample.masks))
+    return sample.select(sample.boxes[:, 2] > 0)
 
 
 def resize(sample: Sample, size: InputSize) -> Sample:

@@ -25,20 +25,20 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
     :param sample: uint8 image; not modified.
     :param donor: where the objects come from; crowds are never pasted.
     """
-    rows = np.flatnonzero(~donor.crowd & donor.masks.any((1, 2)))
+    filled = np.array([cv2.countNonZero(mask) > 0 for mask in donor.masks], bool)
+    rows = np.flatnonzero(filled & ~donor.crowd)
     if not len(rows):
         return sample
     chosen = rng.permutation(rows)[:int(rng.integers(1, len(rows) + 1))]
     image = sample.image.copy()
-    owner = np.full(image.shape[:2], -1, np.int32)   # which pasted object is seen at a pixel
+    owner = np.full(image.shape[:2], -1, np.int16)   # which pasted object is seen at a pixel
     class_ids: list[int] = []
     for row in chosen:
         if _paste_one(image, owner, len(class_ids), donor.image, donor.masks[row], rng):
             class_ids.append(donor.class_ids[row])
     if not class_ids:
         return sample
-    masks = owner == np.arange(len(class_ids))[:, None, None]
-    return _relabel(sample, image, masks, np.array(class_ids, np.int64))
+    return _relabel(sample, image, owner, np.array(class_ids, np.int64))
 
 
 def _paste_one(image: np.ndarray, owner: np.ndarray, number: int, source: np.ndarray,
@@ -69,19 +69,24 @@ def _paste_one(image: np.ndarray, owner: np.ndarray, number: int, source: np.nda
     return bool(seen.any())
 
 
-def _relabel(sample: Sample, image: np.ndarray, masks: np.ndarray,
+def _relabel(sample: Sample, image: np.ndarray, owner: np.ndarray,
              class_ids: np.ndarray) -> Sample:
     """Return the sample with pasted objects added and what they cover taken from the others."""
-    below = sample.masks.astype(bool) & ~masks.any(0)
-    before = sample.masks.astype(bool).sum((1, 2))
-    left = below.sum((1, 2))
-    kept = left >= np.maximum(MIN_VISIBLE * before, 1)
-    touched = (left < before)[:, None] & ~sample.crowd[:, None]
-    boxes = np.where(touched, boxes_of_masks(below), sample.boxes)
-    pasted = masks.any((1, 2))
-    joined = np.concatenate([below[kept], masks[pasted]]).astype(np.uint8)
+    free = (owner < 0).view(np.uint8)
+    count = len(sample)
+    masks = np.empty((count + len(class_ids), *owner.shape), np.uint8)
+    for below, mask in zip(masks, sample.masks):
+        cv2.bitwise_and(mask, free, below)
+    np.equal(owner, np.arange(len(class_ids), dtype=owner.dtype)[:, None, None],
+             out=masks[count:].view(bool))
+    before = np.array([cv2.countNonZero(mask) for mask in sample.masks], int)
+    left = np.array([cv2.countNonZero(mask) for mask in masks], int)
+    touched = (left[:count] < before) & ~sample.crowd
+    boxes = boxes_of_masks(masks)
+    boxes[:count][~touched] = sample.boxes[~touched]
+    kept = left >= 1
+    kept[:count] &= left[:count] >= MIN_VISIBLE * before
     return replace(
-        sample, image=image, masks=joined,
-        boxes=np.concatenate([boxes[kept], boxes_of_masks(masks[pasted])]).astype(np.float32),
-        class_ids=np.concatenate([sample.class_ids[kept], class_ids[pasted]]),
-        crowd=np.concatenate([sample.crowd[kept], np.zeros(int(pasted.sum()), bool)]))
+        sample, image=image, masks=masks, boxes=boxes,
+        class_ids=np.concatenate([sample.class_ids, class_ids]),
+        crowd=np.concatenate([sample.crowd, np.zeros(len(class_ids), bool)])).select(kept)

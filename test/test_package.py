@@ -139,6 +139,7 @@ def test_pip_makes_a_wheel_of_pure_python_without_tests_or_messages(tmp_path):
     source = tmp_path / 'source'
     shutil.copytree(ROOT / 'yolact_ros', source / 'yolact_ros',
                     ignore=shutil.ignore_patterns('__pycache__'))
+    shutil.copytree(ROOT / 'config', source / 'config')
     for name in ('setup.py', 'pyproject.toml', 'LICENSE'):
         shutil.copy(ROOT / name, source)
     subprocess.run([sys.executable, 'setup.py', '-q', 'bdist_wheel', '-d', str(tmp_path)],
@@ -148,7 +149,10 @@ def test_pip_makes_a_wheel_of_pure_python_without_tests_or_messages(tmp_path):
     wanted = {path.relative_to(source).as_posix() for path in (source / 'yolact_ros').rglob('*')
               if path.is_file()}
     assert wheel.name.endswith('-py3-none-any.whl')
-    assert {name for name in files if '.dist-info/' not in name} == wanted
+    recipes = {f'yolact_ros-0.2.0.data/data/share/yolact_ros/config/{path.name}'
+               for path in (ROOT / 'config').glob('train_*.yaml')}
+    assert recipes
+    assert {name for name in files if '.dist-info/' not in name} == wanted | recipes
 
 
 def make(*arguments: str) -> str:

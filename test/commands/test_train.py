@@ -1,5 +1,6 @@
 """`yolact train` from its options to its files, and as processes of its own."""
 
+import argparse
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import torch
 
 from yolact_ros.checkpoint import load_model
 from yolact_ros.commands.main import main
+from yolact_ros.commands.train import add_arguments, read_config
 
 ROOT = Path(__file__).parents[2]
 SMALL = ['--preset', 'yolact_plus_tiny', '--model', 'input_size=96', 'fpn_channels=16',
@@ -92,6 +94,25 @@ def test_one_folder_is_learnt_and_its_part_val_measured(tmp_path, train, caplog)
     assert '1 classes: stone 3' in caplog.text
     assert (tmp_path / 'run/ap.csv').is_file()
     assert (tmp_path / 'run/contact_sheet.jpg').is_file()
+
+
+def test_a_folder_alone_is_learnt_by_the_recipe_for_photos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'run/state.pt').touch()
+    (tmp_path / 'run/config.yaml').write_text('learning_rate: 0.5')
+    assert options('my_data').optimizer == 'adamw'
+    assert options('my_data').train == 'my_data'
+    assert options('--train', 'my_data').optimizer == 'sgd'
+    assert options('my_data', '--config', 'coco').optimizer == 'sgd'
+    assert options('my_data', '--resume', '--out', 'run').learning_rate == 0.5
+
+
+def options(*arguments):
+    """Return the configuration of `yolact train` with the arguments."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return read_config(parser.parse_args(arguments))
 
 
 @pytest.fixture(params=['fork', 'forkserver', 'spawn'])

@@ -104,18 +104,31 @@ def test_a_written_configuration_reads_back_the_same(tmp_path):
     assert load_train_config(tmp_path / 'config.yaml') == config
 
 
-@pytest.mark.parametrize('here, start, preset', [(True, 'lite', 'yolact_plus_lite'),
-                                                 (False, 'demo', 'yolact_plus_lite')])
-def test_an_automatic_start_takes_the_imagenet_weights_where_they_are(
-        tmp_path, monkeypatch, here, start, preset):
-    monkeypatch.setattr(config_file, 'has_lite_weights', lambda: here)
-    config = load_train_config(yaml_file(tmp_path, 'start: auto'))
-    assert (config.start, config.preset) == (start, preset)
-    assert (config.weights, config.backbone_weights) == (
-        ('', 'lite0_imagenet') if here else ('demo', ''))
-    write_train_config(config, tmp_path / 'config.yaml')
-    monkeypatch.setattr(config_file, 'has_lite_weights', lambda: not here)
-    assert load_train_config(tmp_path / 'config.yaml') == config
+def test_a_recipe_is_found_by_its_name_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_train_config('photos')
+    assert (config.start, config.preset, config.weights) == ('demo', 'yolact_plus_lite', 'demo')
+    assert config.out == 'runs/photos'
+    (tmp_path / 'photos').write_text('iterations: 3')
+    assert load_train_config('photos').iterations == 3
+
+
+@pytest.mark.parametrize('place', ['lib/python3.12/site-packages',
+                                   'local/lib/python3.10/dist-packages', '.'],
+                         ids=['prefix', 'below local', 'pip install --target'])
+def test_recipes_are_found_where_the_package_is_installed(tmp_path, monkeypatch, place):
+    recipe = tmp_path / 'share/yolact_ros/config/train_photos.yaml'
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text('iterations: 7')
+    monkeypatch.setattr(config_file, '__file__',
+                        str(tmp_path / place / 'yolact_ros/training/config_file.py'))
+    assert config_file.find_config('photos').resolve() == recipe
+
+
+def test_an_unknown_recipe_is_told_the_known_ones():
+    with pytest.raises(FileNotFoundError, match='train_photo.yaml not found; give a file, or a '
+                                                'recipe of the package: .*photos'):
+        load_train_config('train_photo.yaml')
 
 
 @pytest.mark.parametrize('flags, wanted', [
@@ -131,7 +144,7 @@ def test_flags_are_a_start_of_their_own(tmp_path, flags, wanted):
 
 @pytest.mark.parametrize('start', ['heavy', '[lite]', '{a: 1}', '3'])
 def test_an_unknown_start_is_refused(tmp_path, start):
-    with pytest.raises(ValueError, match='start must be (one of .*auto, lite, demo|str, got a)'):
+    with pytest.raises(ValueError, match='start must be (one of .*lite, demo|str, got a)'):
         load_train_config(yaml_file(tmp_path, f'start: {start}'))
 
 

@@ -29,16 +29,17 @@ from yolact_ros.training.trainer import Trainer
 logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
+RECIPE = 'photos'  # for data without more words
 SHOWN_KEYS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    parser.add_argument('data', nargs='?', metavar='DATA', help='what to learn from, short for '
-                        '--train: a COCO JSON, data.yaml of YOLO, or a folder that a labelling '
-                        'tool wrote; a part of it named val is measured on')
-    parser.add_argument('--config', metavar='FILE', help='YAML file, for instance '
-                        'config/train_photos.yaml; flags override it')
+    parser.add_argument('data', nargs='?', metavar='DATA', help='photos to learn from: a COCO '
+                        'JSON, data.yaml of YOLO, or a folder that a labelling tool wrote; its '
+                        f'part val is measured on; short for --config {RECIPE} --train DATA')
+    parser.add_argument('--config', metavar='FILE', help='YAML file, or a recipe of the package: '
+                        'photos, coco, coco_plus, pascal, demo_lite; flags override it')
     parser.add_argument('--resume', action='store_true',
                         help='continue the training in the folder --out')
     parser.add_argument('--new-data', action='store_true', help='resume although pictures or '
@@ -72,6 +73,8 @@ def read_config(args: argparse.Namespace) -> TrainConfig:
         folder.check(resume=True)  # before a mistyped folder is blamed on its absent values
         stored = folder.config
         path = stored if stored.is_file() else None
+    if args.data and path is None:
+        path = RECIPE
     config = load_train_config(path, overrides)
     if args.resume:
         _warn_of_changes(config)

@@ -13,13 +13,13 @@ from yolact_ros.weights.lite import LITE_WEIGHTS
 
 # The published recipe's rates are for this batch; autoscale converts them to others.
 PUBLISHED_BATCH = 8
-# What a training starts from -> the values that it stands for; auto is the first that is here.
+# What a training starts from -> the values that it stands for.
 STARTS: dict[str, dict[str, str]] = {
     'lite': {'preset': 'yolact_plus_lite', 'backbone_weights': LITE_WEIGHTS},
     'demo': {'preset': 'yolact_plus_lite', 'weights': 'demo'},
 }
 CHOICES = {
-    'start': ('', 'auto', *STARTS),
+    'start': ('', *STARTS),
     'preset': tuple(MODEL_PRESETS),
     'optimizer': ('sgd', 'adamw'),
     'schedule': ('step', 'cosine', 'onecycle', 'constant'),
@@ -50,8 +50,8 @@ class TrainConfig:
         folder of the training; 0 leaves them
     :param scenes: synthetic images in an epoch
     :param out: folder for checkpoints, logs and plots; empty is runs/NAME of the config file
-    :param start: lite (ImageNet weights of EfficientNet-Lite0, extra [lite]), demo (the packaged
-        model), auto for lite where it is installed; stands for preset and weights
+    :param start: demo (the packaged model) or lite (ImageNet weights of EfficientNet-Lite0, extra
+        [lite]); stands for preset and weights
     :param preset: network to build
     :param model: fields of the network that differ from the preset
     :param weights: checkpoint to fine-tune; what fits is loaded, other class counts are fine

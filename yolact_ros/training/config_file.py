@@ -19,8 +19,8 @@ from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.config import CHOICES, STARTS, TrainConfig
 from yolact_ros.training.losses.losses import LossConfig
 from yolact_ros.weights.checkpoint_file import read_checkpoint
-from yolact_ros.weights.lite import has_lite_weights
 
+DEPTH = 5  # of the package under the folder that holds share/, at most
 SECTIONS = {'augment': AugmentConfig, 'loss': LossConfig, 'model': dict}
 TRUE, FALSE = ('true', 'yes', 'on', '1'), ('false', 'no', 'off', '0')
 
@@ -30,22 +30,47 @@ def load_train_config(path: str | Path | None,
     """
     Return the configuration of a YAML file with the overrides applied.
 
-    :param path: None for the defaults.
+    :param path: a file, or the name of a recipe, see find_config; None for the defaults.
     :param overrides: key -> value; for the sections augment, loss and model a dict of theirs.
     :raises FileNotFoundError: when there is no such file.
     :raises ValueError: for an unknown key or a value that does not fit.
     """
-    content = {} if path is None else read_yaml(Path(path))
+    path = None if path is None else find_config(path)
+    content = {} if path is None else read_yaml(path)
     overrides = overrides or {}
     config = apply(TrainConfig(), _start_values(content, overrides), 'start')
     if path is not None:
         config = apply(config, {key: value for key, value in content.items() if key != 'start'},
                        str(path))
         if not config.out:
-            config = replace(config, out=f'runs/{Path(path).stem.removeprefix("train_")}')
+            config = replace(config, out=f'runs/{path.stem.removeprefix("train_")}')
     config = apply(config, {key: value for key, value in overrides.items() if key != 'start'},
                    'flags')
     return config if config.out else replace(config, out='runs/training')
+
+
+def find_config(name: str | Path) -> Path:
+    """
+    Return the file of a configuration.
+
+    :param name: a path, or a recipe of this package: photos stands for train_photos.yaml.
+    :raises FileNotFoundError: when it is neither, naming the recipes.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    recipes = {path.stem.removeprefix('train_'): path for folder in config_folders()
+               for path in sorted(folder.glob('train_*.yaml'))}
+    if str(name) not in recipes:
+        raise FileNotFoundError(f'training configuration {name} not found; give a file, or a '
+                                f'recipe of the package: {", ".join(recipes)}')
+    return recipes[str(name)]
+
+
+def config_folders() -> list[Path]:
+    """Return where the package's configurations may lie: in its checkout, or its installation."""
+    package = Path(__file__).parents[1]
+    return [package.parent / 'config', *(parent / 'share/yolact_ros/config'
+                                         for parent in package.parents[:DEPTH])]
 
 
 def _start_values(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,8 +82,6 @@ def _start_values(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> d
     start = overrides.get('start', content.get('start') or '')
     if 'start' not in overrides and {'preset', 'weights', 'backbone_weights'} & {*overrides}:
         return _values_of_weights(overrides)
-    if start == 'auto':
-        start = 'lite' if has_lite_weights() else 'demo'
     known = STARTS.get(start, {}) if isinstance(start, str) else {}
     return {'start': start, **known}
 
@@ -76,9 +99,6 @@ def _values_of_weights(overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
     """Return the mapping that a YAML file holds."""
-    if not path.is_file():
-        raise FileNotFoundError(f'training configuration {path} not found; the package has '
-                                'examples, config/train_*.yaml')
     try:
         content = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:

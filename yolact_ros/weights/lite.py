@@ -37,14 +37,6 @@ def find_lite_weights() -> Path:
                             f'not installed; install it with: {INSTALL}')
 
 
-def has_lite_weights() -> bool:
-    """Return whether the ImageNet weights are on this machine."""
-    try:
-        return find_lite_weights().is_file()
-    except FileNotFoundError:
-        return False
-
-
 def rename_lite_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     Return the state dict with the names of model.lite.EfficientNetLite; others stay as they are.

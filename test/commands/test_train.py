@@ -15,6 +15,7 @@ import torch
 from yolact_ros.checkpoint import load_model
 from yolact_ros.commands.main import main
 from yolact_ros.commands.train import add_arguments, read_config
+from yolact_ros.data.coco import CocoDataset
 
 ROOT = Path(__file__).parents[2]
 SMALL = ['--preset', 'yolact_plus_tiny', '--model', 'input_size=96', 'fpn_channels=16',
@@ -82,8 +83,13 @@ def test_a_share_of_the_photos_is_measured_on(tmp_path, train, caplog):
     data = write_data(tmp_path / 'data', 10, ('block', 'brick'))
     assert train('--train', data, '--val', '0.2', '--out', tmp_path / 'run',
                  '--iterations', '1') == 0
-    assert '8 photos to learn from, 2 to measure on (seed 0)' in caplog.text
+    assert '8 photos to learn from, 2 to measure on (seed 0), which are listed in' in caplog.text
     assert (tmp_path / 'run/ap.csv').is_file()
+    kept = CocoDataset(tmp_path / 'run/val.json')
+    assert len(kept) == 2
+    assert kept.class_names == ('block', 'brick')
+    assert main(['eval', '--data', str(tmp_path / 'run/val.json'), '--no-plots', '--weights',
+                 str(tmp_path / 'run/last.safetensors'), '--out', str(tmp_path / 'eval')]) == 0
 
 
 def test_one_folder_is_learnt_and_its_part_val_measured(tmp_path, train, caplog):

@@ -1,10 +1,14 @@
 """A share of the photos is kept for measuring."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 
+from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.datasets import SyntheticScenes
-from yolact_ros.data.split import choose, split, split_share
+from yolact_ros.data.split import choose, split, split_share, write_part
 
 
 def classes_in(photos):
@@ -74,3 +78,34 @@ def test_a_share_out_of_range_is_refused(val):
 def test_scenes_made_on_demand_are_not_split():
     with pytest.raises(ValueError, match='--val synthetic:easy'):
         split(SyntheticScenes('easy', 6, 96), 0.2, 0)
+
+
+def test_a_side_of_a_split_is_written_as_a_file_of_its_own(tmp_path):
+    photos = tmp_path / 'photos'
+    photos.mkdir()
+    cv2.imwrite(str(photos / 'a b.png'), np.zeros((20, 30, 3), np.uint8))
+    square = [[2, 3, 12, 3, 12, 9, 2, 9]]
+    labels = photos / 'labels.json'
+    labels.write_text(json.dumps({
+        'images': [{'id': 9, 'file_name': 'a b.png', 'height': 20, 'width': 30,
+                    'not_exhaustive_category_ids': [7]}],
+        'categories': [{'id': 5, 'name': 'cup'}, {'id': 7, 'name': 'pen'}],
+        'annotations': [
+            {'id': 3, 'image_id': 9, 'category_id': 7, 'bbox': [2, 3, 10, 6], 'iscrowd': 0,
+             'area': 60, 'segmentation': square},
+            {'id': 4, 'image_id': 9, 'category_id': 5, 'bbox': [20, 3, 5, 6], 'iscrowd': 0,
+             'area': 30, 'segmentation': []}]}))
+    data = CocoDataset(labels)
+    (tmp_path / 'run').mkdir()
+    write_part(tmp_path / 'run/val.json', data)
+    again = CocoDataset(tmp_path / 'run/val.json')
+    record, = again.records
+    assert json.loads((tmp_path / 'run/val.json').read_text())['images'][0]['file_name'] == (
+        '../photos/a b.png')
+    assert (again.class_names, record.unlabelled) == (('cup', 'pen'), (1,))
+    assert [(item.truth.class_id, item.truth.crowd, tuple(item.truth.bbox))
+            for item in record.objects] == [(1, False, (2, 3, 10, 6)), (0, True, (20, 3, 5, 6))]
+    mask = again.sample(0).masks[0]
+    expected = np.zeros((20, 30), np.uint8)
+    expected[3:9, 2:12] = 1
+    np.testing.assert_array_equal(mask, expected)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from yolact_ros.data.classes import UNLABELLED
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.sample import SampleSource
+from yolact_ros.files import replace_file
 
 
 def split_share(val: str) -> float | None:
@@ -52,6 +57,30 @@ def split(source: SampleSource, share: float, seed: int, series: Sequence[int] =
     val.records = [source.records[index] for index in sorted(measured)]
     val.report = None  # type: ignore[assignment]  # that of the whole is shown with the other
     return train, val
+
+
+def write_part(path: Path, part: CocoDataset) -> None:
+    """
+    Write one side of a split as a COCO file of its own, so that it can be measured on again.
+
+    Names of images are as seen from the file's folder; ignored regions become crowds.
+    """
+    images, annotations = [], []
+    for number, record in enumerate(part.records, start=1):
+        name = os.path.relpath(record.path.resolve(), path.parent.resolve())
+        images.append({'id': number, 'file_name': Path(name).as_posix(),
+                       'height': record.size.height, 'width': record.size.width,
+                       UNLABELLED: [class_id + 1 for class_id in record.unlabelled]})
+        annotations += [{'image_id': number, 'category_id': item.truth.class_id + 1,
+                         'iscrowd': int(item.truth.crowd), 'bbox': list(item.truth.bbox),
+                         'area': item.truth.area, 'segmentation': dict(item.truth.rle)}
+                        for item in record.objects]
+    categories = [{'id': number, 'name': name}
+                  for number, name in enumerate(part.class_names, start=1)]
+    replace_file(path, json.dumps({
+        'images': images, 'categories': categories,
+        'annotations': [{'id': number, **annotation}
+                        for number, annotation in enumerate(annotations, start=1)]}).encode())
 
 
 def choose(classes: Sequence[set[int]], count: int, seed: int,

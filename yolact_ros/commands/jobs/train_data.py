@@ -20,7 +20,7 @@ from yolact_ros.data.datasets import open_dataset
 from yolact_ros.data.formats.labels import has_split
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.data.shrink import shrink_large
-from yolact_ros.data.split import split, split_share
+from yolact_ros.data.split import split, split_share, write_part
 from yolact_ros.progress import progress_interval
 from yolact_ros.structures import InputSize, input_shape
 from yolact_ros.training.anchors import report_anchors
@@ -28,6 +28,8 @@ from yolact_ros.training.config import TrainConfig
 from yolact_ros.training.processes import Processes
 
 logger = logging.getLogger(__name__)
+
+KEPT = 'val.json'  # lists the photos that are measured on, in the folder of a training
 
 
 def open_data(config: TrainConfig, size: InputSize, processes: Processes,
@@ -52,8 +54,8 @@ def _open_val(config: TrainConfig, source: SampleSource, size: InputSize, proces
         with processes.one_first():  # the images are then read already
             series = find_series(source) if isinstance(source, CocoDataset) else ()
         learnt, val = split(source, share, config.seed, series)
-        logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
-                    config.seed)
+        logger.info('%d photos to learn from, %d to measure on (seed %d), which are listed in %s',
+                    len(learnt), len(val), config.seed, Path(config.out) / KEPT)
         return learnt, val
     name = config.val or (config.train if has_split(config.train, 'val') else '')
     if not name:
@@ -100,8 +102,14 @@ def _log_findings(files: Sequence[CocoDataset], findings: Sequence[Finding]) -> 
 
 def prepare_images(source: SampleSource, val: SampleSource | None, config: TrainConfig,
                    input_size: InputSize) -> None:
-    """Draw a contact sheet and shrink large photos, into the folder of the training."""
+    """
+    Put what belongs to the data into the folder of the training.
+
+    A contact sheet, the list of the photos that a share keeps for measuring, large photos shrunk.
+    """
     folder = Path(config.out)
+    if isinstance(val, CocoDataset) and split_share(config.val) is not None:
+        write_part(folder / KEPT, val)
     sheet = folder / 'contact_sheet.jpg'
     if isinstance(source, CocoDataset) and not sheet.is_file():
         write_contact_sheet(sheet, source)

@@ -84,3 +84,35 @@ def test_an_id_that_is_none_is_told(yolo, tmp_path, capsys, key):
     plain.write_text(json.dumps(content))
     assert main(['convert', str(plain), str(tmp_path / 'out.json')]) == 1
     assert 'an id must be a number or text' in capsys.readouterr().err
+
+
+def test_several_sets_become_one_and_missing_classes_are_not_asked_for(yolo, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / 'b.png'), np.zeros((SIDE, SIDE, 3), np.uint8))
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps({
+        'images': [{'id': 70, 'file_name': 'b.png', 'height': SIDE, 'width': SIDE}],
+        'categories': [{'id': 4, 'name': 'key'}, {'id': 9, 'name': 'pen'}],
+        'annotations': [{'id': 5, 'image_id': 70, 'category_id': category, 'iscrowd': 0,
+                         'bbox': [4, 4, 16, 16], 'area': 256,
+                         'segmentation': [[4, 4, 20, 4, 20, 20, 4, 20]]} for category in (9, 4)]}))
+    assert main(['convert', str(yolo), str(other), str(tmp_path / 'both.json')]) == 0
+    assert '2 pictures, 5 objects, 3 classes' in capsys.readouterr().out
+    both = CocoDataset(tmp_path / 'both.train.json')
+    assert both.class_names == ('mug', 'pen', 'key')
+    names = [[both.class_names[item.truth.class_id] for item in record.objects]
+             for record in both.records]
+    assert names == [['mug', 'pen', 'pen'], ['pen', 'key']]
+    assert [record.unlabelled for record in both.records] == [(2,), (0,)]
+    assert [record.path.name for record in both.records] == ['a.png', 'b.png']
+    assert len(CocoDataset(tmp_path / 'both.val.json')) == 1
+
+
+def test_sets_without_parts_are_joined_whole(yolo, tmp_path):
+    main(['convert', str(yolo), str(tmp_path / 'part.json')])
+    assert main(['convert', str(tmp_path / 'part.train.json'), str(tmp_path / 'part.val.json'),
+                 str(tmp_path / 'both.json')]) == 0
+    content = json.loads((tmp_path / 'both.json').read_text())
+    assert [image['id'] for image in content['images']] == [1, 2]
+    assert [item['id'] for item in content['annotations']] == [1, 2, 3, 4, 5, 6]
+    assert [item['image_id'] for item in content['annotations']] == [1, 1, 1, 2, 2, 2]
+    assert not any('not_exhaustive_category_ids' in image for image in content['images'])

@@ -28,6 +28,8 @@ examples:
   yolact convert labelme_folder/ labels.json
   yolact convert yolo/data.yaml labels.json      # labels.train.json and labels.val.json
   yolact convert export.json clean.json --classes cup mug=cup
+  yolact convert round_1/ round_2/ both.json     # a class that one of them does not have is
+                                                 # neither asked for nor background in its pictures
 
 IN is a COCO JSON, data.yaml of YOLO, or a folder: YOLO, labelme, Pascal VOC masks, or COCO as
 CVAT, Label Studio or Roboflow export it. What cannot be used is left out and named.
@@ -38,9 +40,9 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.epilog = EXAMPLES
-    parser.add_argument('source', metavar='IN', type=Path)
+    parser.add_argument('sources', metavar='IN', type=Path, nargs='+')
     parser.add_argument('output', metavar='OUT.json', type=Path)
-    parser.add_argument('--images', metavar='DIR', help='folder of the pictures')
+    parser.add_argument('--images', metavar='DIR', help='folder of the pictures, of all IN')
     parser.add_argument('--classes', nargs='+', default=(), metavar='NAME|OLD=NEW',
                         help='classes to keep, or to keep under another name (default: all)')
 
@@ -49,13 +51,14 @@ def run(args: argparse.Namespace) -> int:
     """Write the files; return the exit code."""
     if args.output.suffix.lower() != '.json':
         raise ValueError(f'{args.output} must end in .json; a COCO file is written')
-    if args.source.exists() and args.output.exists() and args.source.samefile(args.output):
-        raise ValueError(f'{args.output} is the source itself; choose another name')
+    for source in args.sources:
+        if source.exists() and args.output.exists() and source.samefile(args.output):
+            raise ValueError(f'{args.output} is the source itself; choose another name')
     choice = parse_classes(args.classes)
-    for split in _splits(args.source):
+    for split, sources in _parts(args.sources).items():
         path = args.output.with_suffix(f'.{split}.json') if split else args.output
-        content = _convert(read_labels(args.source, split), args.source, args.images, choice,
-                           path.parent)
+        content = _join([_convert(read_labels(source, split), source, args.images, choice,
+                                  path.parent) for source in sources])
         replace_file(path, json.dumps(content).encode())
         print(f'{len(content["images"])} pictures, {len(content["annotations"])} objects, '
               f'{len(content["categories"])} classes -> {path}')
@@ -90,11 +93,54 @@ def _convert(content: Mapping[str, Any], source: Path, folder: str | None, choic
                            for number, name in enumerate(names, start=1)]}
 
 
-def _splits(source: Path) -> list[str]:
-    """Return the parts to write, one file each; '' is the whole."""
-    if source.is_file() and source.suffix.lower() == '.json' or not source.exists():
-        return ['']
-    return sorted(find_label_sets(source))
+def _parts(sources: Sequence[Path]) -> dict[str, list[Path]]:
+    """
+    Return part -> sources that have it, one file each; '' is the whole.
+
+    A source without parts goes to 'train' where another one has some.
+    """
+    splits = {source: [''] if _is_json(source) or not source.exists() else
+              sorted(find_label_sets(source)) for source in sources}
+    whole = 'train' if any('' not in names for names in splits.values()) else ''
+    parts: dict[str, list[Path]] = {}
+    for source, names in splits.items():
+        for name in names:
+            parts.setdefault(name or whole, []).append(source)
+    return parts
+
+
+def _is_json(source: Path) -> bool:
+    """Return whether this is one COCO file."""
+    return source.is_file() and source.suffix.lower() == '.json'
+
+
+def _join(contents: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """
+    Return one plain COCO content of all, their classes joined by name.
+
+    Images of a content that does not have a class are listed as not labelled for it.
+    """
+    if len(contents) == 1:
+        return contents[0]
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    names = dict.fromkeys(category['name'] for content in contents
+                          for category in content['categories'])
+    ids = {name: number for number, name in enumerate(names, start=1)}
+    for content in contents:
+        new_id = {category['id']: ids[category['name']] for category in content['categories']}
+        absent = set(ids.values()) - set(new_id.values())
+        first_image, first_annotation = len(images), len(annotations)
+        for image in content['images']:
+            unlabelled = absent | {new_id[old] for old in image.get(UNLABELLED, ())}
+            images.append({**image, 'id': image['id'] + first_image}
+                          | ({UNLABELLED: sorted(unlabelled)} if unlabelled else {}))
+        annotations += [{**item, 'id': item['id'] + first_annotation,
+                         'image_id': item['image_id'] + first_image,
+                         'category_id': new_id[item['category_id']]}
+                        for item in content['annotations']]
+    return {'images': images, 'annotations': annotations,
+            'categories': [{'id': number, 'name': name} for name, number in ids.items()]}
 
 
 def _polygons_by_id(annotations: Sequence[Mapping[str, Any]]) -> dict[Any, list]:

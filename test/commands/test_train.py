@@ -86,7 +86,7 @@ def test_a_share_of_the_photos_is_measured_on(tmp_path, train, caplog):
     assert '8 photos to learn from, 2 to measure on (seed 0), which are listed in' in caplog.text
     assert (tmp_path / 'run/ap.csv').is_file()
     kept = CocoDataset(tmp_path / 'run/val.json')
-    assert len(kept) == 2
+    assert (len(kept), len(CocoDataset(tmp_path / 'run/train.json'))) == (2, 8)
     assert kept.class_names == ('block', 'brick')
     assert main(['eval', '--data', str(tmp_path / 'run/val.json'), '--no-plots', '--weights',
                  str(tmp_path / 'run/last.safetensors'), '--out', str(tmp_path / 'eval')]) == 0

@@ -105,11 +105,13 @@ def prepare_images(source: SampleSource, val: SampleSource | None, config: Train
     """
     Put what belongs to the data into the folder of the training.
 
-    A contact sheet, the list of the photos that a share keeps for measuring, large photos shrunk.
+    A contact sheet, the two lists where a share is kept for measuring, large photos shrunk.
     """
     folder = Path(config.out)
-    if isinstance(val, CocoDataset) and split_share(config.val) is not None:
-        write_part(folder / KEPT, val)
+    if split_share(config.val) is not None:
+        for name, part in (('train.json', source), (KEPT, val)):
+            if isinstance(part, CocoDataset):
+                write_part(folder / name, part)
     sheet = folder / 'contact_sheet.jpg'
     if isinstance(source, CocoDataset) and not sheet.is_file():
         write_contact_sheet(sheet, source)

@@ -1,9 +1,12 @@
 """Images with masks, contours, boxes and labels on them."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
+from yolact_ros import labels
 from yolact_ros.labels import transliterated
 from yolact_ros.overlay import OverlayStyle, TrackMarks, class_color, draw_instances
 from yolact_ros.structures import ImageSize, Instances
@@ -208,6 +211,17 @@ def test_names_that_the_font_cannot_write_are_replaced(names):
     drawn = draw_instances(gray(*size), instances_of(size, rectangle(size, 50, 50, 90, 90)), names,
                            LABELS_ONLY)
     assert changed(gray(*size), drawn).any()
+
+
+def test_an_object_without_a_score_is_labelled_by_its_name_alone(monkeypatch):
+    texts = []
+    draw = labels._plate
+    monkeypatch.setattr(labels, '_plate', lambda text, *more: texts.append(text) or draw(
+        text, *more))
+    found = instances_of((200, 300), rectangle((200, 300), 60, 60, 160, 160))
+    for scores in (found.scores, np.full(1, np.nan, np.float32)):
+        draw_instances(gray(200, 300), dataclasses.replace(found, scores=scores), ['mug'])
+    assert texts == ['mug 0.90', 'mug']
 
 
 def test_colors_of_the_first_twelve_classes_are_far_apart():

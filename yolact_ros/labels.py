@@ -35,7 +35,7 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
                 colors: Sequence[Color], numbers: Sequence[int] = (),
                 distances: Sequence[float] | np.ndarray = ()) -> None:
     """
-    Write number, name, score and distance of every instance at its box.
+    Write number, name, score (where it has one) and distance of every instance at its box.
 
     The best score chooses its place first; a label that better ones would hide, or whose
     letters were too small to read, is left out, and so are the last ones of a crowd, lest the
@@ -54,7 +54,9 @@ def draw_labels(canvas: np.ndarray, instances: Instances, class_names: Sequence[
     scores = instances.scores.tolist()
     for row, class_id in enumerate(instances.class_ids.tolist()):
         number = f'{numbers[row]} ' if len(numbers) and numbers[row] else ''
-        text = f'{number}{_name_of(class_id, class_names)} {scores[row]:.2f}'
+        text = f'{number}{_name_of(class_id, class_names)}'
+        if not math.isnan(scores[row]):
+            text += f' {scores[row]:.2f}'
         if len(distances) and not math.isnan(distances[row]):
             text += f'  {distances[row]:.2f} m'
         box = instances.boxes[row]

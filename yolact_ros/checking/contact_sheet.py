@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -45,8 +46,13 @@ def _row(cells: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 def _cell(sample: Sample, class_names: Sequence[str]) -> np.ndarray:
     """Return (h, w, 3) the image with its masks, CELL on its longer side."""
-    drawn = draw_instances(sample.image, truth_instances(sample), class_names, STYLE)
-    height, width = drawn.shape[:2]
+    height, width = sample.image.shape[:2]
     scale = CELL / max(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)
+    image = cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA)
+    masks = np.array([cv2.resize(mask, size) for mask in sample.masks], np.uint8)
+    small = replace(sample, image=image, masks=masks.reshape(-1, *image.shape[:2]),
+                    boxes=sample.boxes * (np.array(size * 2) / (width, height, width, height)))
+    # Objects of one class can be told apart by their colours alone.
+    style = replace(STYLE, color_by='class' if len(class_names) > 1 else 'instance')
+    return draw_instances(image, truth_instances(small), class_names, style)

@@ -10,11 +10,11 @@ from yolact_ros.structures import ImageSize, Instances
 
 
 def truth_instances(sample: Sample) -> Instances:
-    """Return a sample's objects as if they had been found with certainty."""
+    """Return a sample's objects as if they had been found, with NaN for scores."""
     sample = sample.select(sample.masks.any((1, 2)) & ~sample.crowd)
-    ones = np.ones(len(sample), np.float32)
+    unknown = np.full(len(sample), np.nan, np.float32)
     rois = boxes_of_masks(sample.masks).astype(np.int32)
     crops = tuple(mask[y0:y1, x0:x1].astype(bool)
                   for mask, (x0, y0, x1, y1) in zip(sample.masks, rois.tolist()))
-    return Instances(ImageSize(*sample.image.shape[:2]), sample.boxes.astype(np.float32), ones,
-                     np.full(len(sample), np.nan, np.float32), ones, sample.class_ids, rois, crops)
+    return Instances(ImageSize(*sample.image.shape[:2]), sample.boxes.astype(np.float32), unknown,
+                     unknown, unknown, sample.class_ids, rois, crops)

@@ -12,6 +12,7 @@ from yolact_ros.training.optimizer import (
     build_optimizer,
     freeze,
     restore_buffers,
+    set_rate,
     snapshot_buffers,
     train_mode,
 )
@@ -54,6 +55,31 @@ def test_adamw_decays_matrices_only(model):
     assert names_of(model, matrices) == {'backbone.0.weight', 'head.weight'}
     assert matrices['weight_decay'] == 0.1 and vectors['weight_decay'] == 0.0
     assert len(names_of(model, vectors)) == 4
+
+
+@pytest.mark.parametrize('kind, groups', [('sgd', 2), ('adamw', 4)])
+def test_the_backbone_learns_at_its_share_of_the_rate(model, kind, groups):
+    optimizer = build_optimizer(model, replace(TrainConfig(), optimizer=kind, backbone_rate=0.1))
+    set_rate(optimizer, 0.5)
+    assert len(optimizer.param_groups) == groups
+    for group in optimizer.param_groups:
+        parts = {name.split('.')[0] for name in names_of(model, group)}
+        assert (parts, group['lr']) in (({'backbone'}, pytest.approx(0.05)), ({'head'}, 0.5))
+
+
+def test_an_optimizer_of_a_stored_state_without_shares_follows_the_rate(model):
+    optimizer = build_optimizer(model, TrainConfig())
+    state = optimizer.state_dict()
+    for group in state['param_groups']:
+        del group['rate_factor']
+    optimizer.load_state_dict(state)
+    set_rate(optimizer, 0.25)
+    assert [group['lr'] for group in optimizer.param_groups] == [0.25]
+
+
+def test_a_backbone_that_would_not_learn_is_refused_with_the_way_to_freeze_it():
+    with pytest.raises(ValueError, match='backbone_rate must be above 0, got 0; freeze: backbone'):
+        TrainConfig(backbone_rate=0)
 
 
 def test_frozen_batch_norms_keep_statistics_and_weights(model):

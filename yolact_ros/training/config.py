@@ -65,6 +65,8 @@ class TrainConfig:
     :param autoscale: rates, iterations and drops are for batch 8 and follow the batch size
     :param optimizer: sgd or adamw
     :param learning_rate: after the warm-up
+    :param backbone_rate: what it is multiplied by for the backbone; 0.1 keeps that close to
+        what it knew
     :param momentum: of sgd
     :param weight_decay: of all parameters with sgd; adamw spares biases and batch norms
     :param schedule: step, cosine, onecycle or constant
@@ -119,6 +121,7 @@ class TrainConfig:
     autoscale: bool = True
     optimizer: str = 'sgd'
     learning_rate: float = 1e-3
+    backbone_rate: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
     schedule: str = 'step'
@@ -163,6 +166,9 @@ class TrainConfig:
                 raise ValueError(f'{name} must be at least 0, got {getattr(self, name)}')
         if not self.learning_rate > 0:
             raise ValueError(f'learning_rate must be above 0, got {self.learning_rate}')
+        if not self.backbone_rate > 0:
+            raise ValueError('backbone_rate must be above 0, got '
+                             f'{self.backbone_rate}; freeze: backbone keeps it as it is')
         if not 0 <= self.ema < 1:
             raise ValueError(f'ema must be in [0, 1), got {self.ema}')
         if not 0 <= self.repeat_rare <= 1:

@@ -14,6 +14,7 @@ from yolact_ros.training.config import TrainConfig
 
 # Below this many images the statistics of a batch say too little (original: train.py).
 MIN_BATCH_FOR_NORM = 6
+FACTOR = 'rate_factor'  # of a group of weights, what its learning rate is multiplied by
 
 
 def should_freeze_batch_norm(config: TrainConfig, world: int = 1) -> bool:
@@ -56,15 +57,23 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
 
     SGD decays all of them, as in the original; AdamW only those with more than one dimension.
     """
-    learning = [weight for weight in model.parameters() if weight.requires_grad]
-    if config.optimizer == 'sgd':
-        return torch.optim.SGD(learning, config.learning_rate, config.momentum,
-                               weight_decay=config.weight_decay)
-    matrices = [weight for weight in learning if weight.dim() > 1]
-    vectors = [weight for weight in learning if weight.dim() <= 1]
-    return torch.optim.AdamW(
-        [{'params': matrices, 'weight_decay': config.weight_decay},
-         {'params': vectors, 'weight_decay': 0.0}], config.learning_rate, fused=True)
+    adamw = config.optimizer == 'adamw'
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            factor = config.backbone_rate if name.startswith('backbone.') else 1.0
+            decay = 0.0 if adamw and weight.dim() <= 1 else config.weight_decay
+            groups.setdefault((factor, decay), []).append(weight)
+    described = [{'params': weights, FACTOR: factor, 'weight_decay': decay}
+                 for (factor, decay), weights in groups.items()]
+    return torch.optim.AdamW(described, config.learning_rate, fused=True) if adamw else \
+        torch.optim.SGD(described, config.learning_rate, config.momentum)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Let the weights learn at a rate, those of the backbone at their share of it."""
+    for group in optimizer.param_groups:
+        group['lr'] = rate * group.get(FACTOR, 1.0)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from yolact_ros.training.optimizer import (
     build_optimizer,
     freeze,
     make_schedule,
+    set_rate,
     should_freeze_batch_norm,
     train_mode,
 )
@@ -138,8 +139,7 @@ class Trainer:
         step = self.progress.step
         clock = self.processes.of_main(self.limits.share) * self.config.steps
         rate = self.schedule.rate(step, clock)
-        for group in self.optimizer.param_groups:
-            group['lr'] = rate
+        set_rate(self.optimizer, rate)
         with explained_memory_errors(self.config.batch_size, self.model.config.input_size):
             result = train_step(self.module, self.optimizer, batch.to(self.processes.device),
                                 self.config.seed + step * self.processes.world

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from small_training import Blocks
+from test_event_log import curves
 
 from yolact_ros.checkpoint import load_model, save_model
 from yolact_ros.commands.main import main
 from yolact_ros.commands.train import build_model, build_model_config, train
 from yolact_ros.data.sample import join_batches, split_batch
+from yolact_ros.training import run_folder
 from yolact_ros.training import trainer as trainer_module
 from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.interrupt import interruptible
@@ -63,6 +65,15 @@ def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(make_config, tm
     assert losses[0] == losses[1]
 
 
+def test_losses_and_measurements_are_curves_of_tensorboard_too(make_config):
+    run = start(make_config(iterations=2, evaluate_every=2), val=Blocks())
+    assert run.run()
+    tags = set(curves(run.folder.path))
+    losses = set(read_rows(run.folder.losses)[0]) - {'step'}
+    scores = set(read_rows(run.folder.ap)[0]) - {'step'}
+    assert tags == {f'train/{name}' for name in losses} | {f'val/{name}' for name in scores}
+
+
 def test_another_seed_gives_another_training(make_config, tmp_path):
     totals = []
     for seed in (0, 0, 1):
@@ -90,6 +101,7 @@ def test_a_training_leaves_checkpoints_logs_plots_and_samples(make_config):
     assert run.run()
     names = {path.relative_to(run.folder.path).as_posix()
              for path in run.folder.path.rglob('*') if path.is_file()}
+    names = {name for name in names if not name.startswith('events.out.tfevents.')}
     assert names == {'last.safetensors', 'best.safetensors', 'state.pt', 'losses.csv', 'ap.csv',
                      'losses.png', 'ap.png', 'samples/step_000002.jpg', 'samples/step_000003.jpg'}
     assert [row['step'] for row in read_rows(run.folder.ap)] == [2, 3]
@@ -269,7 +281,7 @@ def test_a_row_that_does_not_fit_on_the_disk_ends_no_training(make_config, monke
     def full(*arguments):
         raise OSError(28, 'No space left on device')
     run = start(make_config(iterations=2))
-    monkeypatch.setattr(trainer_module, 'append_row', full)
+    monkeypatch.setattr(run_folder, 'append_row', full)
     assert run.run()
     assert 'no row of losses for step 1' in caplog.text
 

@@ -17,6 +17,7 @@ import torch
 
 from yolact_ros.figures import open_figure
 from yolact_ros.files import replace_file, replacing
+from yolact_ros.training.event_log import EventLog
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class RunFolder:
     Files of one training.
 
     last.safetensors and best.safetensors are checkpoints for use; state.pt holds what resuming
-    needs; losses.csv and ap.csv the history; config.yaml the configuration.
+    needs; losses.csv and ap.csv the history, also as TensorBoard's events; config.yaml the
+    configuration.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -40,6 +42,7 @@ class RunFolder:
         self.ap = self.path / 'ap.csv'
         self.config = self.path / 'config.yaml'
         self.samples = self.path / 'samples'
+        self.events = EventLog(self.path)
 
     def check(self, resume: bool) -> None:
         """
@@ -98,6 +101,24 @@ class RunFolder:
         except RuntimeError as error:  # torch's writer does not raise OSError
             raise OSError(f'{self.state} could not be written ({error}); is the disk '
                           'full?') from error
+
+    def add_losses(self, row: Mapping[str, Any]) -> None:
+        """
+        Write the losses of a step.
+
+        :raises OSError: when it cannot be written; the file then ends with the row before.
+        """
+        append_row(self.losses, row)
+        self.events.add('train', row)
+
+    def add_scores(self, row: Mapping[str, Any]) -> None:
+        """
+        Write what was measured at a step.
+
+        :raises OSError: when it cannot be written; the file then ends with the row before.
+        """
+        append_row(self.ap, row)
+        self.events.add('val', row)
 
     @contextmanager
     def explained(self, step: int) -> Iterator[None]:

@@ -44,7 +44,6 @@ from yolact_ros.training.processes import Processes
 from yolact_ros.training.progress import Limits, Progress
 from yolact_ros.training.run_folder import (
     RunFolder,
-    append_row,
     drop_rows_after,
     plot_history,
     read_rows,
@@ -124,6 +123,7 @@ class Trainer:
         complete = enough or self.progress.step >= self.config.steps
         if complete and not self._due(self.config.evaluate_every):
             self.evaluate()
+        self.folder.events.close()
         return complete
 
     def _unsaved(self) -> int:
@@ -192,7 +192,7 @@ class Trainer:
             row = {'step': progress.step, 'rate': rate, **means, 'gradient_norm':
                    result.gradient_norm, 'images_per_s': images / (now - progress.since)}
             try:
-                append_row(self.folder.losses, row)
+                self.folder.add_losses(row)
             except OSError as error:
                 logger.error('no row of losses for step %d: %s', progress.step, error)
             bar.set_postfix({name: f'{value:.2f}' for name, value in means.items()})
@@ -246,7 +246,7 @@ class Trainer:
             scores = measure_ap(self.model, val, self.config.evaluate_images)
             logger.info('step %d: %s', self.progress.step, ', '.join(
                 f'{name} {value:.3f}' for name, value in scores.items()))
-            append_row(self.folder.ap, {'step': self.progress.step, **scores})
+            self.folder.add_scores({'step': self.progress.step, **scores})
             self.progress.stale += 1
             if scores['mask_ap'] > self.progress.best_ap:
                 save_model(self.folder.best, self.model)

@@ -84,6 +84,13 @@ def test_every_fault_is_outlined_in_its_colour(what, box):
     assert abs(near.min() - x) < 0.5 and abs(near.max() - (x + width)) < 0.5
 
 
+def test_names_in_a_crowd_hide_neither_each_other_nor_the_image():
+    items = [true(1, (x, y, 3, 3)) for x in range(0, 96, 4) for y in range(0, 96, 4)]
+    marked = mark(black(1), match_image(items, [], 0.5), CLASSES)
+    plates = cv2.erode((marked == MARKS['missed']).all(-1).astype(np.uint8), np.ones((4, 4)))
+    assert 0.02 < plates.mean() < 0.2
+
+
 def test_nothing_is_drawn_for_an_excused_finding_or_on_the_original():
     image = black(1)
     matches = match_image([true(1, (50, 50, 50, 50), crowd=True)], [found(1, ALARM)], 0.5)

@@ -18,7 +18,7 @@ from yolact_ros.evaluation.marked_images import MARKS, SIDE, mark, shown
 from yolact_ros.figures import open_figure
 from yolact_ros.files import plain_name, write_image
 from yolact_ros.masks import decode_mask
-from yolact_ros.overlay import draw_instances
+from yolact_ros.overlay import OverlayStyle, draw_instances
 from yolact_ros.structures import ImageSize, Instances
 
 RECALLS = np.linspace(0, 1, 101)
@@ -105,13 +105,15 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
     :param read: returns the (H, W, 3) uint8 RGB image of an image id.
     """
     written = []
+    class_names = result.truth.class_names
+    style = OverlayStyle(color_by='class' if len(class_names) > 1 else 'instance')
     folder.mkdir(parents=True, exist_ok=True)
     for rank, errors in enumerate(matrix.worst(count), start=1):
         rgb = read(errors.image_id)
         matches = matches_of(errors.image_id, result.truth, result.detections, matrix)
         panels = [draw_instances(shown(rgb), _shown_truth(matches.true, rgb.shape[:2]),
-                                 result.truth.class_names),
-                  mark(rgb, matches, result.truth.class_names)]
+                                 class_names, style),
+                  mark(rgb, matches, class_names)]
         path = folder / f'worst_{rank:02d}_{plain_name(str(errors.image_id))}.png'
         canvas = np.vstack([_caption(errors, 2 * panels[0].shape[1]), np.hstack(panels)])
         write_image(path, canvas)
@@ -120,16 +122,16 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
 
 
 def _shown_truth(items: Sequence[TrueObject], shape: tuple[int, int]) -> Instances:
-    """Return objects as Instances of the shown image."""
+    """Return objects as Instances of the shown image, with NaN for scores."""
     factor = SIDE / max(shape)
     size = ImageSize(*(round(length * factor) for length in shape))
     masks = [_mask(item, size) for item in items]
-    scores = np.ones(len(items), np.float32)
+    unknown = np.full(len(items), np.nan, np.float32)
     boxes = np.array([box_of(item) for item in items],
                      np.float32).reshape(-1, 4) * factor
     boxes[:, 2:] += boxes[:, :2]
     whole = np.tile(np.array([0, 0, size.width, size.height], np.int32), (len(items), 1))
-    return Instances(size, boxes, scores, np.full(len(items), np.nan, np.float32), scores,
+    return Instances(size, boxes, unknown, unknown, unknown,
                      np.array([item.class_id for item in items], np.int64), whole, tuple(masks))
 
 

@@ -83,7 +83,7 @@ def test_a_share_of_the_photos_is_measured_on(tmp_path, train, caplog):
     data = write_data(tmp_path / 'data', 10, ('block', 'brick'))
     assert train('--train', data, '--val', '0.2', '--out', tmp_path / 'run',
                  '--iterations', '1') == 0
-    assert '8 photos to learn from, 2 to measure on (seed 0), which are listed in' in caplog.text
+    assert '8 photos to learn from, 2 to measure on (seed 0)' in caplog.text
     assert (tmp_path / 'run/ap.csv').is_file()
     kept = CocoDataset(tmp_path / 'run/val.json')
     assert (len(kept), len(CocoDataset(tmp_path / 'run/train.json'))) == (2, 8)
@@ -119,6 +119,26 @@ def options(*arguments):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     return read_config(parser.parse_args(arguments))
+
+
+def test_a_part_val_of_its_own_is_measured_on_instead_of_a_share(tmp_path, train, caplog):
+    for part in ('train', 'valid'):
+        write_data(tmp_path / 'export' / part, 6 if part == 'train' else 2, ('block', 'brick'))
+    assert train(tmp_path / 'export', '--val', '0.2', '--out', tmp_path / 'run',
+                 '--iterations', '1') == 0
+    assert 'has a part val of its own, which is measured on instead of a share of 0.2' in (
+        caplog.text)
+    assert 'export, to learn from: 6 images' in caplog.text
+    assert 'export, to measure on: 2 images' in caplog.text
+    assert [len(CocoDataset(tmp_path / 'run' / f'{name}.json')) for name in ('train', 'val')] == [
+        6, 2]
+
+
+def test_a_file_that_was_named_to_measure_on_is_not_listed_again(tmp_path, train):
+    data = write_data(tmp_path / 'data', 4)
+    assert train('--train', data, '--val', data, '--out', tmp_path / 'run',
+                 '--iterations', '1') == 0
+    assert not (tmp_path / 'run/val.json').exists()
 
 
 @pytest.fixture(params=['fork', 'forkserver', 'spawn'])

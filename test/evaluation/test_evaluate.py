@@ -356,6 +356,14 @@ def test_the_worst_images_show_truth_beside_what_became_of_it(tmp_path):
     assert shown == {'missed'}
 
 
+def test_worst_images_of_an_evaluation_before_do_not_stay_beside_the_new_ones(tmp_path):
+    for name in ('worst_01_old.png', 'worst_case.png'):
+        (tmp_path / name).write_bytes(b'')
+    result, matrix = half_found()
+    worst, = save_worst(result, matrix, read_black, tmp_path, 4)
+    assert set(tmp_path.iterdir()) == {worst, tmp_path / 'worst_case.png'}
+
+
 def test_an_image_id_cannot_lead_out_of_the_folder(tmp_path):
     evil = 'x/../../../escaped'
     box = (10, 10, 40, 40)

@@ -67,6 +67,18 @@ def test_what_was_found_for_what():
     assert matches.missed == [TRUTH.objects[2]]
 
 
+def test_an_object_found_as_two_classes_is_found_and_the_other_finding_a_false_alarm():
+    better_but_wrong, right = found(1, (5, 5, 20, 20)), found(0, (5, 5, 20, 22))
+    matches = match_image([true(0, HIT)], [better_but_wrong, right], 0.5)
+    assert (matches.partners, matches.missed) == ((-1, 0), [])
+    assert match_image([true(0, HIT)], [better_but_wrong], 0.5).partners == (0,)
+
+
+def test_classes_pair_by_the_best_overlap_of_all():
+    first, second = found(0, (5, 5, 20, 24)), found(0, HIT)
+    assert match_image([true(0, HIT)], [first, second], 0.5).partners == (-1, 0)
+
+
 def test_a_finding_in_a_crowd_is_excused():
     matches = match_image([true(1, (50, 50, 50, 50), crowd=True)], [found(1, ALARM)], 0.5)
     assert (matches.true, matches.partners, matches.excused) == ((), (-1,), (True,))

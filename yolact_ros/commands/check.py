@@ -22,6 +22,7 @@ from yolact_ros.checking.sizes import (
     object_sides,
     size_lines,
 )
+from yolact_ros.commands.jobs.train_data import use_of_source
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.data.classes import ClassChoice, parse_classes
 from yolact_ros.data.coco import CocoDataset
@@ -73,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
     model = MODEL_PRESETS[args.preset](class_names=train.class_names)
     model = replace(model, input_size=args.input_size or model.input_size)
     findings = check_lists(train, val, model.input_size)
-    for data in (train, val):
+    for data, use in ((train, use_of_source(val)), (val, 'to measure on')):
         if data is not None:
-            print('\n'.join(data.report.lines()[:2] if data.report else
+            print('\n'.join(data.report.lines(use)[:2] if data.report else
                             [f'{len(data)} pictures of it to measure on']))
             if len(data):
                 print('\n'.join(size_lines(data, model.input_size)))
@@ -103,9 +104,10 @@ def _open(args: argparse.Namespace) -> tuple[CocoDataset, CocoDataset | None]:
     if args.ignore_exif:
         train.ignore_exif()
     share = split_share(args.val)
-    if share is not None:
+    has_own = has_split(args.data, 'val')
+    if share is not None and not has_own:
         return split(train, share, args.seed, find_series(train))
-    name = args.val or (args.data if has_split(args.data, 'val') else '')
+    name = args.data if has_own and (share is not None or not args.val) else args.val
     if not name:
         return train, None
     val = CocoDataset(name, args.val_images, ClassChoice(

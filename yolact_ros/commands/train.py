@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Train as told; return the exit code."""
     config = read_config(args)
     if not config.train:
-        raise ValueError('nothing to learn from; give --train FILE.json or train: in the '
-                         'configuration (synthetic:mixed needs no files)')
+        raise ValueError('nothing to learn from; give a data set, yolact train DATA, or with '
+                         '--resume the folder to go on in, --out')
     with joined_processes(config.device) as processes:
         threads = config.threads or default_threads(config.workers, processes)
         torch.set_num_threads(threads)
@@ -133,7 +133,8 @@ def _run_trainer(trainer: Trainer) -> bool:
     logger.info('training %s: %.1f million weights, %d steps of %d pictures (%.1f epochs), '
                 'results in %s', trainer.model.config.name,
                 sum(weight.numel() for weight in trainer.model.parameters()) / 1e6, config.steps,
-                config.batch_size, config.steps / trainer.order.batches_per_epoch, config.out)
+                config.batch_size, config.steps * config.batch_size / trainer.order.length,
+                config.out)
     complete = trainer.run()
     if complete:
         logger.info('done; checkpoints: %s%s', folder.last,

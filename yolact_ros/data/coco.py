@@ -82,11 +82,16 @@ class DataReport:
         """Return the number of objects, crowds not counted."""
         return sum(self.class_counts.values())
 
-    def lines(self) -> list[str]:
-        """Return the report for people."""
+    def lines(self, use: str = '') -> list[str]:
+        """
+        Return the report for people.
+
+        :param use: what the images are for.
+        """
         counts = ', '.join(f'{name} {count}' for name, count in self.class_counts.items())
-        lines = [f'{self.source}: {self.images} images ({self.empty_images} without objects), '
-                 f'{self.instances} instances, {self.crowds} crowd regions',
+        lines = [f'{self.source}{use and f", {use}"}: {self.images} images '
+                 f'({self.empty_images} without objects), {self.instances} instances, '
+                 f'{self.crowds} crowds or boxes alone',
                  f'  {len(self.class_counts)} classes: {counts}']
         lines += [f'  {line}' for line in self.book.lines()]
         unused = [name for name, count in self.class_counts.items() if count == 0]

@@ -81,13 +81,16 @@ def read_json(path: Path) -> Mapping[str, Any]:
     :raises ValueError: when it is no JSON or no COCO file.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'annotation file {path} not found; give the path of a COCO JSON')
+        raise FileNotFoundError(f'labels {path} not found; give a COCO JSON, data.yaml of YOLO, '
+                                'or a folder that a labelling tool wrote')
     content = load_json(path)
     for key in ('images', 'annotations', 'categories'):
         found = content.get(key) if isinstance(content, dict) else None
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+            labelme = isinstance(content, dict) and 'shapes' in content
             raise ValueError(f'{path} is no COCO annotation file: it needs a list of objects '
-                             f'named {key!r}; got {type(found).__name__}')
+                             f'named {key!r}; got {type(found).__name__}'
+                             + ('; it looks like labelme: give its folder' if labelme else ''))
     for key in ('images', 'categories'):
         if not content[key]:
             raise ValueError(f'{path} lists no {key}; there is nothing to learn or to score')

@@ -36,6 +36,8 @@ def shrink_large(data: CocoDataset, side: int, folder: Path, progress: Progress 
     """
     large = [index for index, record in enumerate(data.records)
              if max(record.size.height, record.size.width) > WORTH * side]
+    if not large:
+        return 0
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         made = pool.map(partial(_shrink, side=side, folder=folder),
                         [data.records[index] for index in large])

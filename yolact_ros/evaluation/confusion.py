@@ -33,7 +33,7 @@ class ImageErrors:
 @dataclass(frozen=True, eq=False)
 class Confusion:
     """
-    Matches of detections and objects, regardless of class.
+    Matches of detections and objects, of the right class and of wrong ones.
 
     :param matrix: (C + 1, C + 1) int64, true class by found class; the last row is false alarms,
         the last column what was missed.
@@ -54,7 +54,7 @@ class Confusion:
 def confusion(truth: GroundTruth, detections: Sequence[Detection], score_threshold: float = 0.3,
               iou_threshold: float = 0.5) -> Confusion:
     """
-    Match detections above a score with objects, best overlap first, whatever their classes.
+    Match detections above a score with objects: of their class first, else of any.
 
     Masks are compared where detections have them, else boxes. A detection that matches nothing is
     neither right nor wrong where it lies in a crowd region for more than half, or is of a class
@@ -109,13 +109,23 @@ class ImageMatches:
 def match_image(true: Sequence[TrueObject], found: Sequence[Detection], iou_threshold: float,
                 unlabelled: Sequence[int] = ()) -> ImageMatches:
     """
-    Return the matches of one image, best overlap first, whatever the classes.
+    Return the matches of one image, best overlap first: those of one class, then of any.
+
+    An object that was found twice, as what it is and as something else, was found; the other
+    finding is a false alarm.
 
     :param unlabelled: classes of which not every object in the image is labelled.
     """
     real = [item for item in true if not item.crowd]
     crowds = [item for item in true if item.crowd]
-    partners = greedy_matches(_overlaps(real, found), iou_threshold, best_overlap_first=True)
+    overlaps = _overlaps(real, found)
+    same = np.array([[one.class_id == other.class_id for other in real] for one in found],
+                    bool).reshape(overlaps.shape)
+    partners = greedy_matches(np.where(same, overlaps, -1), iou_threshold, best_overlap_first=True)
+    overlaps[partners >= 0] = -1
+    overlaps[:, partners[partners >= 0]] = -1
+    others = greedy_matches(overlaps, iou_threshold, best_overlap_first=True)
+    partners = np.where(partners >= 0, partners, others)
     crowded = _overlaps(crowds, found).max(1, initial=0) > 0.5
     excused = [inside or item.class_id in unlabelled
                for inside, item in zip(crowded.tolist(), found)]

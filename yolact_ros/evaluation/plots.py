@@ -108,13 +108,16 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
     class_names = result.truth.class_names
     style = OverlayStyle(color_by='class' if len(class_names) > 1 else 'instance')
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob('worst_[0-9][0-9]_*.png'):  # of an evaluation before
+        old.unlink()
     for rank, errors in enumerate(matrix.worst(count), start=1):
         rgb = read(errors.image_id)
         matches = matches_of(errors.image_id, result.truth, result.detections, matrix)
         panels = [draw_instances(shown(rgb), _shown_truth(matches.true, rgb.shape[:2]),
                                  class_names, style),
                   mark(rgb, matches, class_names)]
-        path = folder / f'worst_{rank:02d}_{plain_name(str(errors.image_id))}.png'
+        name = Path(result.truth.file_names.get(errors.image_id, str(errors.image_id))).stem
+        path = folder / f'worst_{rank:02d}_{plain_name(name)}.png'
         canvas = np.vstack([_caption(errors, 2 * panels[0].shape[1]), np.hstack(panels)])
         write_image(path, canvas)
         written.append(path)

@@ -29,8 +29,6 @@ from yolact_ros.training.processes import Processes
 
 logger = logging.getLogger(__name__)
 
-KEPT = 'val.json'  # lists the photos that are measured on, in the folder of a training
-
 
 def open_data(config: TrainConfig, size: InputSize, processes: Processes,
               ) -> tuple[SampleSource, SampleSource | None]:
@@ -50,14 +48,18 @@ def _open_val(config: TrainConfig, source: SampleSource, size: InputSize, proces
               ) -> tuple[SampleSource, SampleSource | None]:
     """Return what to learn from and what to measure on: of its own, a share, or None."""
     share = split_share(config.val)
-    if share is not None:
+    has_own = has_split(config.train, 'val')
+    if share is not None and has_own:
+        logger.info('%s has a part val of its own, which is measured on instead of a share of %g',
+                    config.train, share)
+    elif share is not None:
         with processes.one_first():  # the images are then read already
             series = find_series(source) if isinstance(source, CocoDataset) else ()
         learnt, val = split(source, share, config.seed, series)
-        logger.info('%d photos to learn from, %d to measure on (seed %d), which are listed in %s',
-                    len(learnt), len(val), config.seed, Path(config.out) / KEPT)
+        logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
+                    config.seed)
         return learnt, val
-    name = config.val or (config.train if has_split(config.train, 'val') else '')
+    name = config.train if has_own and (share is not None or not config.val) else config.val
     if not name:
         return source, None
     choice = replace(parse_classes(config.classes), names=tuple(source.class_names))
@@ -81,7 +83,7 @@ def check_data(source: SampleSource, val: SampleSource | None, model_config: Mod
             findings = check_lists(source, val if isinstance(val, CocoDataset) else None,
                                    model_config.input_size)
     if processes.is_main:
-        _log_findings(files, findings)
+        _log_findings(source, val, findings)
         for line in report_anchors(model_config, source, config.loss.positive_iou).lines():
             logger.info(line)
     if not is_clean(findings, config.strict):
@@ -90,11 +92,18 @@ def check_data(source: SampleSource, val: SampleSource | None, model_config: Mod
             if not is_clean([finding], config.strict)))
 
 
-def _log_findings(files: Sequence[CocoDataset], findings: Sequence[Finding]) -> None:
+def use_of_source(val: SampleSource | None) -> str:
+    """Return what the source is for, '' where it is the whole that val is a share of."""
+    return '' if isinstance(val, CocoDataset) and val.report is None else 'to learn from'
+
+
+def _log_findings(source: SampleSource, val: SampleSource | None,
+                  findings: Sequence[Finding]) -> None:
     """Say what there is to learn from, and what is wrong with it."""
-    for data in files:
-        for line in data.report.lines()[:2] if data.report else ():
-            logger.info(line)
+    for data, use in ((source, use_of_source(val)), (val, 'to measure on')):
+        if isinstance(data, CocoDataset) and data.report:
+            for line in data.report.lines(use)[:2]:
+                logger.info(line)
     for finding in findings:
         level = logging.INFO if finding.kind == NOTE else logging.WARNING
         logger.log(level, '%s', '\n'.join(finding.lines()))
@@ -105,11 +114,12 @@ def prepare_images(source: SampleSource, val: SampleSource | None, config: Train
     """
     Put what belongs to the data into the folder of the training.
 
-    A contact sheet, the two lists where a share is kept for measuring, large photos shrunk.
+    A contact sheet, lists of what is learnt and measured on where there is none to name, large
+    photos shrunk.
     """
     folder = Path(config.out)
-    if split_share(config.val) is not None:
-        for name, part in (('train.json', source), (KEPT, val)):
+    if isinstance(val, CocoDataset) and (not config.val or split_share(config.val) is not None):
+        for name, part in (('train.json', source), ('val.json', val)):
             if isinstance(part, CocoDataset):
                 write_part(folder / name, part)
     sheet = folder / 'contact_sheet.jpg'

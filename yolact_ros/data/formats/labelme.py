@@ -50,6 +50,11 @@ def read_labelme(files: list[Path]) -> Mapping[str, Any]:
         image_id = content.add_image(image, size)
         for number, shapes in enumerate(_objects(found['shapes'])):
             _add_object(content, f'{path.name}#{number}', image_id, shapes, size)
+    kinds = [shape.get('shape_type') for found in contents.values() for shape in found['shapes']
+             if isinstance(shape, dict)]
+    if 'rectangle' in kinds and set(kinds) != {'rectangle'}:
+        content.notes.append(f'{kinds.count("rectangle")} shapes are rectangles and are learnt as '
+                             'such; draw outlines where the objects are none')
     seen = {image['file_name'] for image in content.images}
     unlabelled = [image for folder in {path.parent for path in contents}
                   for image in images_below(folder) if str(image.resolve()) not in seen]
@@ -167,5 +172,7 @@ def _image_of(path: Path, found: Mapping[str, Any]) -> Path:
     for beside in sorted(path.parent.glob(f'{path.stem}.*')):
         if beside.suffix.lower() in IMAGE_SUFFIXES:
             return beside
+    inside = ' (imageData in the file is a copy: labelme opens it and saves the picture)' \
+        if found.get('imageData') else ''
     raise FileNotFoundError(f'{path} belongs to the picture {name or path.stem}, which is not '
-                            'beside it; put it there')
+                            f'beside it; put it there{inside}')

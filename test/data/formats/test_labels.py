@@ -90,6 +90,34 @@ def test_photos_without_a_labelme_file_are_no_photos_without_objects(tmp_path):
                for line in dataset.report.lines())
 
 
+def test_rectangles_among_outlines_are_told(tmp_path):
+    write_labelme(tmp_path, [shape(), shape([30, 28, 10, 8], 'pen', 'rectangle')])
+    assert any('1 shapes are rectangles and are learnt as such' in line
+               for line in CocoDataset(tmp_path).report.lines())
+    boxes = tmp_path / 'boxes'
+    write_labelme(boxes, [shape([30, 28, 10, 8], 'pen', 'rectangle')])
+    assert not any('shapes are rectangles' in line for line in CocoDataset(boxes).report.lines())
+
+
+def test_a_photo_that_is_in_its_file_alone_is_told_with_the_cure(tmp_path):
+    write_labelme(tmp_path, [shape()], imageData='/9j/')
+    (tmp_path / 'a.png').unlink()
+    with pytest.raises(FileNotFoundError, match='put it there .imageData in the file is a copy'):
+        CocoDataset(tmp_path)
+
+
+def test_one_file_of_labelme_is_told_to_be_that(tmp_path):
+    write_labelme(tmp_path, [shape()])
+    with pytest.raises(ValueError, match='it looks like labelme: give its folder'):
+        CocoDataset(tmp_path / 'a.json')
+
+
+def test_labels_that_are_nowhere_are_told_in_all_their_forms(tmp_path):
+    with pytest.raises(FileNotFoundError, match='lables not found; give a COCO JSON, data.yaml of '
+                                                'YOLO, or a folder'):
+        CocoDataset(tmp_path / 'lables')
+
+
 def test_the_name_of_the_photo_may_be_of_another_machine(tmp_path):
     write_labelme(tmp_path, [shape()], imagePath='..\\photos\\a.png')
     assert len(CocoDataset(tmp_path)) == 1

@@ -9,6 +9,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from yolact_ros.commands.main import main
+from yolact_ros.data.coco import CocoDataset
 from yolact_ros.inference import predictor as predictor_module
 from yolact_ros.media.bag_types import blank, open_typestore
 from yolact_ros.media.images import read_image
@@ -94,6 +95,8 @@ def test_prelabels_are_a_coco_file_of_polygons(tmp_path, monkeypatch):
     source = write_bag(tmp_path / 'bag', [1, 2])
     assert extract(source, '-o', tmp_path / 'out', '--prelabel', 'any') == 0
     content = json.loads((tmp_path / 'out' / 'prelabels.json').read_text())
+    assert any('correct them first' in line
+               for line in CocoDataset(tmp_path / 'out').report.lines())
     assert [entry['file_name'] for entry in content['images']] == [
         name for name in names(tmp_path / 'out') if name.endswith('.png')]
     assert [(entry['id'], entry['image_id'], entry['category_id'], entry['bbox'])

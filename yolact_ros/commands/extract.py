@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from yolact_ros.data.formats.content import NOTES
 from yolact_ros.files import make_folder, replace_file, write_image
 from yolact_ros.media.bag_types import open_typestore
 from yolact_ros.media.bags import choose_image_topic, open_bag, read_messages
@@ -69,7 +70,8 @@ class Labels:
     def write(self, path: Path) -> None:
         """Write the COCO file."""
         content = {'images': self.images, 'annotations': self.annotations,
-                   'categories': coco_categories(self.predictor.class_names)}
+                   'categories': coco_categories(self.predictor.class_names),
+                   NOTES: ['these labels are what a model found; correct them first']}
         replace_file(path, json.dumps(content).encode())
 
 

@@ -58,7 +58,7 @@ def find_config(name: str | Path) -> Path:
     """
     if Path(name).is_file():
         return Path(name)
-    recipes = {path.stem.removeprefix('train_'): path for folder in config_folders()
+    recipes = {path.stem.removeprefix('train_'): path for folder in reversed(config_folders())
                for path in sorted(folder.glob('train_*.yaml'))}
     if str(name) not in recipes:
         raise FileNotFoundError(f'training configuration {name} not found; give a file, or a '

@@ -26,4 +26,4 @@ def measure_accuracy(backends: Mapping[str, Backend], data: Sequence[str],
 def _mask_ap(backend: Backend, data: str, max_images: int | None) -> float:
     """Return COCO's mask AP of a network, not of a script."""
     predictor = Predictor(backend, PostprocessConfig(score_threshold=0.0))
-    return evaluate_data(predictor, data, backend.config.input_size, max_images).mask_ap
+    return evaluate_data(predictor, data, max_images).mask_ap

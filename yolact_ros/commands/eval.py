@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from yolact_ros.config import BACKENDS, NMS_KINDS, PostprocessConfig
 from yolact_ros.data.classes import parse_classes
-from yolact_ros.data.datasets import PREFIX, open_dataset
+from yolact_ros.data.datasets import PREFIX, SCENE_SIDE, open_dataset
 from yolact_ros.data.image_files import read_sized_image
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.devices import PRECISIONS, choose_device
@@ -73,8 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         '(default: eval)')
     parser.add_argument('--max-images', type=int, metavar='N',
                         help='use at most N pictures, always the same ones')
-    parser.add_argument('--size', type=int, default=256, metavar='PX',
-                        help='side of synthetic pictures (default: 256)')
+    parser.add_argument('--size', type=int, default=SCENE_SIDE, metavar='PX',
+                        help='side of synthetic pictures (default: %(default)s)')
     parser.add_argument('--nms', default='fast', choices=NMS_KINDS)
     parser.add_argument('--iou', type=float, default=DEFAULTS.iou_threshold, metavar='T',
                         help='boxes of IoU above it suppress each other '

@@ -178,7 +178,7 @@ class _Comparison:
     def _evaluate(self, runner: Callable, count: int | None) -> EvalResult:
         """Return the AP of a network on so many images, None for all."""
         predictor = self._predictor(runner, PostprocessConfig(score_threshold=0.0))
-        return evaluate_data(predictor, self._args.val, self._config.input_size, count)
+        return evaluate_data(predictor, self._args.val, count)
 
 
 def _drop(before: EvalResult, after: EvalResult) -> float:

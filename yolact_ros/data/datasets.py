@@ -13,6 +13,7 @@ from yolact_ros.scenes import CLASS_NAMES, TRAINING_SEEDS, VAL_EASY, VAL_HARD, S
 from yolact_ros.structures import InputSize, input_shape
 
 PREFIX = 'synthetic:'
+SCENE_SIDE = 256  # [px] of the scenes that networks are measured on
 KINDS = ('easy', 'hard', 'mixed')
 # Moving scenes bring the blur and the cut-off objects that still ones lack.
 MODES = ('still', 'still', 'still', 'conveyor', 'shuffle', 'camera', 'pick')
@@ -77,7 +78,7 @@ def scene_sample(shown: Scene, name: str, class_names: Sequence[str] = CLASS_NAM
 
 def open_dataset(data: str, images: str = '',
                  class_names: Sequence[str] | ClassChoice | None = None, scenes: int = 0,
-                 size: InputSize = 256, split: str = 'train') -> SampleSource:
+                 size: InputSize = SCENE_SIDE, split: str = 'train') -> SampleSource:
     """
     Return the images that a configuration names.
 

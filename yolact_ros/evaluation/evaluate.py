@@ -22,7 +22,7 @@ from yolact_ros.evaluation.ground_truth import (
     sample_objects,
 )
 from yolact_ros.evaluation.yolact_ap import yolact_ap
-from yolact_ros.structures import InputSize, Instances
+from yolact_ros.structures import Instances
 
 Progress = Callable[[Iterable], Iterable]
 
@@ -109,17 +109,16 @@ def evaluate_detections(truth: GroundTruth, detections: Sequence[Detection],
                       else None)
 
 
-def evaluate_data(predictor: ImageModel, data: str, size: InputSize,
-                  max_images: int | None = None) -> EvalResult:
+def evaluate_data(predictor: ImageModel, data: str, max_images: int | None = None) -> EvalResult:
     """
     Run a model over what a user names and score it.
 
-    :param data: a COCO annotation file, synthetic:easy, synthetic:hard or synthetic:mixed.
-    :param size: of synthetic images [px].
+    :param data: a COCO annotation file, synthetic:easy, synthetic:hard or synthetic:mixed; these
+        images have the size that the eval command gives them, whatever the network's input is.
     :raises FileNotFoundError, ValueError: as evaluate_predictor and evaluate_source.
     """
     if data.startswith(PREFIX):
-        return evaluate_source(predictor, open_dataset(data, size=size), max_images)
+        return evaluate_source(predictor, open_dataset(data), max_images)
     return evaluate_predictor(predictor, data, max_images=max_images)
 
 

@@ -100,6 +100,11 @@ def draw_instances(rgb: np.ndarray, instances: Instances, class_names: Sequence[
     return canvas
 
 
+def color_by_of(class_names: Sequence[str]) -> str:
+    """Return how to colour labelled objects: by class, by instance if there is one class only."""
+    return 'class' if len(class_names) > 1 else 'instance'
+
+
 def instance_colors(instances: Instances, style: OverlayStyle,
                     tracks: TrackMarks | None) -> list[Color]:
     """Return the colour of every instance: its class's, or its track's, grey without one."""

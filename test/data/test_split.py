@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from yolact_ros.data import split as split_module
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.datasets import SyntheticScenes
-from yolact_ros.data.split import choose, split, split_share, write_part
+from yolact_ros.data.split import choose, choose_val, split, split_share, write_part
 
 
 def classes_in(photos):
@@ -29,6 +30,17 @@ def test_every_class_of_two_photos_is_on_both_sides(seed):
              if sum(number in photo for photo in photos) > 1}
     assert sides[0] == classes_in(photos)  # also class 5, which is in one photo only
     assert sides[1] >= twice - {5}
+
+
+@pytest.mark.parametrize('parts, val, wanted', [
+    (('train', 'val'), '', (None, 'own')), (('train', 'val'), '0.2', (None, 'own')),
+    (('train', 'val'), 'other.json', (None, 'other.json')), (('',), '', (None, '')),
+    (('',), '0.2', (0.2, ''))])
+def test_a_part_val_of_the_data_comes_before_a_share_and_after_what_is_named(
+        monkeypatch, parts, val, wanted):
+    monkeypatch.setattr(split_module, 'has_split', lambda path, part: part in parts)
+    share, name = choose_val('data', val)
+    assert (share, name) == (wanted[0], wanted[1].replace('own', 'data'))
 
 
 def test_the_same_seed_splits_the_same_way_and_another_does_not():

@@ -13,7 +13,7 @@ from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.sample import Sample
 from yolact_ros.data.truth import truth_instances
 from yolact_ros.files import write_image
-from yolact_ros.overlay import OverlayStyle, draw_instances
+from yolact_ros.overlay import OverlayStyle, color_by_of, draw_instances
 
 CELL = 320     # [px] longer side of a picture on the sheet
 COLUMNS = 4
@@ -53,6 +53,5 @@ def _cell(sample: Sample, class_names: Sequence[str]) -> np.ndarray:
     masks = np.array([cv2.resize(mask, size) for mask in sample.masks], np.uint8)
     small = replace(sample, image=image, masks=masks.reshape(-1, *image.shape[:2]),
                     boxes=sample.boxes * (np.array(size * 2) / (width, height, width, height)))
-    # Objects of one class can be told apart by their colours alone.
-    style = replace(STYLE, color_by='class' if len(class_names) > 1 else 'instance')
-    return draw_instances(image, truth_instances(small), class_names, style)
+    return draw_instances(image, truth_instances(small), class_names,
+                          replace(STYLE, color_by=color_by_of(class_names)))

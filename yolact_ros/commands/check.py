@@ -26,8 +26,7 @@ from yolact_ros.commands.jobs.train_data import use_of_source
 from yolact_ros.config import MODEL_PRESETS, ModelConfig
 from yolact_ros.data.classes import ClassChoice, parse_classes
 from yolact_ros.data.coco import CocoDataset
-from yolact_ros.data.formats.labels import has_split
-from yolact_ros.data.split import split, split_share
+from yolact_ros.data.split import choose_val, split
 from yolact_ros.devices import choose_device
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.model.yolact import Yolact
@@ -103,11 +102,9 @@ def _open(args: argparse.Namespace) -> tuple[CocoDataset, CocoDataset | None]:
     train = CocoDataset(args.data, args.images, choice)
     if args.ignore_exif:
         train.ignore_exif()
-    share = split_share(args.val)
-    has_own = has_split(args.data, 'val')
-    if share is not None and not has_own:
+    share, name = choose_val(args.data, args.val)
+    if share is not None:
         return split(train, share, args.seed, find_series(train))
-    name = args.data if has_own and (share is not None or not args.val) else args.val
     if not name:
         return train, None
     val = CocoDataset(name, args.val_images, ClassChoice(

@@ -13,6 +13,7 @@ import numpy as np
 
 from yolact_ros.data.classes import UNLABELLED
 from yolact_ros.data.coco import CocoDataset
+from yolact_ros.data.formats.labels import has_split
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.files import replace_file
 
@@ -26,6 +27,21 @@ def split_share(val: str) -> float | None:
     if not 0 < share < 1:
         raise ValueError(f'--val as a share must be between 0 and 1, got {val}')
     return share
+
+
+def choose_val(train: str | Path, val: str) -> tuple[float | None, str]:
+    """
+    Return the share of the data to measure on, None for none, and else the data to measure on.
+
+    A part val of the data's own comes before a share of it.
+
+    :param val: data, a share, or empty.
+    """
+    share = split_share(val)
+    if share is None and val:
+        return None, val
+    own = str(train) if has_split(train, 'val') else ''
+    return (None, own) if own else (share, '')
 
 
 def split(source: SampleSource, share: float, seed: int, series: Sequence[int] = (),

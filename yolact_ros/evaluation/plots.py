@@ -18,7 +18,7 @@ from yolact_ros.evaluation.marked_images import MARKS, SIDE, mark, shown
 from yolact_ros.figures import open_figure
 from yolact_ros.files import plain_name, write_image
 from yolact_ros.masks import decode_mask
-from yolact_ros.overlay import OverlayStyle, draw_instances
+from yolact_ros.overlay import OverlayStyle, color_by_of, draw_instances
 from yolact_ros.structures import ImageSize, Instances
 
 RECALLS = np.linspace(0, 1, 101)
@@ -106,7 +106,7 @@ def save_worst(result: EvalResult, matrix: Confusion, read: Callable[[ImageId], 
     """
     written = []
     class_names = result.truth.class_names
-    style = OverlayStyle(color_by='class' if len(class_names) > 1 else 'instance')
+    style = OverlayStyle(color_by=color_by_of(class_names))
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob('worst_[0-9][0-9]_*.png'):  # of an evaluation before
         old.unlink()

@@ -20,7 +20,7 @@ from yolact_ros.files import write_image
 from yolact_ros.inference.backends.torch_backend import TorchBackend
 from yolact_ros.inference.predictor import Predictor
 from yolact_ros.model.yolact import Yolact
-from yolact_ros.overlay import draw_instances
+from yolact_ros.overlay import OverlayStyle, color_by_of, draw_instances
 
 logger = logging.getLogger(__name__)
 
@@ -70,10 +70,11 @@ def draw_samples(model: Yolact, source: SampleSource, count: int, path: Path) ->
     if not count:
         return
     predictor = open_copy(model, PostprocessConfig(score_threshold=SHOWN_SCORE))
+    style = OverlayStyle(color_by=color_by_of(source.class_names))
     columns = []
     for index in _spread(len(source), count):
         sample = source.sample(int(index), np.random.default_rng((7, int(index))))
-        pair = [draw_instances(sample.image, shown, source.class_names)
+        pair = [draw_instances(sample.image, shown, source.class_names, style)
                 for shown in (truth_instances(sample), predictor.predict(sample.image))]
         columns.append(cv2.resize(np.vstack(pair), (320, 2 * 320)))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,10 +17,9 @@ from yolact_ros.config import ModelConfig
 from yolact_ros.data.classes import parse_classes
 from yolact_ros.data.coco import CocoDataset
 from yolact_ros.data.datasets import open_dataset
-from yolact_ros.data.formats.labels import has_split
 from yolact_ros.data.sample import SampleSource
 from yolact_ros.data.shrink import shrink_large
-from yolact_ros.data.split import split, split_share, write_part
+from yolact_ros.data.split import choose_val, split, split_share, write_part
 from yolact_ros.progress import progress_interval
 from yolact_ros.structures import InputSize, input_shape
 from yolact_ros.training.anchors import report_anchors
@@ -47,21 +46,19 @@ def open_data(config: TrainConfig, size: InputSize, processes: Processes,
 def _open_val(config: TrainConfig, source: SampleSource, size: InputSize, processes: Processes,
               ) -> tuple[SampleSource, SampleSource | None]:
     """Return what to learn from and what to measure on: of its own, a share, or None."""
-    share = split_share(config.val)
-    has_own = has_split(config.train, 'val')
-    if share is not None and has_own:
-        logger.info('%s has a part val of its own, which is measured on instead of a share of %g',
-                    config.train, share)
-    elif share is not None:
+    share, name = choose_val(config.train, config.val)
+    if share is not None:
         with processes.one_first():  # the images are then read already
             series = find_series(source) if isinstance(source, CocoDataset) else ()
         learnt, val = split(source, share, config.seed, series)
         logger.info('%d photos to learn from, %d to measure on (seed %d)', len(learnt), len(val),
                     config.seed)
         return learnt, val
-    name = config.train if has_own and (share is not None or not config.val) else config.val
     if not name:
         return source, None
+    if config.val and name != config.val:
+        logger.info('%s has a part val of its own, which is measured on instead of a share of %s',
+                    name, config.val)
     choice = replace(parse_classes(config.classes), names=tuple(source.class_names))
     return source, open_dataset(name, config.val_images, choice, size=size, split='val')
 

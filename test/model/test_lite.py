@@ -7,7 +7,7 @@ from torch.nn import functional
 from yolact_ros.checkpoint import load_backbone, resolve_weights
 from yolact_ros.config import yolact_plus_lite, yolact_plus_tiny
 from yolact_ros.model.fold import fold_batch_norm
-from yolact_ros.model.lite import EfficientNetLite, pad_same
+from yolact_ros.model.lite import DepthwiseConv2d, EfficientNetLite, pad_same
 from yolact_ros.model.yolact import Yolact
 from yolact_ros.weights import lite
 
@@ -94,6 +94,31 @@ def test_the_padding_is_behind_the_picture_where_it_cannot_be_even():
     ones = torch.ones(1, 1, 4, 5)
     assert pad_same(ones, 3)[0, 0].tolist() == [
         [0, 1, 1, 1, 1, 1, 0]] * 4 + [[0] * 7]
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+def test_a_cpu_in_mixed_precision_has_exact_gradients_of_depthwise_convolutions(stride):
+    generator = torch.Generator().manual_seed(0)
+    layer = DepthwiseConv2d(4, 4, 3, stride, 1, groups=4, bias=False)
+    x = torch.randn(2, 4, 6, 7, generator=generator).bfloat16()
+    towards = torch.randn(2, 4, *(-(-side // stride) for side in (6, 7)), generator=generator)
+    found = x.clone().requires_grad_()
+    with torch.autocast('cpu', torch.bfloat16):
+        out = layer(found)
+    out.backward(towards)
+    weight = layer.weight.detach().double()
+    gradient = torch.zeros_like(weight)
+    padded = functional.pad(x.double(), (1, 1, 1, 1))
+    wanted = torch.zeros_like(towards, dtype=torch.float64)
+    for row in range(3):
+        for column in range(3):
+            seen = padded[:, :, row::stride, column::stride][
+                :, :, :wanted.shape[2], :wanted.shape[3]]
+            wanted += seen * weight[:, :, row, column, None]
+            gradient[:, 0, row, column] = (seen * towards).sum((0, 2, 3))
+    torch.testing.assert_close(out.double(), wanted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layer.weight.grad.double(), gradient, rtol=1e-5, atol=1e-5)
+    assert found.grad.dtype == torch.bfloat16
 
 
 def test_the_weights_fill_the_whole_backbone_by_their_name(state):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -99,7 +100,24 @@ def pad_same(x: Tensor, kernel: int) -> Tensor:
 def _unit(in_channels: int, out_channels: int, kernel: int, stride: int = 1,
           groups: int = 1) -> nn.Sequential:
     """Return convolution, batch norm and ReLU6; with stride 2 the input is padded before."""
+    kind = DepthwiseConv2d if groups > 1 else nn.Conv2d
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride,
-                  kernel // 2 if stride == 1 else 0, groups=groups, bias=False),
+        kind(in_channels, out_channels, kernel, stride,
+             kernel // 2 if stride == 1 else 0, groups=groups, bias=False),
         nn.BatchNorm2d(out_channels, EPSILON), nn.ReLU6())
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """
+    A convolution of each channel alone, in float32 where a CPU learns in mixed precision.
+
+    In bfloat16 oneDNN (torch 2.13) has only plain loops for most of its gradients, which then
+    take several times as long as in float32.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, channels, H', W')."""
+        if x.device.type != 'cpu' or not torch.is_autocast_enabled('cpu'):
+            return super().forward(x)
+        with torch.autocast('cpu', enabled=False):
+            return super().forward(x.to(self.weight.dtype))

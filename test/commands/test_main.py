@@ -1,5 +1,6 @@
 """The `yolact` command: choosing, helping, failing."""
 
+import argparse
 import importlib
 import logging
 import subprocess
@@ -43,6 +44,13 @@ def test_without_arguments_the_commands_are_listed(capsys):
 def test_help_lists_the_commands_too(capsys):
     assert main(['--help']) == 0
     assert 'yolact segment photo.jpg -o out.jpg' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_every_argument_of_a_command_is_explained(name):
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f'yolact_ros.commands.{name}').add_arguments(parser)
+    assert [action.dest for action in parser._actions if not action.help] == []
 
 
 def test_version_is_one_line(capsys):

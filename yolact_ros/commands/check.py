@@ -54,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'on, or a share of DATA such as 0.2 (default: the part val of a folder)')
     parser.add_argument('--images', metavar='DIR', help='folder of the pictures of DATA')
     parser.add_argument('--val-images', metavar='DIR', help='folder of the pictures of --val')
-    parser.add_argument('--classes', nargs='+', default=(), metavar='NAME|OLD=NEW')
+    parser.add_argument('--classes', nargs='+', default=(), metavar='NAME|OLD=NEW',
+                        help='classes to learn, or to learn under another name (default: all)')
     parser.add_argument('--preset', default='yolact_plus_lite', choices=MODEL_PRESETS,
                         help='network that is to learn (default: %(default)s)')
     parser.add_argument('--input-size', type=_input_size, metavar='PX|HxW',

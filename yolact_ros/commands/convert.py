@@ -40,8 +40,10 @@ logger = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.epilog = EXAMPLES
-    parser.add_argument('sources', metavar='IN', type=Path, nargs='+')
-    parser.add_argument('output', metavar='OUT.json', type=Path)
+    parser.add_argument('sources', metavar='IN', type=Path, nargs='+',
+                        help='labels of any tool; several are joined')
+    parser.add_argument('output', metavar='OUT.json', type=Path,
+                        help='COCO file to write')
     parser.add_argument('--images', metavar='DIR', help='folder of the pictures, of all IN')
     parser.add_argument('--classes', nargs='+', default=(), metavar='NAME|OLD=NEW',
                         help='classes to keep, or to keep under another name (default: all)')

@@ -75,7 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='use at most N pictures, always the same ones')
     parser.add_argument('--size', type=int, default=SCENE_SIDE, metavar='PX',
                         help='side of synthetic pictures (default: %(default)s)')
-    parser.add_argument('--nms', default='fast', choices=NMS_KINDS)
+    parser.add_argument('--nms', default='fast', choices=NMS_KINDS,
+                        help='how double detections are removed (default: %(default)s)')
     parser.add_argument('--iou', type=float, default=DEFAULTS.iou_threshold, metavar='T',
                         help='boxes of IoU above it suppress each other '
                         f'(default: {DEFAULTS.iou_threshold})')

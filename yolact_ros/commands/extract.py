@@ -78,8 +78,10 @@ class Labels:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.epilog = EXAMPLES
-    parser.add_argument('source', metavar='BAG|VIDEO', type=Path)
-    parser.add_argument('-o', '--output', metavar='FOLDER', type=Path, required=True)
+    parser.add_argument('source', metavar='BAG|VIDEO', type=Path,
+                        help='recording of ROS 2, or a video file')
+    parser.add_argument('-o', '--output', metavar='FOLDER', type=Path, required=True,
+                        help='where the images go')
     parser.add_argument('--topic', default='', metavar='T',
                         help='image topic (default: the largest with colour images)')
     parser.add_argument('--every', type=float, default=0.5, metavar='S',

@@ -78,7 +78,8 @@ def _add_model_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument('--class-names', nargs='+', default=(), metavar='NAME',
                        help='of a checkpoint that does not tell them itself')
     group.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
-    group.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS))
+    group.add_argument('--precision', default='auto', choices=('auto', *PRECISIONS),
+                       help='number format of the network (default: auto, what is fastest here)')
     group.add_argument('--threads', type=int, default=0, metavar='N', help=THREADS_HELP)
     group.add_argument('--backend', default='auto', choices=BACKENDS,
                        help='what runs the network (default: auto, what a file was made for)')

@@ -80,7 +80,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'before blurred photos from this folder instead of a table')
     parser.add_argument('--val', action='store_true', help='the fixed validation scenes, 200 easy '
                         'and 200 hard ones, instead of training scenes')
-    parser.add_argument('--format', default='png', choices=('png', 'jpg'))
+    parser.add_argument('--format', default='png', choices=('png', 'jpg'),
+                        help='of the pictures (default: %(default)s)')
     parser.add_argument('--depth', action='store_true',
                         help='also 16-bit depth pictures [mm] in depth/')
     parser.add_argument('--workers', type=int, default=min(os.cpu_count() or 1, MOST_WORKERS),

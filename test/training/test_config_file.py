@@ -135,11 +135,25 @@ def test_an_unknown_recipe_is_told_the_known_ones():
     (('--start', 'demo'), ('demo', 'yolact_plus_lite', 'demo')),
     (('--preset', 'yolact_base'), ('', 'yolact_base', '')),
     (('--weights', 'demo'), ('', 'yolact_plus_lite', 'demo')),
+    (('--start=', '--weights', 'demo'), ('', 'yolact_plus_lite', 'demo')),
     (('--weights', 'x.pth', '--preset', 'yolact_base'), ('', 'yolact_base', 'x.pth'))],
-    ids=['another start', 'a preset', 'weights that tell their preset', 'both'])
+    ids=['another start', 'a preset', 'weights that tell their preset', 'no start', 'both'])
 def test_flags_are_a_start_of_their_own(tmp_path, flags, wanted):
     config = load_train_config(yaml_file(tmp_path, 'start: lite'), parse(*flags))
     assert (config.start, config.preset, config.weights) == wanted
+
+
+@pytest.mark.parametrize('text, preset', [
+    ('weights: demo', 'yolact_plus_lite'), ('{weights: demo, preset: yolact_base}', 'yolact_base'),
+    ('weights: no_such.pth', 'yolact_resnet50')])
+def test_weights_in_a_file_tell_their_preset_too(tmp_path, text, preset):
+    assert load_train_config(yaml_file(tmp_path, text)).preset == preset
+
+
+@pytest.mark.parametrize('weights', ['[demo]', '{a: 1}'])
+def test_weights_that_are_no_name_are_refused(tmp_path, weights):
+    with pytest.raises(ValueError, match='weights must be str'):
+        load_train_config(yaml_file(tmp_path, f'weights: {weights}'))
 
 
 @pytest.mark.parametrize('start', ['heavy', '[lite]', '{a: 1}', '3'])

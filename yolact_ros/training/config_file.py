@@ -80,18 +80,21 @@ def _start_values(content: Mapping[str, Any], overrides: Mapping[str, Any]) -> d
     Weights or a preset among the flags are a start of their own.
     """
     start = overrides.get('start', content.get('start') or '')
-    if 'start' not in overrides and {'preset', 'weights', 'backbone_weights'} & {*overrides}:
-        return _values_of_weights(overrides)
+    if not overrides.get('start') and {'preset', 'weights', 'backbone_weights'} & {*overrides}:
+        start = ''
+    if start == '':
+        return _values_of_weights({**content, **overrides})
     known = STARTS.get(start, {}) if isinstance(start, str) else {}
     return {'start': start, **known}
 
 
-def _values_of_weights(overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _values_of_weights(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the preset of a checkpoint of this project, which then need not be named."""
-    if 'preset' in overrides or not overrides.get('weights'):
+    weights = values.get('weights')
+    if 'preset' in values or not weights or not isinstance(weights, str):
         return {}
     try:
-        _, stored = read_checkpoint(resolve_weights(overrides['weights']))
+        _, stored = read_checkpoint(resolve_weights(weights))
     except (OSError, ValueError):  # told when it is loaded, after the data
         return {}
     return {'preset': stored.name} if stored and stored.name in MODEL_PRESETS else {}

@@ -37,6 +37,8 @@ IMAGENET_STD = (58.40, 57.12, 57.38)
 NMS_KINDS = ('fast', 'cross_class', 'traditional', 'soft_cluster')
 BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
 
+PROTOTYPE_SCALES = (2, 4)
+
 # A file may claim anything, and memory is taken before its tensors are compared.
 LARGEST = {'fpn_channels': 4096, 'num_prototypes': 1024, 'dcn_interval': 1024}
 
@@ -60,6 +62,8 @@ class ModelConfig:
     :param mask_rescoring: fast mask re-scoring net of YOLACT++.
     :param fpn_channels: width of the FPN, the protonet and the head.
     :param num_prototypes: K, prototypes and coefficients per instance.
+    :param prototype_scale: cells of a prototype along a cell of P3: 2 as published, or 4, for
+        smoother edges of masks.
     :param pixel_mean: RGB, subtracted from pixels in [0, 255].
     :param pixel_std: RGB, divides the result.
     """
@@ -76,6 +80,7 @@ class ModelConfig:
     mask_rescoring: bool = False
     fpn_channels: int = 256
     num_prototypes: int = 32
+    prototype_scale: int = 2
     pixel_mean: tuple[float, float, float] = IMAGENET_MEAN
     pixel_std: tuple[float, float, float] = IMAGENET_STD
 
@@ -89,6 +94,9 @@ class ModelConfig:
         for name, most in LARGEST.items():
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f'{name} must be in [1, {most}], got {getattr(self, name)}')
+        if self.prototype_scale not in PROTOTYPE_SCALES:
+            raise ValueError('prototype_scale must be 2, as published, or 4, '
+                             f'got {self.prototype_scale}')
         if len(self.anchor_scales) != 5:
             raise ValueError('anchor_scales needs one entry for each of P3-P7, '
                              f'got {len(self.anchor_scales)}')
@@ -256,13 +264,14 @@ def yolact_plus_lite(num_classes: int | None = None,
     """
     Return a small YOLACT++ of this project with EfficientNet-Lite0 and its free ImageNet weights.
 
-    As yolact_plus_tiny, but without deformable convolutions; pixels are scaled to [-1, 1].
+    As yolact_plus_tiny, but without deformable convolutions and with prototypes at four times the
+    size of P3; pixels are scaled to [-1, 1].
     """
     return ModelConfig('yolact_plus_lite', 'efficientnet_lite0',
                        _class_names(num_classes, class_names), input_size=256,
                        anchor_scales=_three_scales((16, 32, 56, 96, 160)), square_anchors=False,
-                       mask_rescoring=True, fpn_channels=128, pixel_mean=(127.0, 127.0, 127.0),
-                       pixel_std=(128.0, 128.0, 128.0))
+                       mask_rescoring=True, fpn_channels=128, prototype_scale=4,
+                       pixel_mean=(127.0, 127.0, 127.0), pixel_std=(128.0, 128.0, 128.0))
 
 
 PRESETS: tuple[Callable[..., ModelConfig], ...] = (

@@ -1,8 +1,11 @@
 """Anchors by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from yolact_ros.config import yolact_plus_lite
 from yolact_ros.model.priors import make_priors
 from yolact_ros.model.yolact import level_sizes, prototype_grid
 
@@ -65,4 +68,6 @@ def test_a_pair_of_equal_sides_is_a_square():
 def test_levels_and_prototypes_of_a_rectangle():
     # 352 / 8, 16, 32, and then half of it, rounded up
     assert level_sizes((192, 352)) == [(24, 44), (12, 22), (6, 11), (3, 6), (2, 3)]
-    assert prototype_grid((192, 352)) == (48, 88)
+    small = yolact_plus_lite(1)
+    assert prototype_grid(replace(small, input_size=(192, 352), prototype_scale=2)) == (48, 88)
+    assert prototype_grid(replace(small, input_size=(192, 352), prototype_scale=4)) == (96, 176)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -47,7 +49,8 @@ def test_every_preset_runs_at_a_small_input(name):
     assert raw.box_offsets.shape == (2, anchors, 4) and model.priors.shape == (anchors, 4)
     assert raw.class_logits.shape == (2, anchors, 6)
     assert raw.coefficients.shape == (2, anchors, 32) and raw.coefficients.abs().max() <= 1
-    assert raw.prototypes.shape == (2, 32, 32, 32) and raw.prototypes.min() >= 0
+    side = 64 if name == 'yolact_plus_lite' else 32  # P3 is 16 x 16
+    assert raw.prototypes.shape == (2, side, side, 32) and raw.prototypes.min() >= 0
     assert raw.semantic_logits is None
 
 
@@ -162,6 +165,33 @@ def test_re_scoring_takes_the_maximum_over_positions():
     assert features.shape == (2, 7, 3, 3)
     torch.testing.assert_close(net(masks), features.flatten(2).max(2).values)
     assert net(masks[:0]).shape == (0, 7)
+
+
+def test_finer_prototypes_begin_as_the_published_ones_enlarged():
+    published = yolact_plus_tiny(2)
+    with torch.device('meta'):
+        plain, fine = Yolact(published), Yolact(replace(published, prototype_scale=4))
+    plain, fine = plain.to_empty(device='cpu').eval(), fine.to_empty(device='cpu').eval()
+    plain.initialize(torch.Generator().manual_seed(0))
+    fine.initialize(torch.Generator().manual_seed(1))
+    report = fine.load_state_dict(plain.state_dict(), strict=False)
+    assert report.missing_keys == ['proto_net.13.weight', 'proto_net.13.bias']
+    level = torch.rand(1, 128, 4, 5, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        before, after = plain.proto_net(level), fine.proto_net(level)
+    assert (before.shape[2:], after.shape[2:]) == ((8, 10), (16, 20))
+    wanted = np.stack([cv2.resize(channel, (20, 16)) for channel in before[0].numpy()])
+    np.testing.assert_allclose(after[0], wanted, atol=1e-6)
+
+
+def test_masks_of_finer_prototypes_are_judged_at_the_published_size():
+    plain, fine = MaskIouNet(3).eval(), MaskIouNet(3, prototype_scale=4).eval()
+    fine.load_state_dict(plain.state_dict())
+    masks = torch.rand(2, 1, 96, 80, generator=torch.Generator().manual_seed(0))
+    means = sum(masks[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)) / 4
+    with torch.inference_mode():
+        torch.testing.assert_close(fine(masks), plain(means))
+        torch.testing.assert_close(fine.before_relu(masks), plain.before_relu(means))
 
 
 def test_resnet50_state_dict_has_the_published_names():

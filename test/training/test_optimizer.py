@@ -42,7 +42,7 @@ def names_of(model, group):
 
 
 def test_the_published_optimizer_decays_all_weights_that_learn(model):
-    freeze(model, backbone=True, batch_norm=False)
+    freeze(model, 'backbone', batch_norm=False)
     [group] = build_optimizer(model, TrainConfig()).param_groups
     assert names_of(model, group) == {'head.weight', 'head.bias'}
     # original: lr 1e-3, momentum 0.9, decay 5e-4
@@ -83,7 +83,7 @@ def test_a_backbone_that_would_not_learn_is_refused_with_the_way_to_freeze_it():
 
 
 def test_frozen_batch_norms_keep_statistics_and_weights(model):
-    freeze(model, backbone=False, batch_norm=True)
+    freeze(model, 'none', batch_norm=True)
     train_mode(model)
     before = {key: value.clone() for key, value in model.backbone[1].state_dict().items()}
     optimizer = build_optimizer(model, TrainConfig())

@@ -174,6 +174,20 @@ def test_a_frozen_backbone_does_not_change(make_config):
     assert changed == {'fpn', 'proto_net', 'prediction_layers', 'semantic_seg_conv'}
 
 
+@pytest.mark.parametrize('rescored', [False, True])
+def test_frozen_boxes_leave_only_masks_to_learn(make_config, rescored):
+    run = start(make_config(freeze='boxes', iterations=2,
+                            model={'mask_rescoring': rescored, 'prototype_scale': 4}))
+    before = {key: tensor.clone() for key, tensor in run.model.state_dict().items()}
+    run.run()
+    after = run.model.state_dict()
+    changed = {key.rsplit('.', 1)[0] for key in before if not torch.equal(before[key], after[key])}
+    assert {'proto_net.0', 'proto_net.13', 'prediction_layers.0.mask_layer'} <= changed
+    assert {name.split('.')[0] for name in changed} == {
+        'proto_net', 'prediction_layers', *(['maskiou_net'] if rescored else [])}
+    assert not any('bbox' in name or 'conf' in name or 'upfeature' in name for name in changed)
+
+
 @pytest.mark.parametrize('changes, frozen', [
     ({'batch_size': 5, 'weights': 'x'}, True), ({'batch_size': 6, 'weights': 'x'}, False),
     ({'batch_size': 5}, False), ({'batch_size': 8, 'freeze_batch_norm': 'yes'}, True)],

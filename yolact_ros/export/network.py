@@ -51,12 +51,13 @@ class ExportableRescoring(nn.Module):
 
     def __init__(self, net: MaskIouNet) -> None:
         super().__init__()
+        self._shrink = net.shrink
         self._layers = copy.deepcopy(net.maskiou_net).cpu().float()
         self.eval()
 
     def forward(self, masks: Tensor) -> Tensor:
         """Return (N, C) of (N, 1, Hp, Wp)."""
-        return self._layers(pad_small(masks)).amax((2, 3))
+        return self._layers(pad_small(self._shrink(masks))).amax((2, 3))
 
 
 def rescoring_path(path: Path) -> Path:

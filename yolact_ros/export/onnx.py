@@ -45,7 +45,7 @@ def write_onnx(model: Yolact, path: Path, batch: int | None,
     shape = config.input_shape
     # Two examples where the number is free: one would be taken for a constant.
     if model.maskiou_net is not None:
-        grid = prototype_grid(config.input_size)
+        grid = prototype_grid(config)
         written.append(_write(ExportableRescoring(model.maskiou_net),
                               torch.zeros(2, 1, *grid), True, opset, ('masks',),
                               ('mask_iou',), describe(config), rescoring_path(path)))

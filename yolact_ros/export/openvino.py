@@ -44,7 +44,7 @@ def convert_rescoring(model: Yolact) -> Any | None:
     """Return the re-scoring net as an openvino.Model, None where the network has none."""
     if model.maskiou_net is None:
         return None
-    grid = prototype_grid(model.config.input_size)
+    grid = prototype_grid(model.config)
     return _convert(ExportableRescoring(model.maskiou_net), torch.zeros(1, 1, *grid), None,
                     ('mask_iou',), describe(model.config))
 

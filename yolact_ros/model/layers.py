@@ -52,15 +52,24 @@ class Upsample2(nn.Module):
         return functional.interpolate(x, scale_factor=2.0, mode='bilinear', align_corners=False)
 
 
-def protonet(channels: int, num_prototypes: int) -> nn.Sequential:
-    """Return the net that makes prototypes at twice the size of P3 (Bolya et al. 2019, 3.1)."""
-    return nn.Sequential(
+def protonet(channels: int, num_prototypes: int, scale: int = 2) -> nn.Sequential:
+    """
+    Return the net that makes prototypes of (B, C, H3, W3), P3 (Bolya et al. 2019, 3.1).
+
+    :param scale: theirs, against P3: 2 as published; for 4 the published net's are enlarged
+        and go through one more convolution, this project's own.
+    """
+    net = nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(),
         nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(),
         nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(),
         Upsample2(), nn.ReLU(),
         nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(),
         nn.Conv2d(channels, num_prototypes, 1), nn.ReLU())
+    if scale == 4:
+        net.extend((Upsample2(), nn.Conv2d(num_prototypes, num_prototypes, 3, padding=1),
+                    nn.ReLU()))
+    return net
 
 
 class PredictionHead(nn.Module):
@@ -94,10 +103,15 @@ LEAST_RESCORED = 63
 
 
 class MaskIouNet(nn.Module):
-    """Fast mask re-scoring: the IoU of a cropped soft mask, per class (Bolya et al. 2020, 3.4)."""
+    """
+    Fast mask re-scoring: the IoU of a cropped soft mask, per class (Bolya et al. 2020, 3.4).
 
-    def __init__(self, num_classes: int) -> None:
+    :param prototype_scale: of the masks, against P3; larger ones are brought to the published 2.
+    """
+
+    def __init__(self, num_classes: int, prototype_scale: int = 2) -> None:
         super().__init__()
+        self.shrink = nn.AvgPool2d(prototype_scale // 2) if prototype_scale > 2 else nn.Identity()
         self.num_classes = num_classes
         widths = (1, 8, 16, 32, 64, 128)
         layers: list[nn.Module] = []
@@ -114,7 +128,7 @@ class MaskIouNet(nn.Module):
         """
         if masks.shape[0] == 0:
             return masks.new_zeros(0, self.num_classes)
-        return self.maskiou_net(pad_small(masks)).amax((2, 3))
+        return self.maskiou_net(pad_small(self.shrink(masks))).amax((2, 3))
 
     def before_relu(self, masks: Tensor) -> Tensor:
         """
@@ -124,7 +138,7 @@ class MaskIouNet(nn.Module):
         """
         if masks.shape[0] == 0:
             return masks.new_zeros(0, self.num_classes)
-        return self.maskiou_net[:-1](pad_small(masks)).amax((2, 3))
+        return self.maskiou_net[:-1](pad_small(self.shrink(masks))).amax((2, 3))
 
 
 def pad_small(masks: Tensor) -> Tensor:

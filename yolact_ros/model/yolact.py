@@ -45,12 +45,14 @@ class Yolact(nn.Module):
         self.config = config
         self.backbone = build_backbone(config.backbone, config.dcn_blocks, config.dcn_interval)
         self.fpn = FPN(self.backbone.channels, config.fpn_channels)
-        self.proto_net = protonet(config.fpn_channels, config.num_prototypes)
+        self.proto_net = protonet(config.fpn_channels, config.num_prototypes,
+                                  config.prototype_scale)
         self.prediction_layers = nn.ModuleList([PredictionHead(
             config.fpn_channels, config.anchors_per_cell, config.num_classes,
             config.num_prototypes)])
         self.semantic_seg_conv = nn.Conv2d(config.fpn_channels, config.num_classes, 1)
-        self.maskiou_net = MaskIouNet(config.num_classes) if config.mask_rescoring else None
+        self.maskiou_net = MaskIouNet(config.num_classes, config.prototype_scale) \
+            if config.mask_rescoring else None
         priors = make_priors(level_sizes(config.input_size), config.anchor_scales,
                              config.anchor_ratios, config.input_size, config.square_anchors)
         self.register_buffer('priors', priors, persistent=False)
@@ -78,6 +80,7 @@ class Yolact(nn.Module):
 
         Offsets of deformable convolutions stay 0, as in the original. The re-scoring net's last
         biases are 0.5 instead: it ends in a ReLU, and a class that starts below 0 never learns.
+        The convolution behind the published prototypes begins as one that changes nothing.
         """
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d) and not name.endswith('conv_offset_mask'):
@@ -91,6 +94,8 @@ class Yolact(nn.Module):
             elif isinstance(module, DeformConv):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu',
                                         generator=generator)
+        if self.config.prototype_scale > 2:
+            nn.init.dirac_(self.proto_net[-2].weight)
         if self.maskiou_net is not None:
             nn.init.constant_(self.maskiou_net.maskiou_net[-2].bias, 0.5)
 
@@ -106,7 +111,7 @@ def level_sizes(input_size: InputSize) -> list[tuple[int, int]]:
     return sizes
 
 
-def prototype_grid(input_size: InputSize) -> tuple[int, int]:
-    """Return height and width of the prototypes and of the masks made of them: twice P3."""
-    height, width = level_sizes(input_size)[0]
-    return 2 * height, 2 * width
+def prototype_grid(config: ModelConfig) -> tuple[int, int]:
+    """Return height and width of the prototypes and of the masks made of them."""
+    height, width = level_sizes(config.input_size)[0]
+    return config.prototype_scale * height, config.prototype_scale * width

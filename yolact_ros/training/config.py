@@ -24,7 +24,7 @@ CHOICES = {
     'optimizer': ('sgd', 'adamw'),
     'schedule': ('step', 'cosine', 'onecycle', 'constant'),
     'precision': ('float32', 'bfloat16', 'auto'),
-    'freeze': ('none', 'backbone'),
+    'freeze': ('none', 'backbone', 'boxes'),
     'freeze_batch_norm': ('auto', 'yes', 'no'),
 }
 
@@ -78,7 +78,8 @@ class TrainConfig:
     :param ema: decay of the averaged weights that are evaluated and saved; 0 does not average
     :param precision: float32, bfloat16 (mixed: losses stay float32), or auto for bfloat16 where
         the device computes faster in it
-    :param freeze: none or backbone (its weights and batch norms stay)
+    :param freeze: none, backbone (its weights and batch norms stay), or boxes (only prototypes,
+        coefficients and re-scoring learn, so that what is found stays)
     :param freeze_batch_norm: yes, no or auto (with pretrained weights and fewer than 6 images
         in a process's batch, as in the original)
     :param augment: random changes of the images

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from yolact_ros.model.yolact import Yolact
 from yolact_ros.training.config import TrainConfig
 
 # Below this many images the statistics of a batch say too little (original: train.py).
@@ -30,9 +31,20 @@ def should_freeze_batch_norm(config: TrainConfig, world: int = 1) -> bool:
     return pretrained and config.batch_size // world < MIN_BATCH_FOR_NORM
 
 
-def freeze(model: nn.Module, backbone: bool, batch_norm: bool) -> None:
-    """Take the backbone's weights, or those of all batch norms, out of the training."""
-    if backbone:
+def freeze(model: Yolact, part: str, batch_norm: bool) -> None:
+    """
+    Take weights out of the training.
+
+    :param part: none, backbone, or boxes: all weights that do not make or judge masks.
+    :param batch_norm: those of all batch norms, too.
+    """
+    if part == 'boxes':
+        model.requires_grad_(False)
+        for learning in (model.proto_net, model.prediction_layers[0].mask_layer,
+                         model.maskiou_net):
+            if learning is not None:
+                learning.requires_grad_(True)
+    elif part == 'backbone':
         model.backbone.requires_grad_(False)
     if batch_norm:
         for module in _batch_norms(model):

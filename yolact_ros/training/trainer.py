@@ -74,7 +74,7 @@ class Trainer:
         self.folder = RunFolder(config.out)
         self.val = val
         self.model = model.to(self.processes.device, memory_format=torch.channels_last)
-        freeze(self.model, config.freeze == 'backbone',
+        freeze(self.model, config.freeze,
                should_freeze_batch_norm(config, self.processes.world))
         self.optimizer = build_optimizer(self.model, config)
         self.average = WeightAverage(self.model, config.ema) if config.ema else None

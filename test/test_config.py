@@ -96,6 +96,12 @@ def test_sizes_that_no_memory_holds_are_refused(name):
         ModelConfig('a', 'resnet50', ('cup',), **{name: 10 ** 9})
 
 
+@pytest.mark.parametrize('scale', [0, 1, 3, 8])
+def test_prototypes_of_another_size_are_refused(scale):
+    with pytest.raises(ValueError, match=f'prototype_scale must be 2, .* or 4, got {scale}'):
+        ModelConfig('a', 'resnet50', ('cup',), prototype_scale=scale)
+
+
 @pytest.mark.parametrize('name, value', [
     ('anchor_scales', ((),) * 5), ('anchor_scales', ((0.0,),) * 5), ('anchor_ratios', ()),
     ('anchor_ratios', (1.0, -1.0)), ('anchor_ratios', (float('nan'),)), ('pixel_std', (1.0,)),

@@ -37,8 +37,6 @@ IMAGENET_STD = (58.40, 57.12, 57.38)
 NMS_KINDS = ('fast', 'cross_class', 'traditional', 'soft_cluster')
 BACKENDS = ('auto', 'torch', 'openvino', 'onnx')
 
-PROTOTYPE_SCALES = (2, 4)
-
 # A file may claim anything, and memory is taken before its tensors are compared.
 LARGEST = {'fpn_channels': 4096, 'num_prototypes': 1024, 'dcn_interval': 1024}
 
@@ -94,7 +92,7 @@ class ModelConfig:
         for name, most in LARGEST.items():
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f'{name} must be in [1, {most}], got {getattr(self, name)}')
-        if self.prototype_scale not in PROTOTYPE_SCALES:
+        if self.prototype_scale not in (2, 4):
             raise ValueError('prototype_scale must be 2, as published, or 4, '
                              f'got {self.prototype_scale}')
         if len(self.anchor_scales) != 5:

@@ -7,7 +7,7 @@ def format_row(row: dict) -> str:
     """Return a row of the table on the terminal."""
     stages = '  '.join(f'{stage} {values["median"]:.1f}'
                        for stage, values in row['stage_ms'].items())
-    text = (f'{row["network"]:<21}{row["variant"]:<27}{row["width"]}x{row["height"]} '
+    text = (f'{row["network"]:<20} {row["variant"]:<26} {row["width"]}x{row["height"]} '
             f'n={row["instances"]:<3} b={row["batch"]:<2} '
             f'{row["frame_ms"]["median"]:8.1f} ms  p95 {row["frame_ms"]["p95"]:8.1f}  '
             f'cpu {row["cpu_ms"]["median"]:8.1f}  [{stages}]')

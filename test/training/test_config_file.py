@@ -184,6 +184,16 @@ def test_model_fields_that_do_not_exist_are_named():
         build_model_config(config, ('a',))
 
 
+@pytest.mark.parametrize('field, wanted', [
+    ({'num_prototypes': 32.0}, 'int'), ({'prototype_scale': 4.0}, 'int'),
+    ({'fpn_channels': '128'}, 'int'), ({'mask_rescoring': 3}, 'bool'), ({'name': 7}, 'str'),
+    ({'anchor_ratios': ['1']}, r'tuple\[float, ...\]'), ({'dcn_blocks': None}, 'tuple')], ids=str)
+def test_model_fields_of_another_type_are_refused(field, wanted):
+    [name] = field
+    with pytest.raises(ValueError, match=f'model.{name} is .*, wanted {wanted}'):
+        build_model_config(TrainConfig(model=field), ('a',))
+
+
 def test_classes_come_from_the_data_not_from_the_model_section():
     config = load_train_config(None, {'model': {'class_names': ['x']}})
     with pytest.raises(ValueError, match='classes come from the data'):

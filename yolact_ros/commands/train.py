@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import asdict, fields
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from yolact_ros.training.config_file import (
 from yolact_ros.training.processes import Processes, default_threads, joined_processes
 from yolact_ros.training.run_folder import RunFolder
 from yolact_ros.training.trainer import Trainer
+from yolact_ros.weights.checkpoint_file import config_from_dict
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ def build_model_config(config: TrainConfig, class_names: tuple[str, ...]) -> Mod
     Return the network's configuration: the preset with the fields of the model section.
 
     :param class_names: empty for the preset's own.
-    :raises ValueError: for a field that does not exist or cannot be changed.
+    :raises ValueError: for a field that does not exist, cannot be changed or is of another type.
     """
     preset = MODEL_PRESETS[config.preset](class_names=class_names or None)
     allowed = [item.name for item in fields(ModelConfig) if item.name != 'class_names']
@@ -158,15 +159,12 @@ def build_model_config(config: TrainConfig, class_names: tuple[str, ...]) -> Mod
         if key not in allowed:
             raise ValueError(f'unknown key model.{key}; allowed: {", ".join(allowed)}'
                              + (' (classes come from the data)' if key == 'class_names' else ''))
-    values: dict[str, Any] = {key: _frozen(value) for key, value in config.model.items()}
-    if 'input_size' in values:
-        values['input_size'] = parse_input_size(values['input_size'])
-    return replace(preset, **values)
-
-
-def _frozen(value: object) -> object:
-    """Return value with lists as tuples, however deep."""
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+    values: dict[str, Any] = {**asdict(preset), **config.model}
+    values['input_size'] = parse_input_size(values['input_size'])
+    try:
+        return config_from_dict(values)
+    except TypeError as error:
+        raise ValueError(f'model.{error}') from error
 
 
 def build_model(config: TrainConfig, model_config: ModelConfig, from_files: bool) -> Yolact:

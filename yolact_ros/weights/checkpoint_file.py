@@ -127,7 +127,8 @@ def config_from_dict(fields: dict) -> ModelConfig:
     values: dict[str, Any] = {name: _tuples(value) for name, value in fields.items()}
     for name, value in values.items():
         if name in kinds and not _is(value, kinds[name]):
-            raise TypeError(f'{name} is {str(value)[:60]}, wanted {kinds[name]}')
+            kind = kinds[name] if get_args(kinds[name]) else kinds[name].__name__
+            raise TypeError(f'{name} is {str(value)[:60]}, wanted {kind}')
     return ModelConfig(**values)
 
 

@@ -174,10 +174,28 @@ def test_a_frozen_backbone_does_not_change(make_config):
     assert changed == {'fpn', 'proto_net', 'prediction_layers', 'semantic_seg_conv'}
 
 
+def test_frozen_boxes_of_other_classes_are_refused_before_they_waste_a_training(
+        make_config, tmp_path):
+    config = make_config()
+    weights = tmp_path / 'other.safetensors'
+    save_model(weights, build_model(config, build_model_config(config, ('a', 'b', 'c')), False))
+    with pytest.raises(ValueError, match='freeze: boxes keeps .* prediction_layers.0.conf_layer.*'
+                                         'Choose freeze: none, or --weights of a model'):
+        start(make_config(freeze='boxes', weights=str(weights)))
+
+
+def test_a_frozen_backbone_that_no_file_brought_is_told(make_config, caplog):
+    start(make_config(freeze='backbone'))
+    assert 'freeze: backbone keeps weights as they are that no file brought' in caplog.text
+
+
 @pytest.mark.parametrize('rescored', [False, True])
-def test_frozen_boxes_leave_only_masks_to_learn(make_config, rescored):
-    run = start(make_config(freeze='boxes', iterations=2,
-                            model={'mask_rescoring': rescored, 'prototype_scale': 4}))
+def test_frozen_boxes_leave_only_masks_to_learn(make_config, tmp_path, rescored):
+    changes = {'model': {'mask_rescoring': rescored, 'prototype_scale': 4}}
+    config = make_config(**changes)
+    weights = tmp_path / 'learnt.safetensors'
+    save_model(weights, build_model(config, build_model_config(config, ('red', 'blue')), False))
+    run = start(make_config(freeze='boxes', iterations=2, weights=str(weights), **changes))
     before = {key: tensor.clone() for key, tensor in run.model.state_dict().items()}
     run.run()
     after = run.model.state_dict()

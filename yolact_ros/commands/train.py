@@ -22,6 +22,7 @@ from yolact_ros.training.config_file import (
     overrides_of,
     write_train_config,
 )
+from yolact_ros.training.optimizer import freeze
 from yolact_ros.training.processes import Processes, default_threads, joined_processes
 from yolact_ros.training.run_folder import RunFolder
 from yolact_ros.training.trainer import Trainer
@@ -172,18 +173,39 @@ def build_model(config: TrainConfig, model_config: ModelConfig, from_files: bool
     Return the network with fresh weights and those of the files that the configuration names.
 
     :param from_files: False leaves the files alone; a resumed training has its own weights.
+    :raises ValueError: when boxes are frozen that no file brought.
     """
     model = Yolact(model_config)
     model.initialize(torch.Generator().manual_seed(config.seed))
-    if from_files and config.weights:
-        _report_load(load_matching(model, config.weights), config.weights)
-    if from_files and config.backbone_weights:
-        _report_load(load_backbone(model, config.backbone_weights), config.backbone_weights)
+    if not from_files:
+        return model
+    loaded: set[str] = set()
+    if config.weights:
+        loaded |= _report_load(load_matching(model, config.weights), config.weights)
+    if config.backbone_weights:
+        loaded |= _report_load(load_backbone(model, config.backbone_weights),
+                               config.backbone_weights)
+    _check_frozen(model, config.freeze, loaded)
     return model
 
 
-def _report_load(report: LoadReport, path: str) -> None:
-    """Say what of a file went into the model."""
+def _check_frozen(model: Yolact, part: str, loaded: set[str]) -> None:
+    """Refuse to keep boxes and classes that nobody has learnt; warn of such a backbone."""
+    freeze(model, part, batch_norm=False)
+    fresh = [name for name, weight in model.named_parameters() if not weight.requires_grad
+             and name not in loaded and not name.startswith('semantic_seg_conv')]
+    if not fresh:
+        return
+    message = (f'freeze: {part} keeps weights as they are that no file brought, such as '
+               f'{fresh[0]}; they would never learn. Choose freeze: none, or --weights of a model '
+               'with these classes')
+    if part == 'boxes':
+        raise ValueError(message)
+    logger.warning(message)
+
+
+def _report_load(report: LoadReport, path: str) -> set[str]:
+    """Say what of a file went into the model; return the keys."""
     logger.info('%s: loaded %d tensors', path, len(report.loaded))
     for what, keys in (('of another shape, start fresh', report.mismatched),
                        ('missing, start fresh', report.missing),
@@ -191,3 +213,4 @@ def _report_load(report: LoadReport, path: str) -> None:
         if keys:
             shown = ', '.join(keys[:SHOWN_KEYS]) + (', ...' if len(keys) > SHOWN_KEYS else '')
             logger.info('  %d %s: %s', len(keys), what, shown)
+    return set(report.loaded)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from small_training import SIDE, Blocks
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from yolact_ros.training.batches.augment import AugmentConfig
 from yolact_ros.training.batches.loader import (
@@ -60,6 +61,23 @@ def test_a_loader_process_that_dies_ends_the_others():
             multiprocessing.active_children()[0].kill()
             for _ in batches:
                 pass
+    assert multiprocessing.active_children() == []
+
+
+def test_a_death_that_torch_tells_once_more_while_all_end_changes_nothing(monkeypatch):
+    # Its signal handler tells of a dead process again whenever another one ends.
+    end = _MultiProcessingDataLoaderIter._shutdown_workers
+
+    def end_and_tell(self):
+        end(self)
+        raise RuntimeError('DataLoader worker (pid 1) is killed by signal: Killed.')
+
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, '_shutdown_workers', end_and_tell)
+    monkeypatch.setattr(_MultiProcessingDataLoaderIter, '__del__', lambda self: None)
+    with pytest.raises(KeyError, match='of the block'):
+        with batches_of(Blocks()) as batches:
+            next(batches)
+            raise KeyError('of the block')
     assert multiprocessing.active_children() == []
 
 

@@ -7,7 +7,7 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -198,7 +198,9 @@ def _end_workers(batches: Any) -> None:
     :param batches: torch's iterator with processes.
     """
     processes = batches._workers
-    batches._shutdown_workers()  # also tells torch that their end is no accident
+    # Until it is done, torch tells of a dead process again whenever another one ends.
+    with suppress(RuntimeError):
+        batches._shutdown_workers()  # also tells torch that their end is no accident
     for process in processes:
         process.kill()
         process.join()
